@@ -1,0 +1,94 @@
+//! Owns `Custom::ConnectApprovedOrigin`: one instance lists one origin, and no longer when the resource goes, unless it
+//! was there before.
+
+use emite_connect::arn::{Arn, InstanceId};
+use emite_connect::change::{Applied, apply, observe_origin_until};
+use emite_connect::ledger::Entry;
+use emite_connect::links::Life;
+use emite_connect::links::approved_origin::{Claim, Origin, Place, diff, observe, removal};
+
+use crate::answer::Data;
+use crate::data_streaming::{deleted_already, instance};
+use crate::properties::Properties;
+use crate::request::{Object, Request};
+use crate::services::{Failure, Services, clock, until_undisturbed};
+
+/// What a claim would be about, if the properties name it at all.
+fn place(properties: &Object) -> Option<Place> {
+    let text = |name: &str| properties.get(name).and_then(|value| value.as_str());
+    let arn: Arn = text("InstanceArn")?.parse().ok()?;
+    Some(Place { instance: InstanceId::of(&arn)?, origin: text("Origin")?.parse().ok()? })
+}
+
+/// `<instance id>|approved-origin|<origin>`: another instance or origin is another resource.
+pub(crate) fn physical_id(properties: &Object) -> Option<String> {
+    place(properties).map(|place| format!("{}|approved-origin|{}", place.instance, place.origin))
+}
+
+/// Create and Update.
+pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
+    let mut read = Properties::new(&request.properties);
+    let instance = read.parsed("InstanceArn", |text| instance(text, &services.home));
+    let origin: Option<Origin> = read.parsed("Origin", str::parse);
+    read.finish()?;
+    let place = instance.zip(origin).map(|(instance, origin)| Place { instance, origin });
+    let place = place.ok_or_else(|| Failure::Refused("the properties are incomplete".to_owned()))?;
+    until_undisturbed(async || allow(services, &place, &request.reply_to.request_id).await).await
+}
+
+async fn allow(services: &Services, place: &Place, request_id: &str) -> Result<Data, Failure> {
+    let key = place.key();
+    let entry = services.ledger.read::<Claim>(&key).await?;
+    let version = entry.as_ref().map(|entry| entry.version);
+    if entry.as_ref().is_some_and(|Entry { value, .. }| value.life != Life::Held && value.created_by == request_id) {
+        return Err(deleted_already());
+    }
+    let claim = entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released);
+    let live = observe(&services.aws.connect, place).await?;
+    let change = diff(place, live.as_deref());
+    let ours = claim.as_ref().is_some_and(|claim| claim.added);
+    let created_by = claim.as_ref().map_or(request_id, |claim| &claim.created_by).to_owned();
+    let mut ready = Claim { life: Life::Held, added: ours || change.is_some(), created_by };
+    if change.is_some() || claim.as_ref() != Some(&ready) {
+        let version = services.ledger.write(&key, &ready, version, None).await?;
+        if let Some(change) = change {
+            let applied = apply(&services.aws, &services.ledger, &change).await?;
+            if applied == Applied::AlreadyThere && !ours {
+                ready.added = false;
+                services.ledger.write(&key, &ready, Some(version), None).await?;
+            }
+        }
+    }
+    Ok(Data::from([("Origin", place.origin.to_string()), ("Added", ready.added.to_string())]))
+}
+
+/// Delete.
+pub(crate) async fn remove(services: &Services, request: &Request) -> Result<Data, Failure> {
+    // Whatever else is wrong with the properties, nothing was ever set up under a name that does not parse.
+    let Some(place) = place(&request.properties) else { return Ok(Data::new()) };
+    until_undisturbed(async || release(services, &place).await).await?;
+    Ok(Data::new())
+}
+
+async fn release(services: &Services, place: &Place) -> Result<(), Failure> {
+    let key = place.key();
+    let Some(Entry { value: claim, version }) = services.ledger.read::<Claim>(&key).await? else { return Ok(()) };
+    if claim.life == Life::Released {
+        return Ok(());
+    }
+    let releasing = Claim { life: Life::Releasing, ..claim };
+    let version = services.ledger.write(&key, &releasing, Some(version), None).await?;
+    if releasing.added {
+        let change = match observe_origin_until(&services.aws, place, true).await {
+            // The instance is gone, and its list with it.
+            Err(error) if error.is_not_found() => None,
+            live => removal(place, live?.as_deref(), Some(&releasing)),
+        };
+        if let Some(change) = change {
+            apply(&services.aws, &services.ledger, &change).await?;
+        }
+    }
+    let released = Claim { life: Life::Released, ..releasing };
+    services.ledger.write(&key, &released, Some(version), Some(clock::in_a_week())).await?;
+    Ok(())
+}

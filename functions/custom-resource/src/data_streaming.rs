@@ -1,0 +1,327 @@
+//! Owns `Custom::ConnectDataStreaming`: one resource type of one instance streams to one target, and as before when the
+//! resource goes.
+//!
+//! Everything is decided from the properties, the ledger and what is live; never from the physical id, which
+//! CloudFormation makes up when a Create never answered. Every write to Connect follows a write to the ledger that
+//! names the version it saw, so a late Create and a Delete that overlap cannot both win.
+
+use std::time::Duration;
+
+use emite_connect::arn::{Arn, Home, InstanceId};
+use emite_connect::change::{Applied, Change, Consent, apply, observe_until};
+use emite_connect::error::AwsError;
+use emite_connect::ledger::{Entry, LedgerError};
+use emite_connect::links::Life;
+use emite_connect::links::data_streaming::{Association, Claim, ResourceType, Source, Target, diff, removal};
+
+use crate::answer::Data;
+use crate::properties::Properties;
+use crate::request::{Object, Request};
+use crate::services::{Failure, Services, clock, until_undisturbed};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnExisting {
+    Fail,
+    Replace,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted {
+    source: Source,
+    target: Target,
+    on_existing: OnExisting,
+    drain: Duration,
+}
+
+/// A function runs for 900 s at most; a drain has to leave time for the rest.
+const LONGEST_DRAIN_S: u64 = 840;
+const USUAL_DRAIN_S: u64 = 360;
+
+impl Wanted {
+    fn read(properties: &Object, home: &Home) -> Result<Self, Failure> {
+        let mut read = Properties::new(properties);
+        let instance = read.parsed("InstanceArn", |text| instance(text, home));
+        let resource_type: Option<ResourceType> = read.parsed("ResourceType", str::parse);
+        let target = read.parsed("TargetArn", |text| at_home(text, home));
+        let on_existing = read.parsed("OnExisting", |text| match text {
+            "Fail" => Ok(OnExisting::Fail),
+            "Replace" => Ok(OnExisting::Replace),
+            _ => Err("must be Fail or Replace"),
+        });
+        let drain = read.parsed("DrainSeconds", drain);
+        let target = target.zip(resource_type).and_then(|(arn, resource_type)| {
+            Target::of(arn, resource_type).map_err(|problem| read.problem("TargetArn", problem)).ok()
+        });
+        read.finish()?;
+        let complete = || {
+            Some(Self {
+                source: Source { instance: instance?, resource_type: resource_type? },
+                target: target?,
+                on_existing: on_existing?,
+                drain: drain?,
+            })
+        };
+        complete().ok_or_else(|| Failure::Refused("the properties are incomplete".to_owned()))
+    }
+}
+
+/// An ARN of this stack's account and region.
+pub(crate) fn at_home(text: &str, home: &Home) -> Result<Arn, String> {
+    let arn: Arn = text.parse().map_err(|error: emite_connect::arn::NotAnArn| error.to_string())?;
+    match home.objection(&arn) {
+        Some(objection) => Err(objection),
+        None => Ok(arn),
+    }
+}
+
+/// The Connect instance that an ARN of this stack's account and region names.
+pub(crate) fn instance(text: &str, home: &Home) -> Result<InstanceId, String> {
+    let arn = at_home(text, home)?;
+    InstanceId::of(&arn).ok_or_else(|| {
+        "must be the ARN of an Amazon Connect instance: arn:aws:connect:region:account:instance/id".to_owned()
+    })
+}
+
+fn drain(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if seconds <= LONGEST_DRAIN_S => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("must be a whole number of seconds from 0 to {LONGEST_DRAIN_S}")),
+    }
+}
+
+/// What a claim would be about, if the properties name it at all.
+fn source(properties: &Object) -> Option<Source> {
+    let text = |name: &str| properties.get(name).and_then(|value| value.as_str());
+    let arn: Arn = text("InstanceArn")?.parse().ok()?;
+    Some(Source { instance: InstanceId::of(&arn)?, resource_type: text("ResourceType")?.parse().ok()? })
+}
+
+/// `<instance id>|data-streaming|<resource type>`: another instance or type is another resource.
+pub(crate) fn physical_id(properties: &Object) -> Option<String> {
+    source(properties).map(|source| format!("{}|data-streaming|{}", source.instance, source.resource_type.as_str()))
+}
+
+/// Create and Update.
+pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
+    let wanted = Wanted::read(&request.properties, &services.home)?;
+    until_undisturbed(async || stream(services, &wanted, &request.reply_to.request_id).await).await
+}
+
+async fn stream(services: &Services, wanted: &Wanted, request_id: &str) -> Result<Data, Failure> {
+    let source = &wanted.source;
+    let entry = services.ledger.read::<Claim>(&source.key()).await?;
+    let version = entry.as_ref().map(|entry| entry.version);
+    if entry.as_ref().is_some_and(|Entry { value, .. }| value.life != Life::Held && value.created_by == request_id) {
+        return Err(deleted_already());
+    }
+    let claim = entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released);
+    let live = observe_ours(services, source, claim.as_ref()).await?;
+    let ready = match diff(source, &wanted.target, live.as_ref(), claim.as_ref()) {
+        Some(Change::StreamTo { consent, .. }) if is_rollback_over_drift(wanted, claim.as_ref(), consent) => {
+            return Ok(claim.map(|claim| data(live.as_ref(), &claim)).unwrap_or_default());
+        }
+        Some(change) => write(services, wanted, live.as_ref(), claim, version, change, request_id).await?,
+        None => keep(services, wanted, live.as_ref(), claim, version, request_id).await?,
+    };
+    wait_for_drain(&ready.value, wanted.drain).await;
+    if ready.value.draining.is_some() {
+        let drained = Claim { draining: None, ..ready.value.clone() };
+        services.ledger.write(&source.key(), &drained, Some(ready.version), None).await?;
+    }
+    let live =
+        observe_until(&services.aws, source, |live| live.is_some_and(|live| live.target == wanted.target)).await?;
+    Ok(data(live.as_ref(), &ready.value))
+}
+
+/// A late duplicate of a Create, after its Delete: whoever asked has long stopped waiting.
+pub(crate) fn deleted_already() -> Failure {
+    Failure::Refused("this very request was carried out before, and its resource deleted since".to_owned())
+}
+
+/// Whether the stack had this target before and somebody else changed it since. A rollback to it must not fail for that,
+/// and must not overwrite it either; telling of it is the health check's part.
+fn is_rollback_over_drift(wanted: &Wanted, claim: Option<&Claim>, consent: Consent) -> bool {
+    let accepted = claim.is_some_and(|claim| claim.accepted.as_ref() == Some(&wanted.target));
+    accepted && consent != Consent::Safe && wanted.on_existing == OnExisting::Fail
+}
+
+/// Nothing to tell Connect: somebody made it so (adopted, and never undone), or we did.
+async fn keep(
+    services: &Services,
+    wanted: &Wanted,
+    live: Option<&Association>,
+    claim: Option<Claim>,
+    version: Option<u64>,
+    request_id: &str,
+) -> Result<Entry<Claim>, Failure> {
+    let adopted = || Claim { adopted: true, ..Claim::on(live, request_id) };
+    let before = claim.clone();
+    let kept = Claim {
+        life: Life::Held,
+        accepted: Some(wanted.target.clone()),
+        detached: false,
+        ..claim.unwrap_or_else(adopted)
+    };
+    let version = match version {
+        Some(version) if before.as_ref() == Some(&kept) => version,
+        version => services.ledger.write(&wanted.source.key(), &kept, version, None).await?,
+    };
+    Ok(Entry { value: kept, version })
+}
+
+/// Claims, tells Connect, and notes that it worked.
+async fn write(
+    services: &Services,
+    wanted: &Wanted,
+    live: Option<&Association>,
+    claim: Option<Claim>,
+    version: Option<u64>,
+    change: Change,
+    request_id: &str,
+) -> Result<Entry<Claim>, Failure> {
+    let Change::StreamTo { consent, .. } = change else {
+        return Err(Failure::Refused("not a change of streaming".to_owned()));
+    };
+    if let Some(live) = live {
+        consented(wanted, live, consent)?;
+    }
+    let Wanted { source, target, .. } = wanted;
+    let set_before = claim.as_ref().is_some_and(|claim| claim.set_by_us(target));
+    let ready = claim_for(wanted, live, claim, consent, request_id);
+    services.ledger.write(&source.key(), &ready, version, None).await?;
+    let applied = apply(&services.aws, &services.ledger, &change).await?;
+    let Entry { value, version } = reread(services, source, Life::Held).await?;
+    let mut accepted = Claim { accepted: Some(target.clone()), detached: false, ..value };
+    if applied == Applied::AlreadyThere && !set_before {
+        accepted.targets.remove(target);
+        accepted.adopted = true;
+        accepted.previous = Some(target.clone());
+    }
+    let version = services.ledger.write(&source.key(), &accepted, Some(version), None).await?;
+    Ok(Entry { value: accepted, version })
+}
+
+/// Refuses to replace what somebody else set up, unless the template says so and it can be put back.
+fn consented(wanted: &Wanted, live: &Association, consent: Consent) -> Result<(), Failure> {
+    let Wanted { source, on_existing, .. } = wanted;
+    let existing = &live.target;
+    match (consent, on_existing) {
+        (Consent::Safe, _) => Ok(()),
+        (Consent::Irreversible, _) => Err(Failure::Refused(format!(
+            "OnExisting: the {source} already go to {existing}, which could not be put back later. Remove that in the Amazon Connect console first"
+        ))),
+        (_, OnExisting::Fail) => Err(Failure::Refused(format!(
+            "OnExisting: the {source} already stream to {existing}. To take that over, set the stack parameter OnExistingStreaming to Replace: \
+             it is remembered, and put back when the stack is deleted. To keep it, give the stack another instance"
+        ))),
+        (_, OnExisting::Replace) => Ok(()),
+    }
+}
+
+/// The claim that has to stand in the ledger before Connect is told to stream to the target.
+fn claim_for(
+    wanted: &Wanted,
+    live: Option<&Association>,
+    claim: Option<Claim>,
+    consent: Consent,
+    request_id: &str,
+) -> Claim {
+    // What is there now is what to put back, unless it is ours and what to put back is known already.
+    let mut claim = match claim {
+        Some(claim) if consent == Consent::Safe && !claim.adopted => claim,
+        Some(claim) => Claim {
+            targets: claim.targets,
+            accepted: claim.accepted,
+            draining: claim.draining,
+            ..Claim::on(live, request_id)
+        },
+        None => Claim::on(live, request_id),
+    };
+    claim.life = Life::Held;
+    if let Some(left) = live.filter(|live| claim.set_by_us(&live.target)) {
+        note_drain(&mut claim, &left.target, &wanted.source);
+    }
+    claim.targets.insert(wanted.target.clone());
+    claim
+}
+
+/// Contact records that leave a delivery stream of ours leave some behind in its buffer, which goes when it is deleted.
+fn note_drain(claim: &mut Claim, left: &Target, source: &Source) {
+    if source.resource_type == ResourceType::ContactTraceRecords && matches!(left, Target::KinesisFirehose(_)) {
+        claim.draining = Some(left.clone());
+    }
+}
+
+/// Delete.
+pub(crate) async fn remove(services: &Services, request: &Request) -> Result<Data, Failure> {
+    // Whatever else is wrong with the properties, nothing was ever set up under a name that does not parse.
+    let Some(source) = source(&request.properties) else { return Ok(Data::new()) };
+    let text = request.properties.get("DrainSeconds").and_then(|value| value.as_str()).unwrap_or_default();
+    let wait = drain(text).unwrap_or(Duration::from_secs(USUAL_DRAIN_S));
+    until_undisturbed(async || release(services, &source, wait).await).await?;
+    Ok(Data::new())
+}
+
+async fn release(services: &Services, source: &Source, drain: Duration) -> Result<(), Failure> {
+    let key = source.key();
+    let Some(Entry { value: claim, version }) = services.ledger.read::<Claim>(&key).await? else { return Ok(()) };
+    if claim.life == Life::Released {
+        return Ok(());
+    }
+    let change = match observe_ours(services, source, Some(&claim)).await {
+        // The instance is gone, and all that was set up on it.
+        Err(error) if error.is_not_found() => None,
+        live => removal(source, live?.as_ref(), Some(&claim)),
+    };
+    let mut releasing = Claim { life: Life::Releasing, ..claim };
+    if let Some(Change::RestoreStreaming { from: Some(left), .. } | Change::StopStreaming { from: left, .. }) = &change
+    {
+        note_drain(&mut releasing, &left.target, source);
+    }
+    let version = services.ledger.write(&key, &releasing, Some(version), None).await?;
+    let mut done = Entry { value: releasing, version };
+    if let Some(change) = change {
+        apply(&services.aws, &services.ledger, &change).await?;
+        done = reread(services, source, Life::Releasing).await?;
+    }
+    wait_for_drain(&done.value, drain).await;
+    let released = Claim { life: Life::Released, detached: false, draining: None, ..done.value };
+    services.ledger.write(&key, &released, Some(done.version), Some(clock::in_a_week())).await?;
+    Ok(())
+}
+
+/// What is live, once it is one of our targets; or after a few seconds, as a read right after a write may be stale.
+async fn observe_ours(
+    services: &Services,
+    source: &Source,
+    claim: Option<&Claim>,
+) -> Result<Option<Association>, AwsError> {
+    let expected = claim
+        .filter(|claim| claim.life == Life::Held && !claim.adopted && !claim.detached && !claim.targets.is_empty());
+    observe_until(&services.aws, source, |live| {
+        expected.is_none_or(|claim| live.is_some_and(|live| claim.set_by_us(&live.target)))
+    })
+    .await
+}
+
+/// The claim as it stands after Connect was written to, if nobody took it to another stage of life meanwhile.
+async fn reread(services: &Services, source: &Source, life: Life) -> Result<Entry<Claim>, Failure> {
+    let entry = services.ledger.read::<Claim>(&source.key()).await?;
+    entry.filter(|entry| entry.value.life == life).ok_or_else(|| LedgerError::ChangedMeanwhile(source.key()).into())
+}
+
+/// Waits until a delivery stream that the records left has delivered its buffer, if there is one: what is in it when
+/// the stream is deleted is lost.
+async fn wait_for_drain(claim: &Claim, drain: Duration) {
+    if let Some(left) = &claim.draining {
+        tracing::info!(%left, seconds = drain.as_secs(), "waiting for the delivery stream to deliver its buffer");
+        tokio::time::sleep(drain).await;
+    }
+}
+
+fn data(live: Option<&Association>, claim: &Claim) -> Data {
+    Data::from([
+        ("AssociationId", live.map(|live| live.id.clone()).unwrap_or_default()),
+        ("PreviousTargetArn", claim.previous.as_ref().map(Target::to_string).unwrap_or_default()),
+    ])
+}

@@ -1,0 +1,145 @@
+//! Owns `Custom::EmitePreflight`: everything that would make a deployment fail later is found in its first minute, all
+//! of it at once, each with what to do.
+//!
+//! What was accepted last is remembered. An update back to it is a rollback and must go through whatever the account
+//! looks like by now; the same holds for a duplicate of the request.
+
+mod looks;
+mod values;
+
+use std::collections::BTreeMap;
+
+use emite_connect::ledger::Key;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::answer::Data;
+use crate::request::{Action, Object, Request};
+use crate::services::{Failure, Services, until_undisturbed};
+use values::Wanted;
+
+/// Something that has to be mended before a deployment can work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Problem {
+    /// The parameter, what is wrong with it, and what to do.
+    text: String,
+    /// It is only that a look was denied, which seconds-old permissions explain.
+    denied: bool,
+}
+
+impl Problem {
+    fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), denied: false }
+    }
+}
+
+/// What Preflight finds out for the rest of the stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Findings {
+    instance_id: String,
+    /// Empty for an instance that has none.
+    instance_alias: String,
+    /// Empty for an instance from before October 2018 that was never moved to a service-linked role.
+    service_role_arn: String,
+}
+
+impl Findings {
+    fn data(&self) -> Data {
+        Data::from([
+            ("InstanceId", self.instance_id.clone()),
+            ("InstanceAlias", self.instance_alias.clone()),
+            ("ServiceRoleArn", self.service_role_arn.clone()),
+            // There is no server where eMite hosts it.
+            ("ServerImageId", String::new()),
+        ])
+    }
+}
+
+/// What was accepted last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accepted {
+    /// SHA-256 of the properties.
+    properties: String,
+    findings: Findings,
+}
+
+fn key() -> Key {
+    Key { partition: "preflight".to_owned(), sort: "accepted".to_owned() }
+}
+
+/// Create and Update.
+pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
+    until_undisturbed(async || accept(services, request).await).await
+}
+
+async fn accept(services: &Services, request: &Request) -> Result<Data, Failure> {
+    let properties = fingerprint(&request.properties);
+    let entry = services.ledger.read::<Accepted>(&key()).await?;
+    if let Some(entry) = entry.as_ref().filter(|entry| entry.value.properties == properties) {
+        return Ok(entry.value.findings.data());
+    }
+    let (wanted, mut problems) = Wanted::read(&request.properties, &services.home);
+    let unchanged = |name: &str| {
+        request.action == Ok(Action::Update) && request.old_properties.get(name) == request.properties.get(name)
+    };
+    let (findings, found) = looks::all(services, &wanted, unchanged).await;
+    problems.extend(found);
+    if !problems.is_empty() {
+        return Err(refusal(&problems));
+    }
+    let accepted = Accepted { properties, findings };
+    services.ledger.write(&key(), &accepted, entry.map(|entry| entry.version), None).await?;
+    Ok(accepted.findings.data())
+}
+
+fn refusal(problems: &[Problem]) -> Failure {
+    let texts: Vec<&str> = problems.iter().map(|problem| problem.text.as_str()).collect();
+    let reason = match texts.as_slice() {
+        [only] => (*only).to_owned(),
+        all => {
+            let numbered: Vec<String> =
+                all.iter().enumerate().map(|(at, text)| format!("({}) {text}", at + 1)).collect();
+            format!("{} problems. {}", all.len(), numbered.join(" "))
+        }
+    };
+    if problems.iter().any(|problem| problem.denied) { Failure::Denied(reason) } else { Failure::Refused(reason) }
+}
+
+/// A hash of the properties that a template sets, in whatever order they come.
+fn fingerprint(properties: &Object) -> String {
+    let set: BTreeMap<&String, String> = properties
+        .iter()
+        .filter(|(name, _)| *name != "ServiceToken" && *name != "ServiceTimeout")
+        .map(|(name, value)| (name, value.to_string()))
+        .collect();
+    let digest = Sha256::digest(format!("{set:?}"));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_fingerprint_is_of_the_values_not_of_their_order_or_of_cloudformations_own() {
+        let of = |value: serde_json::Value| fingerprint(value.as_object().unwrap());
+        assert_eq!(
+            of(json!({"A": "1", "B": "2"})),
+            of(json!({"B": "2", "A": "1", "ServiceToken": "arn", "ServiceTimeout": "600"}))
+        );
+        assert_ne!(of(json!({"A": "1"})), of(json!({"A": "2"})));
+    }
+
+    #[test]
+    fn one_denied_look_makes_the_whole_refusal_worth_another_try() {
+        let plain = Problem::new("DomainName is taken.");
+        let denied = Problem { denied: true, ..Problem::new("RoleName could not be checked.") };
+        assert!(!refusal(std::slice::from_ref(&plain)).is_denied());
+        let both = refusal(&[plain, denied]);
+        assert!(both.is_denied());
+        assert_eq!(both.to_string(), "2 problems. (1) DomainName is taken. (2) RoleName could not be checked.");
+    }
+}

@@ -1,0 +1,337 @@
+//! Owns what Preflight asks AWS. Every look is taken, whatever the others found; one that fails is a problem of its own,
+//! because unknown is not good.
+
+use emite_connect::arn::Arn;
+use emite_connect::error::AwsError;
+use emite_connect::links::Life;
+use emite_connect::links::data_streaming::{self, Claim, ResourceType, Source, Target};
+use serde_json::Value;
+
+use super::values::{DELIVERY_ROLE_SUFFIX, Wanted};
+use super::{Findings, Problem};
+use crate::services::{Failure, Services};
+
+/// Takes every look that `wanted` allows; `unchanged` tells which parameters an update leaves as they are.
+pub(super) async fn all(
+    services: &Services,
+    wanted: &Wanted,
+    unchanged: impl Fn(&str) -> bool,
+) -> (Findings, Vec<Problem>) {
+    let new = |name: &'static str, value: &Option<String>| value.clone().filter(|_| !unchanged(name));
+    let stream = new("AgentEventStreamName", &wanted.agent_event_stream);
+    let delivery = new("DeliveryStreamName", &wanted.delivery_stream);
+    let ((findings, on_instance), names, roles, engine, bucket, keys, topic) = tokio::join!(
+        instance(services, wanted),
+        async {
+            tokio::join!(
+                agent_event_stream(services, stream),
+                delivery_stream(services, delivery.clone()),
+                domain(services, new("DomainName", &wanted.domain))
+            )
+        },
+        async {
+            let delivery_role = delivery.as_ref().map(|name| format!("{name}{DELIVERY_ROLE_SUFFIX}"));
+            tokio::join!(
+                role(services, "RoleName", new("RoleName", &wanted.role)),
+                role(services, "DeliveryStreamName", delivery_role)
+            )
+        },
+        engine(services, wanted),
+        bucket(services, wanted.bucket.as_deref()),
+        async {
+            tokio::join!(
+                key(services, "BackupBucketKeyArn", wanted.bucket_key.as_ref(), false),
+                key(services, "AgentEventKeyArn", wanted.agent_event_key.as_ref(), true)
+            )
+        },
+        topic(services, wanted.topic.as_ref()),
+    );
+    let single = [names.0, names.1, names.2, roles.0, roles.1, engine, bucket, keys.0, keys.1, topic];
+    (findings, on_instance.into_iter().chain(single.into_iter().flatten()).collect())
+}
+
+fn unseen(parameter: &str, error: &AwsError) -> Problem {
+    Problem { text: format!("{parameter} could not be checked: {error}."), denied: error.is_denied() }
+}
+
+/// The instance, and what it streams to today.
+async fn instance(services: &Services, wanted: &Wanted) -> (Findings, Vec<Problem>) {
+    const PARAMETER: &str = "ConnectInstanceArn";
+    let Some(id) = &wanted.instance else { return (Findings::default(), Vec::new()) };
+    let described = services
+        .aws
+        .connect
+        .describe_instance()
+        .instance_id(id.as_str())
+        .send()
+        .await
+        .map_err(AwsError::of("connect:DescribeInstance"));
+    let instance = match described {
+        Ok(described) => described.instance,
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return (Findings::default(), vec![unseen(PARAMETER, &error)]),
+    };
+    let Some(instance) = instance else {
+        let text = format!(
+            "{PARAMETER} names instance {id}, which does not exist in this account and region. Copy the ARN from the Amazon Connect console."
+        );
+        return (Findings::default(), vec![Problem::new(text)]);
+    };
+    let status = instance.instance_status.as_ref().map_or("unknown", |status| status.as_str());
+    if status != "ACTIVE" {
+        let text = format!(
+            "{PARAMETER} names an instance that is {status}, not ACTIVE. Wait until it is, or name another one."
+        );
+        return (Findings::default(), vec![Problem::new(text)]);
+    }
+    let findings = Findings {
+        instance_id: id.to_string(),
+        instance_alias: instance.instance_alias.unwrap_or_default(),
+        service_role_arn: instance.service_role.unwrap_or_default(),
+    };
+    let source = |resource_type| Source { instance: id.clone(), resource_type };
+    let (events, records) = (source(ResourceType::AgentEvents), source(ResourceType::ContactTraceRecords));
+    let (events, records) = tokio::join!(
+        streaming(services, wanted, &events, wanted.agent_event_target.as_ref()),
+        streaming(services, wanted, &records, wanted.contact_record_target.as_ref())
+    );
+    (findings, events.into_iter().chain(records).collect())
+}
+
+/// What would be in the way of streaming `source` to `target`.
+async fn streaming(services: &Services, wanted: &Wanted, source: &Source, target: Option<&Target>) -> Option<Problem> {
+    const PARAMETER: &str = "OnExistingStreaming";
+    let live = match data_streaming::observe(&services.aws.connect, source).await {
+        Ok(live) => live?,
+        Err(error) => return Some(unseen(PARAMETER, &error)),
+    };
+    let claim = match services.ledger.read::<Claim>(&source.key()).await {
+        Ok(entry) => entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released),
+        Err(error) => {
+            let failure = Failure::from(error);
+            return Some(Problem {
+                text: format!("{PARAMETER} could not be checked: {failure}."),
+                denied: failure.is_denied(),
+            });
+        }
+    };
+    let ours = claim.is_some_and(|claim| claim.set_by_us(&live.target)) || target == Some(&live.target);
+    match &live.target {
+        Target::Other(_) => Some(Problem::new(format!(
+            "{PARAMETER}: the {source} go to {}, which could not be put back later. Remove that in the Amazon Connect console first.",
+            live.target
+        ))),
+        existing if !ours && !wanted.replace => Some(Problem::new(format!(
+            "{PARAMETER} is Fail, and the {source} already stream to {existing}. Choose Replace to take that over (it is put back when the stack is deleted), or end it first."
+        ))),
+        _ => None,
+    }
+}
+
+/// A name that only one thing of the account can have.
+fn taken<T>(parameter: &str, what: &str, name: &str, found: Result<T, AwsError>) -> Option<Problem> {
+    match found {
+        Ok(_) => Some(Problem::new(format!(
+            "{parameter}: {what} '{name}' exists already, perhaps kept by an earlier stack. Choose another {parameter}, or delete that one if nobody needs it."
+        ))),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => Some(unseen(parameter, &error)),
+    }
+}
+
+async fn role(services: &Services, parameter: &str, name: Option<String>) -> Option<Problem> {
+    let name = name?;
+    let found = services.aws.iam.get_role().role_name(&name).send().await;
+    taken(parameter, "the role", &name, found.map_err(AwsError::of("iam:GetRole")))
+}
+
+async fn agent_event_stream(services: &Services, name: Option<String>) -> Option<Problem> {
+    let name = name?;
+    let found = services.aws.kinesis.describe_stream_summary().stream_name(&name).send().await;
+    taken(
+        "AgentEventStreamName",
+        "the data stream",
+        &name,
+        found.map_err(AwsError::of("kinesis:DescribeStreamSummary")),
+    )
+}
+
+async fn delivery_stream(services: &Services, name: Option<String>) -> Option<Problem> {
+    let name = name?;
+    let found = services.aws.firehose.describe_delivery_stream().delivery_stream_name(&name).send().await;
+    taken(
+        "DeliveryStreamName",
+        "the delivery stream",
+        &name,
+        found.map_err(AwsError::of("firehose:DescribeDeliveryStream")),
+    )
+}
+
+async fn domain(services: &Services, name: Option<String>) -> Option<Problem> {
+    let name = name?;
+    let found = services.aws.opensearch.describe_domain().domain_name(&name).send().await;
+    taken("DomainName", "the search domain", &name, found.map_err(AwsError::of("es:DescribeDomain")))
+}
+
+/// Whether the engine is offered here, and on the chosen instances.
+async fn engine(services: &Services, wanted: &Wanted) -> Option<Problem> {
+    const PARAMETER: &str = "SearchEngineVersion";
+    let engine = wanted.engine.as_ref()?;
+    let client = &services.aws.opensearch;
+    let versions = client.list_versions().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+    match versions.map_err(AwsError::of("es:ListVersions")) {
+        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Ok(pages) if !pages.iter().flat_map(|page| page.versions()).any(|version| version == engine) => {
+            let shown =
+                pages.iter().flat_map(|page| page.versions()).map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Some(Problem::new(format!(
+                "{PARAMETER} {engine} is not offered in {}. Offered are: {shown}.",
+                services.home.region
+            )));
+        }
+        Ok(_) => {}
+    }
+    let kind = wanted.domain_instance_type.as_ref()?;
+    let offers = client
+        .list_instance_type_details()
+        .engine_version(engine)
+        .into_paginator()
+        .send()
+        .collect::<Result<Vec<_>, _>>()
+        .await;
+    match offers.map_err(AwsError::of("es:ListInstanceTypeDetails")) {
+        Err(error) => Some(unseen("DomainInstanceType", &error)),
+        Ok(pages) => {
+            let offers = pages.iter().flat_map(|page| page.instance_type_details());
+            let offered = offers.filter_map(|offer| offer.instance_type()).any(|offer| offer.as_str() == kind);
+            (!offered).then(|| {
+                Problem::new(format!(
+                    "DomainInstanceType {kind} is not offered for {engine} in {}. Choose another type or engine.",
+                    services.home.region
+                ))
+            })
+        }
+    }
+}
+
+/// Whether an existing bucket is ours and in this region.
+async fn bucket(services: &Services, name: Option<&str>) -> Option<Problem> {
+    const PARAMETER: &str = "BackupBucketName";
+    let name = name?;
+    let found =
+        services.aws.s3.get_bucket_location().bucket(name).expected_bucket_owner(&services.home.account).send().await;
+    let region = match found.map_err(AwsError::of("s3:GetBucketLocation")) {
+        // The API's names of the first two regions are from before regions had names.
+        Ok(found) => match found.location_constraint.as_ref().map_or("", |constraint| constraint.as_str()) {
+            "" => "us-east-1".to_owned(),
+            "EU" => "eu-west-1".to_owned(),
+            region => region.to_owned(),
+        },
+        Err(error) if error.is_not_found() => {
+            return Some(Problem::new(format!(
+                "{PARAMETER} '{name}' does not exist. Correct it, or leave it empty: the stack then makes a bucket."
+            )));
+        }
+        Err(error) => return Some(unseen(PARAMETER, &error)),
+    };
+    (region != services.home.region).then(|| {
+        Problem::new(format!("{PARAMETER} '{name}' is in {region}; Firehose needs one in {}. Name another one, or leave it empty: the stack then makes a bucket.", services.home.region))
+    })
+}
+
+/// Whether a key can encrypt; `customer_managed`: whether Amazon Connect could use it, which it cannot with AWS's own.
+async fn key(services: &Services, parameter: &str, arn: Option<&Arn>, customer_managed: bool) -> Option<Problem> {
+    let arn = arn?;
+    let found = services.aws.kms.describe_key().key_id(arn.to_string()).send().await;
+    let key = match found.map_err(AwsError::of("kms:DescribeKey")) {
+        Ok(found) => found.key_metadata?,
+        Err(error) if error.is_not_found() => {
+            return Some(Problem::new(format!(
+                "{parameter}: the key {arn} does not exist. Correct it, or leave it empty."
+            )));
+        }
+        Err(error) => return Some(unseen(parameter, &error)),
+    };
+    let state = key.key_state.as_ref().map_or("unknown", |state| state.as_str());
+    if state != "Enabled" {
+        return Some(Problem::new(format!("{parameter}: the key {arn} is {state}. Enable it, or name another one.")));
+    }
+    if key.key_spec.as_ref().is_some_and(|spec| spec.as_str() != "SYMMETRIC_DEFAULT") {
+        return Some(Problem::new(format!(
+            "{parameter}: the key {arn} is not a symmetric encryption key. Name one that is."
+        )));
+    }
+    let managed_by_aws = key.key_manager.as_ref().is_some_and(|manager| manager.as_str() == "AWS");
+    (customer_managed && managed_by_aws).then(|| {
+        Problem::new(format!("{parameter}: the key {arn} is managed by AWS, and Amazon Connect cannot write with it. Name the customer managed key that the instance uses, or leave it empty."))
+    })
+}
+
+/// Whether alarms may publish to a topic that was given.
+async fn topic(services: &Services, arn: Option<&Arn>) -> Option<Problem> {
+    const PARAMETER: &str = "AlertTopicArn";
+    let arn = arn?;
+    let found = services.aws.sns.get_topic_attributes().topic_arn(arn.to_string()).send().await;
+    let attributes = match found.map_err(AwsError::of("sns:GetTopicAttributes")) {
+        Ok(found) => found.attributes.unwrap_or_default(),
+        Err(error) if error.is_not_found() => {
+            return Some(Problem::new(format!(
+                "{PARAMETER}: the topic {arn} does not exist. Correct it, or leave it empty: the stack then makes a topic."
+            )));
+        }
+        Err(error) => return Some(unseen(PARAMETER, &error)),
+    };
+    let policy = attributes.get("Policy").and_then(|policy| serde_json::from_str(policy).ok()).unwrap_or(Value::Null);
+    if !admits_alarms(&policy) {
+        return Some(Problem::new(format!(
+            "{PARAMETER}: the policy of {arn} does not let alarms publish. Add a statement that allows sns:Publish to the service cloudwatch.amazonaws.com with aws:SourceAccount {}.",
+            services.home.account
+        )));
+    }
+    let key = attributes.get("KmsMasterKeyId").is_some_and(|key| key.ends_with("alias/aws/sns"));
+    key.then(|| Problem::new(format!("{PARAMETER}: {arn} is encrypted with alias/aws/sns, which alarms cannot use. Encrypt it with a key of your own that admits cloudwatch.amazonaws.com, or not at all.")))
+}
+
+/// Whether a topic's policy lets CloudWatch publish. The policy that SNS itself gives a new topic does, by admitting
+/// everything that acts for the topic's own account.
+fn admits_alarms(policy: &Value) -> bool {
+    let one_or_many = |value: &Value| match value {
+        Value::Array(items) => items.clone(),
+        Value::Null => Vec::new(),
+        one => vec![one.clone()],
+    };
+    let names = |value: &Value, wanted: &[&str]| {
+        one_or_many(value)
+            .iter()
+            .filter_map(Value::as_str)
+            .any(|name| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+    };
+    one_or_many(&policy["Statement"]).iter().any(|statement| {
+        let principal = &statement["Principal"];
+        let cloudwatch = names(&principal["Service"], &["cloudwatch.amazonaws.com"]);
+        let everybody = names(principal, &["*"]) || names(&principal["AWS"], &["*"]);
+        statement["Effect"] == "Allow"
+            && (cloudwatch || everybody)
+            && names(&statement["Action"], &["sns:Publish", "sns:*", "*"])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn alarms_are_admitted_by_a_statement_for_cloudwatch_or_by_the_policy_of_a_new_topic() {
+        let statement = |principal: Value, action: Value| json!({"Statement": [{"Effect": "Allow", "Principal": principal, "Action": action}]});
+        assert!(admits_alarms(&statement(
+            json!({"Service": ["events.amazonaws.com", "cloudwatch.amazonaws.com"]}),
+            json!("sns:Publish")
+        )));
+        assert!(admits_alarms(&statement(json!({"AWS": "*"}), json!(["SNS:GetTopicAttributes", "SNS:Publish"]))));
+        assert!(!admits_alarms(&statement(json!({"Service": "events.amazonaws.com"}), json!("sns:Publish"))));
+        assert!(!admits_alarms(&statement(json!({"AWS": "*"}), json!("sns:Subscribe"))));
+        assert!(!admits_alarms(&json!({"Statement": {"Effect": "Deny", "Principal": "*", "Action": "sns:Publish"}})));
+        assert!(!admits_alarms(&Value::Null));
+    }
+}

@@ -1,0 +1,135 @@
+//! Owns what the custom resources work with (clients, ledger, the stack's own name, the clock) and how their work fails.
+
+use std::fmt;
+use std::time::Duration;
+
+use emite_connect::arn::{Arn, Home};
+use emite_connect::aws::Aws;
+use emite_connect::change::ApplyError;
+use emite_connect::ledger::{Ledger, LedgerError};
+use emite_connect::settings::{BadSettings, Settings};
+
+/// What every custom resource works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    pub(crate) aws: Aws,
+    pub(crate) ledger: Ledger,
+    /// The one stack that this function serves.
+    pub(crate) stack_id: Arn,
+    /// That stack's partition, region and account.
+    pub(crate) home: Home,
+    /// How long a Create goes on after AccessDenied: the stack made the permissions seconds ago.
+    pub(crate) permission_grace: Duration,
+}
+
+impl Services {
+    pub(crate) async fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
+        let mut settings = Settings::new(lookup);
+        let table = settings.required::<String>("LEDGER_TABLE");
+        let stack_id = settings.required::<Arn>("STACK_ID");
+        let grace = settings.optional::<u64>("PERMISSION_GRACE_SECONDS", 60);
+        settings.finish()?;
+        let (Some(table), Some(stack_id), Some(grace)) = (table, stack_id, grace) else {
+            return Err(BadSettings(Vec::new()));
+        };
+        let aws = Aws::from_env().await;
+        Ok(Self {
+            ledger: Ledger::new(aws.dynamodb.clone(), table),
+            aws,
+            home: Home::of(&stack_id),
+            stack_id,
+            permission_grace: Duration::from_secs(grace),
+        })
+    }
+
+    /// Runs `work`, again and again while it is denied and [`Services::permission_grace`] lasts. What it does must be
+    /// harmless to repeat.
+    pub(crate) async fn patiently<T>(&self, work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+        const PAUSE: Duration = Duration::from_secs(3);
+        let started = tokio::time::Instant::now();
+        loop {
+            match work().await {
+                Err(failure) if failure.is_denied() && started.elapsed() + PAUSE <= self.permission_grace => {
+                    tracing::warn!(%failure, "permissions may be seconds old; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// Runs `work` again when the world changed under it, a few times.
+pub(crate) async fn until_undisturbed<T>(work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    const PAUSES_MS: [u64; 3] = [200, 800, 2000];
+    for pause in PAUSES_MS {
+        match work().await {
+            Err(failure) if failure.is_changed_meanwhile() => tokio::time::sleep(Duration::from_millis(pause)).await,
+            outcome => return outcome,
+        }
+    }
+    work().await
+}
+
+/// Why a request failed; its text is the reason that an admin reads in CloudFormation.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was asked for is not done, for a reason that the admin can mend.
+    Refused(String),
+    /// Permissions are missing for a look that the decision needs.
+    Denied(String),
+    /// AWS or the ledger failed.
+    Broken(ApplyError),
+}
+
+impl Failure {
+    pub(crate) fn is_denied(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Denied(_) => true,
+            Self::Broken(ApplyError::Aws(error) | ApplyError::Ledger(LedgerError::Aws(error))) => error.is_denied(),
+            Self::Broken(_) => false,
+        }
+    }
+
+    fn is_changed_meanwhile(&self) -> bool {
+        matches!(
+            self,
+            Self::Broken(ApplyError::ChangedMeanwhile(_) | ApplyError::Ledger(LedgerError::ChangedMeanwhile(_)))
+        )
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(reason) | Self::Denied(reason) => f.write_str(reason),
+            Self::Broken(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Into<ApplyError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+/// The clock.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+pub(crate) mod clock {
+    use std::time::{Duration, SystemTime};
+
+    use jiff::Timestamp;
+
+    /// How long until `epoch_ms`; nothing if it is past.
+    pub(crate) fn until_epoch_ms(epoch_ms: u64) -> Duration {
+        let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(epoch_ms);
+        deadline.duration_since(SystemTime::now()).unwrap_or_default()
+    }
+
+    /// When a tombstone written now may be forgotten.
+    pub(crate) fn in_a_week() -> Timestamp {
+        Timestamp::now() + Duration::from_secs(7 * 24 * 3600)
+    }
+}

@@ -1,0 +1,67 @@
+//! Owns the AWS clients and how they behave: built once per process, with time-outs and retries set in one place.
+//!
+//! The SDK has no time-out of its own, and a function that waits for ever answers nobody. An attempt gets 5 s and a
+//! call with all its retries 25 s. Retries are adaptive, because Connect allows two calls a second
+//! (<https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html>).
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+
+/// The clients of every service that the functions call.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// Amazon Connect.
+    pub connect: aws_sdk_connect::Client,
+    /// DynamoDB, for the ledger.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Amazon Data Firehose.
+    pub firehose: aws_sdk_firehose::Client,
+    /// IAM.
+    pub iam: aws_sdk_iam::Client,
+    /// Kinesis Data Streams.
+    pub kinesis: aws_sdk_kinesis::Client,
+    /// KMS.
+    pub kms: aws_sdk_kms::Client,
+    /// Amazon OpenSearch Service.
+    pub opensearch: aws_sdk_opensearch::Client,
+    /// S3.
+    pub s3: aws_sdk_s3::Client,
+    /// SNS.
+    pub sns: aws_sdk_sns::Client,
+}
+
+impl Aws {
+    /// Clients for the credentials, region and endpoints of the environment.
+    pub async fn from_env() -> Self {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(3))
+                    .operation_attempt_timeout(Duration::from_secs(5))
+                    .operation_timeout(Duration::from_secs(25))
+                    .build(),
+            )
+            .retry_config(RetryConfig::adaptive().with_max_attempts(5))
+            .load()
+            .await;
+        Self::new(&config)
+    }
+
+    /// Clients that share `config`.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self {
+            connect: aws_sdk_connect::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            firehose: aws_sdk_firehose::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
+            kinesis: aws_sdk_kinesis::Client::new(config),
+            kms: aws_sdk_kms::Client::new(config),
+            opensearch: aws_sdk_opensearch::Client::new(config),
+            s3: aws_sdk_s3::Client::new(config),
+            sns: aws_sdk_sns::Client::new(config),
+        }
+    }
+}

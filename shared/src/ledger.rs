@@ -1,0 +1,134 @@
+//! Owns the ledger: one DynamoDB table in which the functions remember what AWS cannot tell them.
+//!
+//! An entry is a small JSON document under a key, with a version. Every write names the version that it replaces, so of
+//! two writers at once one wins and the other looks again. Keys never change: what was found before our first write is
+//! nowhere else.
+//!
+//! Reads are consistent (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>).
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::AwsError;
+
+/// The ledger's table.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+/// Where an entry stands. The function's role is limited to its own partition keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Partition key, such as `association#<instance id>`.
+    pub partition: String,
+    /// Sort key, such as `AGENT_EVENTS`.
+    pub sort: String,
+}
+
+/// An entry, and the version that a write has to name to replace it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<T> {
+    /// What is remembered.
+    pub value: T,
+    /// Counts the writes of this key, from 1.
+    pub version: u64,
+}
+
+/// Why the ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// DynamoDB refused or failed.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// Somebody else wrote the entry since it was read: look again and decide anew.
+    #[error("the ledger entry {partition}/{sort} changed in between", partition = .0.partition, sort = .0.sort)]
+    ChangedMeanwhile(Key),
+    /// The entry is not of this version's form. It is left as it is.
+    #[error("the ledger entry {partition}/{sort} cannot be understood ({problem}); it was left as it is", partition = .key.partition, sort = .key.sort)]
+    Unreadable {
+        /// The entry.
+        key: Key,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Ledger {
+    /// The ledger in `table`.
+    pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// The entry under `key`, if there is one. Needs `dynamodb:GetItem`.
+    pub async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Entry<T>>, LedgerError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(key.partition.clone()))
+            .key("sk", AttributeValue::S(key.sort.clone()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(AwsError::of("dynamodb:GetItem"))?;
+        let Some(item) = found.item else { return Ok(None) };
+        let unreadable = |problem: String| LedgerError::Unreadable { key: key.clone(), problem };
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().or_else(|_| value.as_n()).ok());
+        let body = text("body").ok_or_else(|| unreadable("it has no body".to_owned()))?;
+        let version = text("version").and_then(|version| version.parse().ok());
+        Ok(Some(Entry {
+            value: serde_json::from_str(body).map_err(|error| unreadable(error.to_string()))?,
+            version: version.ok_or_else(|| unreadable("it has no version".to_owned()))?,
+        }))
+    }
+
+    /// Puts `value` under `key` in place of version `replaces` (none: there must be nothing yet), and returns its new
+    /// version. DynamoDB forgets it some time after `expires`, if given. Needs `dynamodb:PutItem`.
+    ///
+    /// A write whose answer got lost is retried by the SDK and then refused by its own condition; what stands there
+    /// tells the two cases apart.
+    pub async fn write<T>(
+        &self,
+        key: &Key,
+        value: &T,
+        replaces: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, LedgerError>
+    where
+        T: Serialize + DeserializeOwned + PartialEq,
+    {
+        let version = replaces.unwrap_or(0) + 1;
+        let body = serde_json::to_string(value)
+            .map_err(|error| LedgerError::Unreadable { key: key.clone(), problem: error.to_string() })?;
+        let mut put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", AttributeValue::S(key.partition.clone()))
+            .item("sk", AttributeValue::S(key.sort.clone()))
+            .item("body", AttributeValue::S(body))
+            .item("version", AttributeValue::N(version.to_string()));
+        if let Some(expires) = expires {
+            put = put.item("expiresAt", AttributeValue::N(expires.as_second().to_string()));
+        }
+        put = match replaces {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(replaced) => put
+                .condition_expression("version = :replaced")
+                .expression_attribute_values(":replaced", AttributeValue::N(replaced.to_string())),
+        };
+        match put.send().await.map_err(AwsError::of("dynamodb:PutItem")) {
+            Ok(_) => Ok(version),
+            Err(error) if error.code == "ConditionalCheckFailedException" => {
+                let standing = self.read::<T>(key).await?;
+                let ours = standing.is_some_and(|entry| entry.version == version && entry.value == *value);
+                if ours { Ok(version) } else { Err(LedgerError::ChangedMeanwhile(key.clone())) }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

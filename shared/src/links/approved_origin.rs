@@ -1,0 +1,199 @@
+//! Owns approved origins: the web addresses that may embed Amazon Connect's chat and contact panel.
+//!
+//! Connect keeps a plain list per instance
+//! (<https://docs.aws.amazon.com/connect/latest/APIReference/API_AssociateApprovedOrigin.html>). As it does not say who put
+//! an origin there, a [`Claim`] in the ledger does.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_sdk_connect::Client;
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+use crate::arn::InstanceId;
+use crate::change::Change;
+use crate::error::AwsError;
+use crate::ledger::Key;
+use crate::links::{Attempts, Life};
+
+/// An origin in its one normal form: scheme and host in lower case, no default port, no slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Origin(String);
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const LONGEST: usize = 267;
+        if text.len() > LONGEST {
+            return Err(format!("is longer than the {LONGEST} characters that Connect takes"));
+        }
+        if text.contains('*') {
+            return Err("contains a wildcard, which Connect does not take: name one origin".to_owned());
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("contains a space or a character outside ASCII".to_owned());
+        }
+        let url = Url::parse(text)
+            .map_err(|error| format!("is not a web address ({error}), such as https://emite.example.com"))?;
+        let local = matches!(url.host(), Some(Host::Domain("localhost")));
+        if url.scheme() != "https" && !(url.scheme() == "http" && local) {
+            return Err("must start with https://".to_owned());
+        }
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if !bare || !url.username().is_empty() || url.password().is_some() {
+            return Err("must be scheme, host and perhaps a port only, such as https://emite.example.com".to_owned());
+        }
+        Ok(Self(url.origin().ascii_serialization()))
+    }
+}
+
+impl TryFrom<String> for Origin {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Origin> for String {
+    fn from(origin: Origin) -> Self {
+        origin.0
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One origin of one instance: what a claim is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The instance.
+    pub instance: InstanceId,
+    /// The origin.
+    pub origin: Origin,
+}
+
+impl Place {
+    /// The claim's place in the ledger.
+    pub fn key(&self) -> Key {
+        Key { partition: format!("origin#{}", self.instance), sort: self.origin.to_string() }
+    }
+}
+
+/// What the ledger remembers of an origin that this stack answers for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Claim {
+    /// Whether the stack still holds the claim.
+    pub life: Life,
+    /// We put the origin there, so we take it away. False: it was there before.
+    pub added: bool,
+    /// The CloudFormation request that made the claim. Its late duplicate must not bring back what was deleted.
+    pub created_by: String,
+}
+
+/// The spelling in which the instance lists the origin, if it does. Needs `connect:ListApprovedOrigins`.
+///
+/// How Connect normalises an origin is not documented, so both sides are brought to one form before they are compared,
+/// and the origin is later removed in the spelling that was listed.
+pub async fn observe(connect: &Client, place: &Place) -> Result<Option<String>, AwsError> {
+    let origins = connect
+        .list_approved_origins()
+        .instance_id(place.instance.as_str())
+        .into_paginator()
+        .items()
+        .send()
+        .collect::<Result<Vec<_>, _>>()
+        .await
+        .map_err(AwsError::of("connect:ListApprovedOrigins"))?;
+    Ok(origins.into_iter().find(|listed| listed.parse().is_ok_and(|listed: Origin| listed == place.origin)))
+}
+
+/// What has to change so that the instance lists the origin. Pure.
+pub fn diff(place: &Place, live: Option<&str>) -> Option<Change> {
+    live.is_none().then(|| Change::AllowOrigin { place: place.clone() })
+}
+
+/// What has to change so that the list is as it was before us. Pure.
+pub fn removal(place: &Place, live: Option<&str>, claim: Option<&Claim>) -> Option<Change> {
+    let claim = claim.filter(|claim| claim.life != Life::Released && claim.added);
+    claim.and(live).map(|listed| Change::RemoveOrigin { place: place.clone(), listed: listed.to_owned() })
+}
+
+/// Adds the origin. Needs `connect:AssociateApprovedOrigin`. The number of attempts tells whether "already there" can be
+/// our own lost answer.
+pub async fn associate(connect: &Client, place: &Place) -> (Result<(), AwsError>, u32) {
+    let attempts = Attempts::default();
+    let answer = connect
+        .associate_approved_origin()
+        .instance_id(place.instance.as_str())
+        .origin(place.origin.to_string())
+        .customize()
+        .interceptor(attempts.clone())
+        .send()
+        .await;
+    (answer.map(drop).map_err(AwsError::of("connect:AssociateApprovedOrigin")), attempts.made())
+}
+
+/// Removes the origin as `listed`; one that is gone already is fine. Needs `connect:DisassociateApprovedOrigin`.
+pub async fn disassociate(connect: &Client, instance: &InstanceId, listed: &str) -> Result<(), AwsError> {
+    let answer = connect
+        .disassociate_approved_origin()
+        .instance_id(instance.as_str())
+        .origin(listed)
+        .send()
+        .await
+        .map_err(AwsError::of("connect:DisassociateApprovedOrigin"));
+    match answer {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(text: &str) -> Result<String, String> {
+        text.parse::<Origin>().map(String::from)
+    }
+
+    #[test]
+    fn an_origin_has_one_normal_form() {
+        for text in ["https://emite.example.com", "https://EMITE.example.com/", "HTTPS://emite.example.com:443"] {
+            assert_eq!(origin(text).unwrap(), "https://emite.example.com", "{text}");
+        }
+        assert_eq!(origin("https://emite.example.com:8443").unwrap(), "https://emite.example.com:8443");
+        assert_eq!(origin("http://localhost:4200").unwrap(), "http://localhost:4200");
+    }
+
+    #[test]
+    fn what_is_more_or_less_than_an_origin_is_refused_with_the_reason() {
+        insta::assert_snapshot!(
+            [
+                "emite.example.com",
+                "http://emite.example.com",
+                "https://*.example.com",
+                "https://emite.example.com/app",
+                "https://u:p@emite.example.com",
+                "https://emite.example.com?x",
+                "https://emité.example.com",
+                "https://",
+                "ftp://emite.example.com",
+                ""
+            ]
+            .map(|text| format!("{text:?} {}", origin(text).unwrap_err()))
+            .join(
+                "
+"
+            )
+        );
+        assert!(origin(&format!("https://{}.example.com", "a".repeat(300))).unwrap_err().contains("267"));
+    }
+}
