@@ -1,8 +1,10 @@
 //! Owns the AWS clients and how they behave: built once per process, with time-outs and retries set in one place.
 //!
 //! The SDK has no time-out of its own, and a function that waits for ever answers nobody. An attempt gets 5 s and a
-//! call with all its retries 25 s. Retries are adaptive, because Connect allows two calls a second
-//! (<https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html>).
+//! call with all its retries 25 s. Connect allows two calls a second and bursts of five
+//! (<https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html>), which the standard
+//! retries' growing pauses outlast; the adaptive mode is not used, as one throttled call makes every later one of a warm
+//! process wait for seconds.
 
 use std::time::Duration;
 
@@ -44,7 +46,7 @@ impl Aws {
                     .operation_timeout(Duration::from_secs(25))
                     .build(),
             )
-            .retry_config(RetryConfig::adaptive().with_max_attempts(5))
+            .retry_config(RetryConfig::standard().with_max_attempts(5))
             .load()
             .await;
         Self::new(&config)

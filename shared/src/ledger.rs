@@ -6,6 +6,9 @@
 //!
 //! Reads are consistent (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>).
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -65,21 +68,10 @@ impl Ledger {
 
     /// The entry under `key`, if there is one. Needs `dynamodb:GetItem`.
     pub async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Entry<T>>, LedgerError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("pk", AttributeValue::S(key.partition.clone()))
-            .key("sk", AttributeValue::S(key.sort.clone()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(AwsError::of("dynamodb:GetItem"))?;
-        let Some(item) = found.item else { return Ok(None) };
+        let Some(item) = self.item(key).await? else { return Ok(None) };
         let unreadable = |problem: String| LedgerError::Unreadable { key: key.clone(), problem };
-        let text = |name: &str| item.get(name).and_then(|value| value.as_s().or_else(|_| value.as_n()).ok());
-        let body = text("body").ok_or_else(|| unreadable("it has no body".to_owned()))?;
-        let version = text("version").and_then(|version| version.parse().ok());
+        let body = text(&item, "body").ok_or_else(|| unreadable("it has no body".to_owned()))?;
+        let version = text(&item, "version").and_then(|version| version.parse().ok());
         Ok(Some(Entry {
             value: serde_json::from_str(body).map_err(|error| unreadable(error.to_string()))?,
             version: version.ok_or_else(|| unreadable("it has no version".to_owned()))?,
@@ -89,8 +81,8 @@ impl Ledger {
     /// Puts `value` under `key` in place of version `replaces` (none: there must be nothing yet), and returns its new
     /// version. DynamoDB forgets it some time after `expires`, if given. Needs `dynamodb:PutItem`.
     ///
-    /// A write whose answer got lost is retried by the SDK and then refused by its own condition; what stands there
-    /// tells the two cases apart.
+    /// A write whose answer got lost is retried by the SDK and then refused by its own condition. The mark of the write
+    /// tells that apart from a write of somebody else, even of a twin with the very same value.
     pub async fn write<T>(
         &self,
         key: &Key,
@@ -99,9 +91,10 @@ impl Ledger {
         expires: Option<Timestamp>,
     ) -> Result<u64, LedgerError>
     where
-        T: Serialize + DeserializeOwned + PartialEq,
+        T: Serialize,
     {
         let version = replaces.unwrap_or(0) + 1;
+        let mark = format!("{:016x}", RandomState::new().hash_one(version));
         let body = serde_json::to_string(value)
             .map_err(|error| LedgerError::Unreadable { key: key.clone(), problem: error.to_string() })?;
         let mut put = self
@@ -111,7 +104,8 @@ impl Ledger {
             .item("pk", AttributeValue::S(key.partition.clone()))
             .item("sk", AttributeValue::S(key.sort.clone()))
             .item("body", AttributeValue::S(body))
-            .item("version", AttributeValue::N(version.to_string()));
+            .item("version", AttributeValue::N(version.to_string()))
+            .item("mark", AttributeValue::S(mark.clone()));
         if let Some(expires) = expires {
             put = put.item("expiresAt", AttributeValue::N(expires.as_second().to_string()));
         }
@@ -124,11 +118,32 @@ impl Ledger {
         match put.send().await.map_err(AwsError::of("dynamodb:PutItem")) {
             Ok(_) => Ok(version),
             Err(error) if error.code == "ConditionalCheckFailedException" => {
-                let standing = self.read::<T>(key).await?;
-                let ours = standing.is_some_and(|entry| entry.version == version && entry.value == *value);
+                let standing = self.item(key).await?;
+                let ours = standing.is_some_and(|item| text(&item, "mark") == Some(&mark));
                 if ours { Ok(version) } else { Err(LedgerError::ChangedMeanwhile(key.clone())) }
             }
             Err(error) => Err(error.into()),
         }
     }
+
+    async fn item(&self, key: &Key) -> Result<Option<Item>, AwsError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(key.partition.clone()))
+            .key("sk", AttributeValue::S(key.sort.clone()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(AwsError::of("dynamodb:GetItem"))?;
+        Ok(found.item)
+    }
+}
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The text or number called `name`, as text.
+fn text<'a>(item: &'a Item, name: &str) -> Option<&'a String> {
+    item.get(name).and_then(|value| value.as_s().or_else(|_| value.as_n()).ok())
 }

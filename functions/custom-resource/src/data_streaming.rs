@@ -31,6 +31,7 @@ struct Wanted {
     target: Target,
     on_existing: OnExisting,
     drain: Duration,
+    request_id: String,
 }
 
 /// A function runs for 900 s at most; a drain has to leave time for the rest.
@@ -38,8 +39,8 @@ const LONGEST_DRAIN_S: u64 = 840;
 const USUAL_DRAIN_S: u64 = 360;
 
 impl Wanted {
-    fn read(properties: &Object, home: &Home) -> Result<Self, Failure> {
-        let mut read = Properties::new(properties);
+    fn read(request: &Request, home: &Home) -> Result<Self, Failure> {
+        let mut read = Properties::new(&request.properties);
         let instance = read.parsed("InstanceArn", |text| instance(text, home));
         let resource_type: Option<ResourceType> = read.parsed("ResourceType", str::parse);
         let target = read.parsed("TargetArn", |text| at_home(text, home));
@@ -59,6 +60,7 @@ impl Wanted {
                 target: target?,
                 on_existing: on_existing?,
                 drain: drain?,
+                request_id: request.reply_to.request_id.clone(),
             })
         };
         complete().ok_or_else(|| Failure::Refused("the properties are incomplete".to_owned()))
@@ -101,27 +103,35 @@ pub(crate) fn physical_id(properties: &Object) -> Option<String> {
     source(properties).map(|source| format!("{}|data-streaming|{}", source.instance, source.resource_type.as_str()))
 }
 
-/// Create and Update.
-pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
-    let wanted = Wanted::read(&request.properties, &services.home)?;
-    until_undisturbed(async || stream(services, &wanted, &request.reply_to.request_id).await).await
+/// What was there when a decision was made.
+struct Seen {
+    live: Option<Association>,
+    /// None too if it was released.
+    claim: Option<Claim>,
+    /// The version of the ledger's entry, which a write has to name.
+    version: Option<u64>,
 }
 
-async fn stream(services: &Services, wanted: &Wanted, request_id: &str) -> Result<Data, Failure> {
+/// Create and Update.
+pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
+    let wanted = Wanted::read(request, &services.home)?;
+    until_undisturbed(async || stream(services, &wanted).await).await
+}
+
+async fn stream(services: &Services, wanted: &Wanted) -> Result<Data, Failure> {
     let source = &wanted.source;
-    let entry = services.ledger.read::<Claim>(&source.key()).await?;
-    let version = entry.as_ref().map(|entry| entry.version);
-    if entry.as_ref().is_some_and(|Entry { value, .. }| value.life != Life::Held && value.created_by == request_id) {
-        return Err(deleted_already());
-    }
-    let claim = entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released);
-    let live = observe_ours(services, source, claim.as_ref()).await?;
-    let ready = match diff(source, &wanted.target, live.as_ref(), claim.as_ref()) {
-        Some(Change::StreamTo { consent, .. }) if is_rollback_over_drift(wanted, claim.as_ref(), consent) => {
-            return Ok(claim.map(|claim| data(live.as_ref(), &claim)).unwrap_or_default());
-        }
-        Some(change) => write(services, wanted, live.as_ref(), claim, version, change, request_id).await?,
-        None => keep(services, wanted, live.as_ref(), claim, version, request_id).await?,
+    let seen = look(services, wanted).await?;
+    let ready = match diff(source, &wanted.target, seen.live.as_ref(), seen.claim.as_ref()) {
+        None => keep(services, wanted, seen).await?,
+        Some(change) => match (consent_to(&change), &seen) {
+            (consent, Seen { claim: Some(claim), live, .. }) if is_rollback_over_drift(wanted, claim, consent) => {
+                return Ok(data(live.as_ref(), claim));
+            }
+            (consent, seen) => {
+                consented(wanted, seen.live.as_ref(), consent)?;
+                write(services, wanted, seen, &change).await?
+            }
+        },
     };
     wait_for_drain(&ready.value, wanted.drain).await;
     if ready.value.draining.is_some() {
@@ -133,6 +143,25 @@ async fn stream(services: &Services, wanted: &Wanted, request_id: &str) -> Resul
     Ok(data(live.as_ref(), &ready.value))
 }
 
+async fn look(services: &Services, wanted: &Wanted) -> Result<Seen, Failure> {
+    let entry = services.ledger.read::<Claim>(&wanted.source.key()).await?;
+    let version = entry.as_ref().map(|entry| entry.version);
+    let claim = entry.map(|entry| entry.value);
+    if claim.as_ref().is_some_and(|claim| claim.life != Life::Held && claim.created_by == wanted.request_id) {
+        return Err(deleted_already());
+    }
+    let claim = claim.filter(|claim| claim.life != Life::Released);
+    let live = observe_ours(services, &wanted.source, claim.as_ref()).await?;
+    Ok(Seen { live, claim, version })
+}
+
+fn consent_to(change: &Change) -> Consent {
+    match change {
+        Change::StreamTo { consent, .. } => *consent,
+        _ => Consent::Safe,
+    }
+}
+
 /// A late duplicate of a Create, after its Delete: whoever asked has long stopped waiting.
 pub(crate) fn deleted_already() -> Failure {
     Failure::Refused("this very request was carried out before, and its resource deleted since".to_owned())
@@ -140,22 +169,16 @@ pub(crate) fn deleted_already() -> Failure {
 
 /// Whether the stack had this target before and somebody else changed it since. A rollback to it must not fail for that,
 /// and must not overwrite it either; telling of it is the health check's part.
-fn is_rollback_over_drift(wanted: &Wanted, claim: Option<&Claim>, consent: Consent) -> bool {
-    let accepted = claim.is_some_and(|claim| claim.accepted.as_ref() == Some(&wanted.target));
+fn is_rollback_over_drift(wanted: &Wanted, claim: &Claim, consent: Consent) -> bool {
+    let accepted = claim.accepted.as_ref() == Some(&wanted.target);
     accepted && consent != Consent::Safe && wanted.on_existing == OnExisting::Fail
 }
 
 /// Nothing to tell Connect: somebody made it so (adopted, and never undone), or we did.
-async fn keep(
-    services: &Services,
-    wanted: &Wanted,
-    live: Option<&Association>,
-    claim: Option<Claim>,
-    version: Option<u64>,
-    request_id: &str,
-) -> Result<Entry<Claim>, Failure> {
-    let adopted = || Claim { adopted: true, ..Claim::on(live, request_id) };
+async fn keep(services: &Services, wanted: &Wanted, seen: Seen) -> Result<Entry<Claim>, Failure> {
+    let Seen { live, claim, version } = seen;
     let before = claim.clone();
+    let adopted = || Claim { adopted: true, ..Claim::on(live.as_ref(), &wanted.request_id) };
     let kept = Claim {
         life: Life::Held,
         accepted: Some(wanted.target.clone()),
@@ -170,26 +193,12 @@ async fn keep(
 }
 
 /// Claims, tells Connect, and notes that it worked.
-async fn write(
-    services: &Services,
-    wanted: &Wanted,
-    live: Option<&Association>,
-    claim: Option<Claim>,
-    version: Option<u64>,
-    change: Change,
-    request_id: &str,
-) -> Result<Entry<Claim>, Failure> {
-    let Change::StreamTo { consent, .. } = change else {
-        return Err(Failure::Refused("not a change of streaming".to_owned()));
-    };
-    if let Some(live) = live {
-        consented(wanted, live, consent)?;
-    }
+async fn write(services: &Services, wanted: &Wanted, seen: &Seen, change: &Change) -> Result<Entry<Claim>, Failure> {
     let Wanted { source, target, .. } = wanted;
-    let set_before = claim.as_ref().is_some_and(|claim| claim.set_by_us(target));
-    let ready = claim_for(wanted, live, claim, consent, request_id);
-    services.ledger.write(&source.key(), &ready, version, None).await?;
-    let applied = apply(&services.aws, &services.ledger, &change).await?;
+    let set_before = seen.claim.as_ref().is_some_and(|claim| claim.set_by_us(target));
+    let ready = claim_for(wanted, seen);
+    services.ledger.write(&source.key(), &ready, seen.version, None).await?;
+    let applied = apply(&services.aws, &services.ledger, change).await?;
     let Entry { value, version } = reread(services, source, Life::Held).await?;
     let mut accepted = Claim { accepted: Some(target.clone()), detached: false, ..value };
     if applied == Applied::AlreadyThere && !set_before {
@@ -202,40 +211,30 @@ async fn write(
 }
 
 /// Refuses to replace what somebody else set up, unless the template says so and it can be put back.
-fn consented(wanted: &Wanted, live: &Association, consent: Consent) -> Result<(), Failure> {
+fn consented(wanted: &Wanted, live: Option<&Association>, consent: Consent) -> Result<(), Failure> {
     let Wanted { source, on_existing, .. } = wanted;
-    let existing = &live.target;
+    let Some(Association { target: existing, .. }) = live else { return Ok(()) };
     match (consent, on_existing) {
-        (Consent::Safe, _) => Ok(()),
-        (Consent::Irreversible, _) => Err(Failure::Refused(format!(
-            "OnExisting: the {source} already go to {existing}, which could not be put back later. Remove that in the Amazon Connect console first"
-        ))),
-        (_, OnExisting::Fail) => Err(Failure::Refused(format!(
+        (Consent::Safe, _) | (Consent::ReplacesForeign, OnExisting::Replace) => Ok(()),
+        (Consent::ReplacesForeign, OnExisting::Fail) => Err(Failure::Refused(format!(
             "OnExisting: the {source} already stream to {existing}. To take that over, set the stack parameter OnExistingStreaming to Replace: \
              it is remembered, and put back when the stack is deleted. To keep it, give the stack another instance"
         ))),
-        (_, OnExisting::Replace) => Ok(()),
+        (Consent::Irreversible, _) => Err(Failure::Refused(format!(
+            "OnExisting: the {source} already go to {existing}, which could not be put back later. Remove that in the Amazon Connect console first"
+        ))),
     }
 }
 
 /// The claim that has to stand in the ledger before Connect is told to stream to the target.
-fn claim_for(
-    wanted: &Wanted,
-    live: Option<&Association>,
-    claim: Option<Claim>,
-    consent: Consent,
-    request_id: &str,
-) -> Claim {
+fn claim_for(wanted: &Wanted, seen: &Seen) -> Claim {
+    let live = seen.live.as_ref();
+    let ours = |claim: &Claim| !claim.adopted && live.is_none_or(|live| claim.set_by_us(&live.target));
     // What is there now is what to put back, unless it is ours and what to put back is known already.
-    let mut claim = match claim {
-        Some(claim) if consent == Consent::Safe && !claim.adopted => claim,
-        Some(claim) => Claim {
-            targets: claim.targets,
-            accepted: claim.accepted,
-            draining: claim.draining,
-            ..Claim::on(live, request_id)
-        },
-        None => Claim::on(live, request_id),
+    let mut claim = match &seen.claim {
+        Some(claim) if ours(claim) => claim.clone(),
+        Some(claim) => Claim { previous: live.map(|live| live.target.clone()), adopted: false, ..claim.clone() },
+        None => Claim::on(live, &wanted.request_id),
     };
     claim.life = Life::Held;
     if let Some(left) = live.filter(|live| claim.set_by_us(&live.target)) {

@@ -126,16 +126,13 @@ async fn dispatch(services: &Services, request: &Request) -> Result<Data, Failur
             services.stack_id
         )));
     }
-    let put = async || match kind {
-        Kind::Preflight => preflight::put(services, request).await,
-        Kind::DataStreaming => data_streaming::put(services, request).await,
-        Kind::ApprovedOrigin => approved_origin::put(services, request).await,
-    };
-    match (action, kind) {
-        (Action::Create, _) => services.patiently(put).await,
-        (Action::Update, _) => put().await,
+    let work = async || match (action, kind) {
+        (Action::Create | Action::Update, Kind::Preflight) => preflight::put(services, request).await,
+        (Action::Create | Action::Update, Kind::DataStreaming) => data_streaming::put(services, request).await,
+        (Action::Create | Action::Update, Kind::ApprovedOrigin) => approved_origin::put(services, request).await,
         (Action::Delete, Kind::Preflight) => Ok(Data::new()),
         (Action::Delete, Kind::DataStreaming) => data_streaming::remove(services, request).await,
         (Action::Delete, Kind::ApprovedOrigin) => approved_origin::remove(services, request).await,
-    }
+    };
+    services.patiently(work).await
 }

@@ -18,7 +18,7 @@ pub(crate) struct Services {
     pub(crate) stack_id: Arn,
     /// That stack's partition, region and account.
     pub(crate) home: Home,
-    /// How long a Create goes on after AccessDenied: the stack made the permissions seconds ago.
+    /// How long to go on after AccessDenied: the stack may have made or changed the permissions seconds ago.
     pub(crate) permission_grace: Duration,
 }
 

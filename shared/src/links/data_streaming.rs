@@ -73,10 +73,14 @@ pub enum Target {
 impl Target {
     /// The target that `arn` names, if it can take records of `resource_type`.
     pub fn of(arn: Arn, resource_type: ResourceType) -> Result<Self, &'static str> {
-        let named = |prefix: &str| arn.resource.strip_prefix(prefix).is_some_and(|name| !name.is_empty());
+        let named = |prefix: &str, longest: usize| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+            let name = arn.resource.strip_prefix(prefix).unwrap_or_default();
+            (1..=longest).contains(&name.len()) && name.bytes().all(allowed)
+        };
         match (arn.service.as_str(), resource_type) {
-            ("kinesis", _) if named("stream/") => Ok(Self::KinesisStream(arn)),
-            ("firehose", ResourceType::ContactTraceRecords) if named("deliverystream/") => {
+            ("kinesis", _) if named("stream/", 128) => Ok(Self::KinesisStream(arn)),
+            ("firehose", ResourceType::ContactTraceRecords) if named("deliverystream/", 64) => {
                 Ok(Self::KinesisFirehose(arn))
             }
             (_, ResourceType::AgentEvents) => {
@@ -349,7 +353,9 @@ mod tests {
         assert!(Target::of(stream(), ContactTraceRecords).is_ok());
         assert!(Target::of(firehose(), ContactTraceRecords).is_ok());
         assert!(Target::of(firehose(), AgentEvents).unwrap_err().contains("nowhere else"));
-        assert!(Target::of(arn("kinesis", "stream/"), AgentEvents).is_err());
+        for nameless in ["stream/", "stream/x*", "stream/x/consumer/y"] {
+            assert!(Target::of(arn("kinesis", nameless), AgentEvents).is_err(), "{nameless}");
+        }
         assert!(Target::of(arn("s3", "stream/s"), ContactTraceRecords).is_err());
     }
 
