@@ -1,8 +1,9 @@
 //! Owns `Custom::EmitePreflight`: everything that would make a deployment fail later is found in its first minute, all
 //! of it at once, each with what to do.
 //!
-//! What was accepted last is remembered. An update back to it is a rollback and must go through whatever the account
-//! looks like by now; the same holds for a duplicate of the request.
+//! What was accepted last, and before that, is remembered. An update back to it is the rollback of an update that was
+//! accepted here and failed later; it must go through whatever the account looks like by now. The same holds for a
+//! duplicate of a request.
 
 mod looks;
 mod values;
@@ -56,13 +57,36 @@ impl Findings {
     }
 }
 
-/// What was accepted last.
+/// One set of properties that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Accepted {
     /// SHA-256 of the properties.
     properties: String,
     findings: Findings,
+}
+
+/// What was accepted, the newest last: what the stack is going to be, and what it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct History(Vec<Accepted>);
+
+impl History {
+    /// Goes back to where `properties` were accepted, if they were.
+    fn back_to(&self, properties: &str) -> Option<Self> {
+        let at = self.0.iter().position(|accepted| accepted.properties == properties)?;
+        Some(Self(self.0[..=at].to_vec()))
+    }
+
+    /// Goes on with `accepted`; what was before the last one is forgotten.
+    fn on_to(mut self, accepted: Accepted) -> Self {
+        let last = self.0.pop();
+        Self(last.into_iter().chain([accepted]).collect())
+    }
+
+    fn data(&self) -> Data {
+        self.0.last().map(|accepted| accepted.findings.data()).unwrap_or_default()
+    }
 }
 
 fn key() -> Key {
@@ -76,9 +100,14 @@ pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, 
 
 async fn accept(services: &Services, request: &Request) -> Result<Data, Failure> {
     let properties = fingerprint(&request.properties);
-    let entry = services.ledger.read::<Accepted>(&key()).await?;
-    if let Some(entry) = entry.as_ref().filter(|entry| entry.value.properties == properties) {
-        return Ok(entry.value.findings.data());
+    let entry = services.ledger.read::<History>(&key()).await?;
+    let version = entry.as_ref().map(|entry| entry.version);
+    let history = entry.map(|entry| entry.value).unwrap_or_default();
+    if let Some(rolled_back) = history.back_to(&properties) {
+        if rolled_back != history {
+            services.ledger.write(&key(), &rolled_back, version, None).await?;
+        }
+        return Ok(rolled_back.data());
     }
     let (wanted, mut problems) = Wanted::read(&request.properties, &services.home);
     let unchanged = |name: &str| {
@@ -89,9 +118,9 @@ async fn accept(services: &Services, request: &Request) -> Result<Data, Failure>
     if !problems.is_empty() {
         return Err(refusal(&problems));
     }
-    let accepted = Accepted { properties, findings };
-    services.ledger.write(&key(), &accepted, entry.map(|entry| entry.version), None).await?;
-    Ok(accepted.findings.data())
+    let history = history.on_to(Accepted { properties, findings });
+    services.ledger.write(&key(), &history, version, None).await?;
+    Ok(history.data())
 }
 
 fn refusal(problems: &[Problem]) -> Failure {
@@ -131,6 +160,16 @@ mod tests {
             of(json!({"B": "2", "A": "1", "ServiceToken": "arn", "ServiceTimeout": "600"}))
         );
         assert_ne!(of(json!({"A": "1"})), of(json!({"A": "2"})));
+    }
+
+    #[test]
+    fn a_rollback_goes_back_to_what_was_accepted_before_and_no_further() {
+        let accepted = |properties: &str| Accepted { properties: properties.into(), findings: Findings::default() };
+        let history =
+            ["1", "2", "3"].into_iter().fold(History::default(), |history, next| history.on_to(accepted(next)));
+        assert_eq!(history.back_to("1"), None);
+        assert_eq!(history.back_to("2"), Some(History(vec![accepted("2")])));
+        assert_eq!(history.back_to("3"), Some(history));
     }
 
     #[test]

@@ -1,0 +1,387 @@
+"""Owns who may do what: eMite's role, the delivery role, the function, the domain, the topic and the bucket."""
+
+from __future__ import annotations
+
+import functools
+import json
+from importlib import resources
+
+import cfn
+import checks
+import pytest
+
+KEY = checks.CASES["everything given"]["AgentEventKeyArn"]
+STREAM = f"arn:aws:kinesis:{cfn.REGION}:{cfn.ACCOUNT}:stream/connect-agentevents"
+DOMAIN = f"arn:aws:es:{cfn.REGION}:{cfn.ACCOUNT}:domain/emite-kinesis-connect"
+
+
+@functools.cache
+def _authorization_reference():
+    return json.loads(resources.files("cfnlint.data.AdditionalSpecs").joinpath("Policies.json").read_text(encoding="utf-8"))
+
+
+def known_actions(service):
+    """AWS's own list of a service's actions, as cfn-lint carries it: {action in lower case: resource ARN patterns}."""
+    data = _authorization_reference()[service]
+    patterns = {kind.lower(): entry["ARNFormats"] for kind, entry in data["Resources"].items()}
+    return {
+        action: [pattern for kind in entry.get("Resources", []) for pattern in patterns[kind.lower()]]
+        for action, entry in data["Actions"].items()
+    }
+
+
+def allowed(deployed, role, policy=None):
+    """{Sid: statement} of a role's inline policies."""
+    found = {}
+    for document in deployed[role]["Properties"]["Policies"]:
+        if policy in (None, document["PolicyName"]):
+            for statement in document["PolicyDocument"]["Statement"]:
+                assert statement["Sid"] not in found
+                found[statement["Sid"]] = statement
+    return found
+
+
+@pytest.fixture(scope="module")
+def guide(template):
+    return cfn.deployed(template)
+
+
+@pytest.fixture(scope="module")
+def given(template):
+    return cfn.deployed(template, checks.CASES["everything given"])
+
+
+def test_every_action_that_is_named_exists(template):
+    # The guide's GetFederationTokens is denied as it is spelt there, whether or not AWS knows it.
+    unknown = {
+        action
+        for _, deployed in checks.each_case(template)
+        for _, statement in cfn.statements(deployed)
+        for action in cfn.actions(statement)
+        if action != "s3:*" and action.split(":")[1].lower() not in known_actions(action.split(":")[0])
+    }
+    assert unknown == {"connect:GetFederationTokens"}
+
+
+# ---- eMite's role ----------------------------------------------------------------------------------------------------------
+
+
+def test_emite_assumes_the_role_with_its_external_id_for_twelve_hours(guide, given):
+    role = guide["EmiteRole"]["Properties"]
+    assert (role["RoleName"], role["MaxSessionDuration"]) == ("emite-role", 12 * 3600)
+    assert role["AssumeRolePolicyDocument"]["Statement"] == [
+        {
+            "Sid": "AllowEmite",
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::444455556666:root"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": "acme-support-7421"}},
+        }
+    ]
+    (narrowed,) = given["EmiteRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert narrowed["Principal"] == {"AWS": "arn:aws:iam::444455556666:role/reader"}
+    assert narrowed["Condition"] == {"StringEquals": {"sts:ExternalId": "acme-support-7421"}}
+
+
+def test_emite_reads_agent_events(guide):
+    statements = allowed(guide, "EmiteRole", "emite-role-policy")
+    assert statements["AllowReadKinesis1"] == {
+        "Sid": "AllowReadKinesis1",
+        "Effect": "Allow",
+        "Action": [
+            "kinesis:DescribeStream",
+            "kinesis:DescribeStreamSummary",
+            "kinesis:GetRecords",
+            "kinesis:GetShardIterator",
+            "kinesis:ListShards",
+            "kinesis:ListTagsForStream",
+        ],
+        "Resource": STREAM,
+    }
+    assert statements["AllowReadKinesis2"] == {"Sid": "AllowReadKinesis2", "Effect": "Allow", "Action": "kinesis:DescribeLimits", "Resource": "*"}
+
+
+def test_emite_decrypts_agent_events_only_with_their_key_and_through_kinesis(guide, given):
+    assert "AllowDecryptKinesis" not in allowed(guide, "EmiteRole")
+    assert allowed(given, "EmiteRole")["AllowDecryptKinesis"] == {
+        "Sid": "AllowDecryptKinesis",
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": KEY,
+        "Condition": {"StringEquals": {"kms:ViaService": f"kinesis.{cfn.REGION}.amazonaws.com"}},
+    }
+
+
+def test_emite_reads_the_instance_itself_and_what_is_in_it(guide):
+    statement = allowed(guide, "EmiteRole")["AllowReadAmazonConnect1"]
+    assert statement["Resource"] == [cfn.INSTANCE_ARN, f"{cfn.INSTANCE_ARN}/*"]
+    outside = allowed(guide, "EmiteRole")["AllowReadAmazonConnect2"]
+    assert (outside["Action"], outside["Resource"]) == (["connect:ListInstances", "ds:DescribeDirectories"], "*")
+
+
+def test_emite_reads_exactly_what_the_guides_wildcards_mean_today(template):
+    """All of connect:Describe*, Get* and List* that can be granted on an instance or something in it, but for the login tokens. It fails
+    when a newer cfn-lint knows of more: then decide whether eMite is to have them."""
+    meant = {
+        action
+        for action, patterns in known_actions("connect").items()
+        if action.startswith(("describe", "get", "list")) and any(":instance/" in pattern for pattern in patterns)
+    } - {"getfederationtoken"}
+    reads = template["Mappings"]["AmazonConnect"]["Instance"]["Reads"]
+    assert {read.removeprefix("connect:").lower() for read in reads} == meant
+    assert len(reads) == len(meant)
+    assert reads == sorted(reads)
+
+
+def test_emite_never_gets_a_login(guide):
+    assert allowed(guide, "EmiteRole")["DenyFederationTokens"] == {
+        "Sid": "DenyFederationTokens",
+        "Effect": "Deny",
+        "Action": ["connect:AdminGetEmergencyAccessToken", "connect:GetFederationToken", "connect:GetFederationTokens"],
+        "Resource": "*",
+    }
+
+
+def test_that_is_all_that_emite_may_do(guide, given):
+    assert [policy["PolicyName"] for policy in guide["EmiteRole"]["Properties"]["Policies"]] == ["emite-role-policy"]
+    everywhere = {"AllowReadKinesis1", "AllowReadKinesis2", "AllowReadAmazonConnect1", "AllowReadAmazonConnect2", "DenyFederationTokens"}
+    assert allowed(guide, "EmiteRole").keys() == everywhere
+    assert allowed(given, "EmiteRole").keys() == everywhere | {"AllowDecryptKinesis"}
+
+
+def test_the_boundary_is_the_policy_itself(template):
+    resources = template["Resources"]
+    assert resources["EmiteRoleBoundary"]["Properties"]["PolicyDocument"] == resources["EmiteRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+
+
+def test_the_boundary_stays_below_the_size_that_iam_takes(template):
+    # 6,144 characters without white space, with the longest values that the parameters take.
+    document = cfn.deployed(template, {"AgentEventStreamName": "x" * 128, "AgentEventKeyArn": KEY[:-36] + "k" * 64})["EmiteRoleBoundary"]
+    assert len(json.dumps(document["Properties"]["PolicyDocument"], separators=(",", ":"))) < 6144 - 200
+
+
+def test_the_customers_boundary_is_on_every_role_and_ours_only_without_it(guide, given):
+    def boundaries(deployed):
+        return {name: resource["Properties"].get("PermissionsBoundary") for name, resource in deployed.items() if resource["Type"] == "AWS::IAM::Role"}
+
+    assert boundaries(guide) == {"EmiteRole": "<EmiteRoleBoundary>", "DeliveryRole": None, "CustomResourceRole": None}
+    theirs = checks.CASES["everything given"]["PermissionsBoundaryArn"]
+    assert boundaries(given) == {"EmiteRole": theirs, "DeliveryRole": theirs, "CustomResourceRole": theirs}
+
+
+# ---- The delivery role -----------------------------------------------------------------------------------------------------
+
+
+def test_the_delivery_role_does_what_firehose_documents(guide):
+    # Amazon Data Firehose guide, "Grant Firehose access to a public OpenSearch Service destination".
+    statements = allowed(guide, "DeliveryRole")
+    assert {sid: statement["Action"] for sid, statement in statements.items()} == {
+        "DescribeDomain": ["es:DescribeDomain", "es:DescribeDomainConfig", "es:DescribeDomains"],
+        "WriteDocuments": ["es:ESHttpPost", "es:ESHttpPut"],
+        "ReadClusterState": "es:ESHttpGet",
+        "FindBucket": ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+        "WriteRefusedRecords": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
+        "WriteErrorLog": "logs:PutLogEvents",
+    }
+    assert statements["WriteDocuments"]["Resource"] == [DOMAIN, f"{DOMAIN}/*"]
+    assert statements["ReadClusterState"]["Resource"] == [
+        f"{DOMAIN}/{path}"
+        for path in (
+            "_all/_settings",
+            "_cluster/stats",
+            "emite-contacts*/_mapping*",
+            "_nodes",
+            "_nodes/stats",
+            "_nodes/*/stats",
+            "_stats",
+            "emite-contacts*/_stats",
+        )
+    ]
+
+
+@pytest.mark.parametrize("case", checks.CASES)
+def test_the_delivery_role_may_write_wherever_firehose_is_told_to(template, case):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    destination = deployed["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]
+    backup, statements = destination["S3Configuration"], allowed(deployed, "DeliveryRole")
+    assert statements["FindBucket"]["Resource"] == backup["BucketARN"]
+    for prefix in (backup["Prefix"], backup["ErrorOutputPrefix"]):
+        assert f"{backup['BucketARN']}/{prefix}".startswith(statements["WriteRefusedRecords"]["Resource"].removesuffix("*"))
+    log_group = deployed["DeliveryLogGroup"]["Properties"]["LogGroupName"]
+    assert statements["WriteErrorLog"]["Resource"].endswith(f":log-group:{log_group}:log-stream:*")
+    assert ("UseBucketKey" in statements) == ("KMSEncryptionConfig" in backup["EncryptionConfiguration"])
+    if "UseBucketKey" in statements:
+        assert statements["UseBucketKey"]["Resource"] == backup["EncryptionConfiguration"]["KMSEncryptionConfig"]["AWSKMSKeyARN"]
+        assert statements["UseBucketKey"]["Condition"] == {"StringEquals": {"kms:ViaService": f"s3.{cfn.REGION}.amazonaws.com"}}
+
+
+def test_contact_records_stay_in_this_account(guide):
+    for sid in ("FindBucket", "WriteRefusedRecords"):
+        assert allowed(guide, "DeliveryRole")[sid]["Condition"] == {"StringEquals": {"aws:ResourceAccount": cfn.ACCOUNT}}
+
+
+# ---- The function's role ---------------------------------------------------------------------------------------------------
+
+CALLS = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "connect:DescribeInstance",
+    "connect:ListInstanceStorageConfigs",
+    "connect:AssociateInstanceStorageConfig",
+    "connect:UpdateInstanceStorageConfig",
+    "connect:DisassociateInstanceStorageConfig",
+    "connect:ListApprovedOrigins",
+    "connect:AssociateApprovedOrigin",
+    "connect:DisassociateApprovedOrigin",
+    "iam:GetRole",
+    "kinesis:DescribeStreamSummary",
+    "es:DescribeDomain",
+    "es:ListVersions",
+    "es:ListInstanceTypeDetails",
+}
+
+# AWS's service authorization reference, Amazon Connect: the dependent actions of DescribeInstance, and of Associate- and
+# UpdateInstanceStorageConfig with streams.
+BEHIND = {
+    "ds:DescribeDirectories",
+    "firehose:DescribeDeliveryStream",
+    "kinesis:DescribeStream",
+    "iam:PutRolePolicy",
+    "iam:AttachRolePolicy",
+    "iam:CreateServiceLinkedRole",
+    "kms:DescribeKey",
+    "kms:CreateGrant",
+}
+
+
+def granted(deployed, role):
+    return {action for statement in allowed(deployed, role).values() for action in cfn.actions(statement)}
+
+
+def test_the_function_may_do_what_it_calls_and_what_connect_asks_behind_that(guide, given):
+    assert granted(guide, "CustomResourceRole") == CALLS | BEHIND
+    assert granted(given, "CustomResourceRole") == CALLS | BEHIND | {"s3:GetBucketLocation", "sns:GetTopicAttributes"}
+
+
+def test_the_function_reaches_its_own_items_only(guide):
+    statement = allowed(guide, "CustomResourceRole")["ReadAndWriteOwnItems"]
+    assert statement["Resource"] == "<Ledger.Arn>"
+    assert statement["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["association#*", "origin#*", "preflight"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+def test_the_function_touches_no_other_storage_of_an_instance(guide):
+    statements = allowed(guide, "CustomResourceRole")
+    assert statements["Stream"]["Condition"] == {"StringEqualsIfExists": {"connect:StorageResourceType": ["AGENT_EVENTS", "CONTACT_TRACE_RECORDS"]}}
+    for sid, statement in statements.items():
+        assert sid == "Stream" or not any(action.endswith("InstanceStorageConfig") for action in cfn.actions(statement))
+
+
+def test_the_function_writes_roles_and_grants_for_connect_only(guide):
+    statements = allowed(guide, "CustomResourceRole")
+    linked = f"arn:aws:iam::{cfn.ACCOUNT}:role/aws-service-role/connect.amazonaws.com/AWSServiceRoleForAmazonConnect_*"
+    for statement in statements.values():
+        if any(action.startswith("iam:") and action != "iam:GetRole" for action in cfn.actions(statement)):
+            assert statement["Resource"] == linked
+    assert statements["BehindStorageConfigNewServiceRole"]["Condition"] == {"StringEquals": {"iam:AWSServiceName": "connect.amazonaws.com"}}
+    assert statements["BehindStorageConfigGrant"]["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
+def test_the_function_looks_only_at_what_the_parameters_name(guide, given):
+    statements, more = allowed(guide, "CustomResourceRole"), allowed(given, "CustomResourceRole")
+    account = f"arn:aws:iam::{cfn.ACCOUNT}:role"
+    assert statements["FindTakenRoles"]["Resource"] == [f"{account}/emite-role", f"{account}/emite-ctrfirehose-role"]
+    assert statements["FindTakenStreamsAndDomain"]["Resource"] == [DOMAIN, STREAM]
+    assert not statements.keys() & {"FindGivenBucket", "FindGivenTopic"}
+    case = checks.CASES["everything given"]
+    assert more["FindGivenBucket"]["Resource"] == "arn:aws:s3:::syd-cloudbackup"
+    assert more["FindGivenTopic"]["Resource"] == case["AlertTopicArn"]
+
+
+def test_everything_else_stays_in_this_account_and_region(guide):
+    for sid, statement in allowed(guide, "CustomResourceRole").items():
+        for resource in cfn.as_list(statement["Resource"]):
+            region = "" if resource.startswith("arn:aws:iam:") else cfn.REGION
+            assert resource in ("*", "<Ledger.Arn>") or f":{region}:{cfn.ACCOUNT}:" in resource, sid
+
+
+# ---- Domain, topic, bucket, logs -------------------------------------------------------------------------------------------
+
+ALL_ES_HTTP = ["es:ESHttpDelete", "es:ESHttpGet", "es:ESHttpHead", "es:ESHttpPatch", "es:ESHttpPost", "es:ESHttpPut"]
+
+
+def test_the_domain_admits_emites_addresses_and_this_account_and_names_no_role(guide):
+    assert guide["SearchDomain"]["Properties"]["AccessPolicies"]["Statement"] == [
+        {
+            "Sid": "EmiteServers",
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": ALL_ES_HTTP,
+            "Resource": f"{DOMAIN}/*",
+            "Condition": {"IpAddress": {"aws:SourceIp": ["203.0.113.10/32", "203.0.113.11/32"]}},
+        },
+        {
+            "Sid": "ThisAccount",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{cfn.ACCOUNT}:root"},
+            "Action": ALL_ES_HTTP,
+            "Resource": f"{DOMAIN}/*",
+        },
+    ]
+
+
+def test_the_six_http_actions_are_all_that_there_are():
+    assert sorted(action for action in known_actions("es") if action.startswith("eshttp")) == [a.removeprefix("es:").lower() for a in ALL_ES_HTTP]
+
+
+def test_only_alarms_of_this_account_are_published_and_only_over_tls(guide):
+    assert guide["AlertTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "AlarmsOfThisAccount",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": "<AlertTopic>",
+            "Condition": {"StringEquals": {"aws:SourceAccount": cfn.ACCOUNT}},
+        },
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sns:Publish",
+            "Resource": "<AlertTopic>",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    ]
+
+
+def test_the_bucket_is_reached_over_tls_only(guide):
+    assert guide["BackupBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": ["<BackupBucket.Arn>", "<BackupBucket.Arn>/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+
+
+def test_only_our_domain_writes_its_log(guide):
+    policy = json.loads(guide["SearchDomainLogPolicy"]["Properties"]["PolicyDocument"])
+    log_group = guide["SearchDomainLogGroup"]["Properties"]["LogGroupName"]
+    assert policy["Statement"] == [
+        {
+            "Sid": "WriteErrorLog",
+            "Effect": "Allow",
+            "Principal": {"Service": "es.amazonaws.com"},
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"arn:aws:logs:{cfn.REGION}:{cfn.ACCOUNT}:log-group:{log_group}:*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": cfn.ACCOUNT}, "ArnEquals": {"aws:SourceArn": DOMAIN}},
+        }
+    ]
