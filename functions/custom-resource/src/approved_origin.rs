@@ -76,10 +76,19 @@ async fn release(services: &Services, place: &Place) -> Result<(), Failure> {
     if claim.life == Life::Released {
         return Ok(());
     }
-    let releasing = Claim { life: Life::Releasing, ..claim };
-    let version = services.ledger.write(&key, &releasing, Some(version), None).await?;
+    let releasing = Claim { life: Life::Releasing, ..claim.clone() };
+    // A twin that wrote this already is not made to start over.
+    let version = match releasing == claim {
+        true => version,
+        false => services.ledger.write(&key, &releasing, Some(version), None).await?,
+    };
     if releasing.added {
-        let change = match observe_origin_until(&services.aws, place, true).await {
+        // A read right after a write may be stale, but not for a twin or a rerun.
+        let seen = match claim.life {
+            Life::Held => observe_origin_until(&services.aws, place, true).await,
+            _ => observe(&services.aws.connect, place).await,
+        };
+        let change = match seen {
             // The instance is gone, and its list with it.
             Err(error) if error.is_not_found() => None,
             live => removal(place, live?.as_deref(), Some(&releasing)),

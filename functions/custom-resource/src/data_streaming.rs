@@ -272,12 +272,16 @@ async fn release(services: &Services, source: &Source, drain: Duration) -> Resul
         Err(error) if error.is_not_found() => None,
         live => removal(source, live?.as_ref(), Some(&claim)),
     };
-    let mut releasing = Claim { life: Life::Releasing, ..claim };
+    let mut releasing = Claim { life: Life::Releasing, ..claim.clone() };
     if let Some(Change::RestoreStreaming { from: Some(left), .. } | Change::StopStreaming { from: left, .. }) = &change
     {
         note_drain(&mut releasing, &left.target, source);
     }
-    let version = services.ledger.write(&key, &releasing, Some(version), None).await?;
+    // A twin that wrote this already is not made to start over.
+    let version = match releasing == claim {
+        true => version,
+        false => services.ledger.write(&key, &releasing, Some(version), None).await?,
+    };
     let mut done = Entry { value: releasing, version };
     if let Some(change) = change {
         apply(&services.aws, &services.ledger, &change).await?;

@@ -1,0 +1,65 @@
+# Everything that a user or a developer runs. Long steps say what they do. Nothing but `deploy` needs an AWS account.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo up down test lint deploy clean
+
+# The first Python that is new enough; PYTHON=... names another.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+
+# Built once for all clones, in a cache that `venv.py --cache` names (EMITE_CACHE=... names another).
+CACHE := $(shell $(or $(PYTHON),python3) tests/venv.py --cache)
+ifeq ($(CACHE),)
+$(error Python 3.11 or later is needed; see above)
+endif
+CARGO_TARGET_DIR ?= $(CACHE)/target
+export CARGO_TARGET_DIR
+# As it is, quotes and all: no shell of ours reads it.
+export PARAMS PYTHON
+export PYTHONDONTWRITEBYTECODE := 1
+
+# The Python of a locked environment, made when first used.
+venv = $$($(PYTHON) tests/venv.py $(1))
+localaws = PYTHONPATH=tests "$(call venv,local)" -m localaws
+
+help: ## this list
+	@echo "make TARGET, where TARGET is one of"
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo 'An example:  make up PARAMS="OnExistingStreaming=Replace EmiteServerCidrs=203.0.113.10/32,203.0.113.11/32"'
+
+build: ## compile everything (the first time 4 to 8 minutes)
+	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
+	@echo "Building (the first time 4 to 8 minutes, then seconds) ..." >&2
+	@cargo build --locked --workspace --all-targets
+
+demo: build ## deploy into a local AWS, use it, take it away, and check every step
+	@$(localaws) demo
+
+up: build ## deploy into a local AWS and leave it running; PARAMS="Key=Value ..." sets stack parameters
+	@$(localaws) up
+
+down: ## delete that stack and stop the local AWS
+	@$(localaws) down
+
+test: build ## run all tests
+	@EMITE_PYTHON="$(call venv,local)" LINT_PYTHON="$(call venv,lint)" $(PYTHON) tests/total.py
+
+lint: ## check format, lints, licences, template and Python
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
+		else echo "!!! cargo-deny is not installed: licences and advisories were NOT checked (cargo install cargo-deny)" >&2; fi
+	"$(call venv,local)" -m ruff check tests
+	tests/template/lint
+
+deploy: ## build for Lambda and deploy to the AWS account of your credentials, asking for the parameters
+	@python="$(call venv,sam)"; export PATH="$$(dirname "$$python"):$$PATH" SAM_CLI_TELEMETRY=0; unset CARGO_TARGET_DIR; \
+		echo "Building for Lambda (the first time about 16 minutes) ..." >&2; \
+		"$$python" -m samcli build --template infra/template.yaml && "$$python" -m samcli deploy --guided
+
+clean: ## remove what was built here (the cache of all clones stays; its place is printed)
+	rm -rf target .aws-sam
+	@echo "The cache stays: $(CACHE)"

@@ -1,0 +1,137 @@
+"""Owns the bridges of authorisation: which action and resource a call is, what its conditions see, and a record of decisions."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qs
+
+from ..calllog import CallLog
+from .hooks import Hook, behind, replace
+
+
+def log_decisions(log: CallLog) -> None:
+    """AWS records each call in CloudTrail with its caller; the emulator keeps no record of what IAM decided."""
+    from ministack.core.iam_evaluator import AuthError, resolve_principal
+    from ministack.core.responses import get_account_id
+
+    def wrap(enforce: Hook) -> Hook:
+        def logged(access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*",
+                   service_context: dict[str, Any] | None = None) -> Any:
+            denied = enforce(access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context)
+            decision = "Allow" if denied is None else denied.code if isinstance(denied, AuthError) else denied.decision
+            caller = resolve_principal(access_key_id or "", get_account_id())
+            principal = "unknown" if isinstance(caller, AuthError) else caller.arn
+            log.record(principal, iam_action, resource_arn, decision, behind.get())
+            return denied
+        return logged
+
+    replace("core.iam_evaluator", "enforce", wrap)
+
+
+def authorize_cbor_calls() -> None:
+    """AWS authorises a call whatever its wire format; the emulator finds no action in a CBOR one and lets it pass."""
+    from ministack.core.iam_actions import SERVICE_TO_IAM_NAMESPACE
+
+    operation = re.compile(r"/service/[^/]+/operation/(\w+)$")
+
+    def wrap(extract: Hook) -> Hook:
+        def with_cbor(service: str, method: str, path: str, *rest: Any, **named: Any) -> str | None:
+            action = extract(service, method, path, *rest, **named)
+            found = operation.search(path)
+            if action is None and found and service in SERVICE_TO_IAM_NAMESPACE:
+                return f"{SERVICE_TO_IAM_NAMESPACE[service]}:{found.group(1)}"
+            return action
+        return with_cbor
+
+    replace("core.iam_actions", "extract_iam_action", wrap)
+
+
+def name_the_search_domain() -> None:
+    """AWS authorises a search call on the domain in its path; the emulator looks for the name in the body only."""
+    in_path = re.compile(r"^/2021-01-01/opensearch/domain/([a-z][a-z0-9-]{2,27})(?:/|$)")
+
+    def wrap(extract: Hook) -> Hook:
+        def with_domain(service: str, method: str, path: str, headers: dict, body: bytes, query: dict, region: str,
+                        account_id: str) -> str:
+            found = in_path.match(path) if service == "opensearch" else None
+            if found:
+                return f"arn:aws:es:{region}:{account_id}:domain/{found.group(1)}"
+            return extract(service, method, path, headers, body, query, region, account_id)
+        return with_domain
+
+    replace("core.iam_actions", "extract_resource_arn", wrap)
+
+
+def name_the_stream_of_an_iterator() -> None:
+    """AWS authorises GetRecords on the stream that the iterator belongs to; the emulator looks for a stream in the body only,
+    and consumers name none there."""
+    from ministack.services import kinesis
+
+    def wrap(extract: Hook) -> Hook:
+        def with_stream(service: str, method: str, path: str, headers: dict, body: bytes, query: dict, region: str,
+                        account_id: str) -> str:
+            arn = extract(service, method, path, headers, body, query, region, account_id)
+            if service == "kinesis" and arn == "*" and headers.get("x-amz-target", "").endswith(".GetRecords"):
+                iterator = kinesis._shard_iterators.get(json.loads(body).get("ShardIterator"))
+                if iterator:
+                    return f"arn:aws:kinesis:{region}:{account_id}:stream/{iterator['stream']}"
+            return arn
+        return with_stream
+
+    replace("core.iam_actions", "extract_resource_arn", wrap)
+
+
+def offer_leading_keys() -> None:
+    """AWS offers `dynamodb:LeadingKeys` with each item call; the emulator leaves it out, and ForAllValues then always holds."""
+    def wrap(context: Hook) -> Hook:
+        def with_leading_keys(body: bytes) -> dict[str, Any]:
+            keys = _leading_keys(body)
+            return {**context(body), **({"dynamodb:LeadingKeys": keys} if keys else {})}
+        return with_leading_keys
+
+    replace("core.iam_actions", "dynamodb_service_context", wrap)
+
+
+def _leading_keys(body: bytes) -> list[str]:
+    """The partition key values that an item call names (GetItem, PutItem, UpdateItem, DeleteItem and transactions of them)."""
+    from ministack.services import dynamodb
+
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return []
+    parts = [part for item in request.get("TransactItems") or [] for part in item.values()] or [request]
+    keys = []
+    for part in parts:
+        table = dynamodb._tables.get(str(part.get("TableName", "")).rsplit("/", 1)[-1])
+        schema = (table or {}).get("KeySchema") or []
+        name = next((entry["AttributeName"] for entry in schema if entry.get("KeyType") == "HASH"), None)
+        value = (part.get("Key") or part.get("Item") or {}).get(name)
+        if isinstance(value, dict):
+            keys += [str(text) for text in value.values()]
+    return keys
+
+
+def limit_session_duration() -> None:
+    """AWS refuses AssumeRole for longer than the role's MaxSessionDuration; the emulator grants any duration."""
+    from ministack.core.responses import error_response_xml
+    from ministack.services import iam
+
+    def wrap(handle: Hook) -> Hook:
+        async def limited(method: str, path: str, headers: dict, body: bytes, query: dict) -> Any:
+            form = {**query, **parse_qs(body.decode("utf-8", "replace"))}
+            if form.get("Action") == ["AssumeRole"] and form.get("DurationSeconds"):
+                arn = form.get("RoleArn", [""])[0]
+                account = arn.split(":")[4] if arn.count(":") > 4 else ""
+                role = iam._roles.get_scoped(account, None, arn.rsplit("/", 1)[-1])
+                if role and int(form["DurationSeconds"][0]) > int(role.get("MaxSessionDuration", 3600)):
+                    return error_response_xml(
+                        "ValidationError",
+                        "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+                        400, "https://sts.amazonaws.com/doc/2011-06-15/")
+            return await handle(method, path, headers, body, query)
+        return limited
+
+    replace("services.sts", "handle_request", wrap)

@@ -1,0 +1,169 @@
+"""Owns the one process in which the emulator and the Connect stand-in run: its environment, its two loopback ports, its end.
+
+Started by `launcher`, which holds the other end of this process's stdin: when that closes, for whatever reason, this ends and
+takes every function process with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import traceback
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+LOOPBACK = "127.0.0.1"
+_READY_WITHIN_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the launcher decides; the server decides nothing but its ports."""
+
+    account_id: str
+    region: str
+    state_dir: str
+    connect_endpoint: str | None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def call_log_path(state_dir: Path) -> Path:
+    return state_dir / "calls.jsonl"
+
+
+def main() -> None:
+    settings = Settings(**json.loads(sys.argv[1]))
+    ready = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
+    asyncio.run(_serve_then_end(settings, ready))
+
+
+async def _serve_then_end(settings: Settings, ready: TextIO) -> None:
+    try:
+        await _serve(settings, ready)
+    except BaseException:
+        traceback.print_exc()
+    # Not by returning: threads of the emulator may still wait for a function's answer, and asyncio would wait for them.
+    shutil.rmtree(settings.state_dir, ignore_errors=True)
+    _kill_process_group()
+
+
+async def _serve(settings: Settings, ready: TextIO) -> None:
+    emulator_socket, connect_socket = _listen(), _listen()
+    emulator = f"http://{LOOPBACK}:{emulator_socket.getsockname()[1]}"
+    connect = settings.connect_endpoint or f"http://{LOOPBACK}:{connect_socket.getsockname()[1]}"
+    os.environ.pop("PYTHONPATH", None)
+    os.environ.update(_environment(settings, emulator, connect))
+
+    # Only now: the emulator reads its environment when it is imported.
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    from . import bridges
+    from .calllog import CallLog
+
+    log = CallLog(call_log_path(Path(settings.state_dir)))
+    bridges.install(log)
+    ending = asyncio.Event()
+    _end_with_the_launcher(ending)
+    config = Config()
+    config.bind = [f"fd://{emulator_socket.fileno()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    emulating = asyncio.create_task(serve(app, config, shutdown_trigger=ending.wait))
+    if settings.connect_endpoint:
+        connect_socket.close()
+    else:
+        from .connect.server import start_stand_in
+
+        await start_stand_in(connect_socket, settings.account_id, settings.region)
+    await _until_healthy(emulator, emulating)
+    print(json.dumps({"endpoint": emulator, "connectEndpoint": connect}), file=ready, flush=True)
+    ready.close()
+    await emulating
+
+
+def _listen() -> socket.socket:
+    """A listening socket made here and handed over, so that nobody can take the port in between."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((LOOPBACK, 0))
+    listening.listen(128)
+    listening.setblocking(False)
+    return listening
+
+
+def _environment(settings: Settings, emulator: str, connect: str) -> dict[str, str]:
+    """The emulator's settings, and what its functions inherit from it."""
+    temporary = os.path.join(settings.state_dir, "tmp")
+    os.makedirs(temporary, exist_ok=True)
+    return {
+        "AUTH": "true",
+        "BIND_HOST": LOOPBACK,
+        "MINISTACK_HOST": LOOPBACK,
+        "MINISTACK_REGION": settings.region,
+        "MINISTACK_ACCOUNT_ID": settings.account_id,
+        "GATEWAY_PORT": emulator.rsplit(":", 1)[1],
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "PERSIST_STATE": "0",
+        "S3_DATA_DIR": os.path.join(settings.state_dir, "s3"),
+        "DOCKER_HOST": "unix:///nonexistent",
+        "TMPDIR": temporary,
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_ACCESS_KEY_ID": settings.account_id,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ENDPOINT_URL": emulator,
+        "AWS_ENDPOINT_URL_CONNECT": connect,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _end_with_the_launcher(ending: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ending.set)
+
+    def stdin_readable() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            ending.set()
+
+    loop.add_reader(sys.stdin.fileno(), stdin_readable)
+
+
+async def _until_healthy(emulator: str, emulating: asyncio.Task) -> None:
+    def healthy() -> bool:
+        try:
+            with urllib.request.urlopen(f"{emulator}/_ministack/health", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    deadline = asyncio.get_running_loop().time() + _READY_WITHIN_SECONDS
+    while not await asyncio.to_thread(healthy):
+        if emulating.done():
+            emulating.result()
+        if asyncio.get_running_loop().time() > deadline:
+            raise TimeoutError(f"The emulator was not healthy within {_READY_WITHIN_SECONDS} s")
+        await asyncio.sleep(0.02)
+
+
+def _kill_process_group() -> NoReturn:
+    """Ends this process and every function that the emulator started and did not end."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

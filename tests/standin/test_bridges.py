@@ -1,0 +1,222 @@
+"""What the emulator would not do by itself, and AWS does: one test for each bridge."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_access import User, allow
+from test_operations import code_of
+
+from localaws.launcher import Offer
+
+Client = Callable[..., Any]
+LAMBDA_TRUST = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+DENIED = ("AccessDenied", "AccessDeniedException")
+
+
+@pytest.fixture
+def stack(client: Client) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Creates stacks of the resources given, waits until they rest, and deletes them after the test."""
+    cloudformation = client("cloudformation")
+    made: list[str] = []
+
+    def rest(name: str) -> dict[str, Any]:
+        while True:
+            found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+            if not found["StackStatus"].endswith("_IN_PROGRESS"):
+                return found
+            time.sleep(0.05)
+
+    def create(name: str, **resources: Any) -> dict[str, Any]:
+        made.append(cloudformation.create_stack(
+            StackName=name, TemplateBody=json.dumps({"Resources": resources}), Capabilities=["CAPABILITY_NAMED_IAM"])["StackId"])
+        found = rest(name)
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+        return {**found, "reasons": [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"] == "CREATE_FAILED"]}
+
+    yield create
+    for stack_id in reversed(made):
+        cloudformation.delete_stack(StackName=stack_id)
+        assert rest(stack_id)["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_a_call_in_cbor_is_authorised(client: Client, user: User) -> None:
+    metric = {"Namespace": "test", "MetricData": [{"MetricName": "m", "Value": 1.0}]}
+    assert code_of(client("cloudwatch", **user()).put_metric_data, **metric) in DENIED
+    client("cloudwatch", **user(allow("cloudwatch:PutMetricData"))).put_metric_data(**metric)
+
+
+def test_a_search_call_is_authorised_on_its_domain(client: Client, user: User, offer: Offer) -> None:
+    client("opensearch").create_domain(DomainName="mine")
+    arn = f"arn:aws:es:{offer.region}:{offer.accountId}:domain/mine"
+    limited = client("opensearch", **user(allow("es:DescribeDomain", resource=arn)))
+    assert limited.describe_domain(DomainName="mine")["DomainStatus"]["ARN"] == arn
+    assert code_of(limited.describe_domain, DomainName="another") in DENIED
+    client("opensearch").delete_domain(DomainName="mine")
+
+
+def test_records_are_read_with_rights_on_their_stream_only(client: Client, user: User, stream: str) -> None:
+    iterator = client("kinesis").get_shard_iterator(
+        StreamARN=stream, ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+    reader = client("kinesis", **user(allow("kinesis:GetRecords", resource=stream)))
+    assert reader.get_records(ShardIterator=iterator)["Records"] == []
+    stranger = client("kinesis", **user(allow("kinesis:GetRecords", resource=f"{stream}-other")))
+    assert code_of(stranger.get_records, ShardIterator=iterator) in DENIED
+
+
+def test_leading_keys_limit_items(client: Client, user: User, offer: Offer) -> None:
+    client("dynamodb").create_table(
+        TableName="ledger", BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}])
+    limited = client("dynamodb", **user(allow(
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:TransactWriteItems",
+        resource=f"arn:aws:dynamodb:{offer.region}:{offer.accountId}:table/ledger",
+        Condition={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["mine#*"]}})))
+    mine, other = ({"pk": {"S": f"{owner}#1"}, "sk": {"S": "x"}} for owner in ("mine", "other"))
+    limited.put_item(TableName="ledger", Item=mine)
+    assert limited.get_item(TableName="ledger", Key=mine)["Item"] == mine
+    assert code_of(limited.put_item, TableName="ledger", Item=other) in DENIED
+    assert code_of(limited.get_item, TableName="ledger", Key=other) in DENIED
+    both = [{"Put": {"TableName": "ledger", "Item": item}} for item in (mine, other)]
+    assert code_of(limited.transact_write_items, TransactItems=both) in DENIED
+    client("dynamodb").delete_table(TableName="ledger")
+
+
+def test_a_session_is_not_longer_than_its_role_allows(client: Client, user: User, offer: Offer) -> None:
+    trust = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{offer.accountId}:root"}, "Action": "sts:AssumeRole"}]}
+    iam = client("iam")
+    arn = iam.create_role(RoleName="brief", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    sts = client("sts", **user(allow("sts:AssumeRole")))
+    assume = {"RoleArn": arn, "RoleSessionName": "test"}
+    assert code_of(sts.assume_role, **assume, DurationSeconds=43200) == "ValidationError"
+    assert sts.assume_role(**assume, DurationSeconds=3600)["Credentials"]
+    iam.update_role(RoleName="brief", MaxSessionDuration=43200)
+    assert sts.assume_role(**assume, DurationSeconds=43200)["Credentials"]
+    iam.delete_role(RoleName="brief")
+
+
+@pytest.mark.parametrize(("resource_type", "properties"), [
+    ("AWS::IAM::Role", {"RoleName": "taken", "AssumeRolePolicyDocument": LAMBDA_TRUST}),
+    ("AWS::Kinesis::Stream", {"Name": "taken", "ShardCount": 1}),
+    ("AWS::OpenSearchService::Domain", {"DomainName": "taken"}),
+    ("AWS::Logs::LogGroup", {"LogGroupName": "taken"}),
+    ("AWS::SNS::Topic", {"TopicName": "taken"}),
+    ("AWS::DynamoDB::Table", {
+        "TableName": "taken", "BillingMode": "PAY_PER_REQUEST", "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]}),
+])
+def test_a_taken_name_fails_a_create(stack: Callable[..., dict[str, Any]], resource_type: str, properties: dict[str, Any]) -> None:
+    resource = {"Type": resource_type, "Properties": properties}
+    assert stack("first", Thing=resource)["StackStatus"] == "CREATE_COMPLETE"
+    second = stack("second", Thing=resource)
+    assert second["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "already exists" in second["reasons"][0]
+
+
+def test_a_permissions_boundary_of_a_template_holds(stack: Callable[..., dict[str, Any]], client: Client, offer: Offer, user: User) -> None:
+    everything = {"Version": "2012-10-17", "Statement": [allow("*")]}
+    made = stack(
+        "bounded",
+        Boundary={"Type": "AWS::IAM::ManagedPolicy", "Properties": {
+            "ManagedPolicyName": "boundary", "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow("s3:ListAllMyBuckets")]}}},
+        Role={"Type": "AWS::IAM::Role", "Properties": {
+            "RoleName": "bounded", "PermissionsBoundary": {"Ref": "Boundary"},
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Principal": {"AWS": offer.accountId}, "Action": "sts:AssumeRole"}]},
+            "Policies": [{"PolicyName": "all", "PolicyDocument": everything}]}})
+    assert made["StackStatus"] == "CREATE_COMPLETE"
+    session = client("sts", **user(allow("sts:AssumeRole"))).assume_role(
+        RoleArn=f"arn:aws:iam::{offer.accountId}:role/bounded", RoleSessionName="test")["Credentials"]
+    keys = {"aws_access_key_id": session["AccessKeyId"], "aws_secret_access_key": session["SecretAccessKey"],
+            "aws_session_token": session["SessionToken"]}
+    client("s3", **keys).list_buckets()
+    assert code_of(client("kinesis", **keys).list_streams) in DENIED
+
+
+def test_a_stream_of_a_template_is_encrypted_with_its_key(stack: Callable[..., dict[str, Any]], client: Client) -> None:
+    key = client("kms").create_key()["KeyMetadata"]["Arn"]
+    stack("encrypted", Stream={"Type": "AWS::Kinesis::Stream", "Properties": {
+        "Name": "encrypted", "ShardCount": 1, "StreamEncryption": {"EncryptionType": "KMS", "KeyId": key}}})
+    described = client("kinesis").describe_stream_summary(StreamName="encrypted")["StreamDescriptionSummary"]
+    assert (described["EncryptionType"], described["KeyId"]) == ("KMS", key)
+
+
+def test_instance_types_are_listed_for_an_engine(client: Client) -> None:
+    opensearch = client("opensearch")
+
+    def types(engine: str) -> set[str]:
+        found: set[str] = set()
+        token: dict[str, str] = {}
+        while True:
+            page = opensearch.list_instance_type_details(EngineVersion=engine, MaxResults=5, **token)
+            found |= {one["InstanceType"] for one in page["InstanceTypeDetails"]}
+            if "NextToken" not in page:
+                return found
+            token = {"NextToken": page["NextToken"]}
+
+    assert "m5.large.search" in types("Elasticsearch_6.3")
+    assert "m6g.large.search" not in types("Elasticsearch_6.8")
+    assert "m6g.large.search" in types("OpenSearch_2.19")
+    only = opensearch.list_instance_type_details(EngineVersion="Elasticsearch_6.8", InstanceType="m5.large.search")
+    assert [one["InstanceType"] for one in only["InstanceTypeDetails"]] == ["m5.large.search"]
+
+
+@pytest.fixture
+def code(client: Client, offer: Offer) -> Iterator[dict[str, str]]:
+    """`bootstrap.py`, run by this Python, as a function's code in a bucket."""
+    script = f"#!{sys.executable}\n" + Path(__file__).with_name("bootstrap.py").read_text(encoding="utf-8")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o755 << 16
+        archive.writestr(entry, script)
+    s3 = client("s3")
+    s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": offer.region})
+    s3.put_object(Bucket="code", Key="code.zip", Body=buffer.getvalue())
+    yield {"S3Bucket": "code", "S3Key": "code.zip"}
+    s3.delete_object(Bucket="code", Key="code.zip")
+    s3.delete_bucket(Bucket="code")
+
+
+@pytest.mark.parametrize(("answer", "reason", "deleted_id"), [
+    ("FAILED", "as told", "thing-1"),
+    ("too long", "Response object is too long.", "thing-1"),
+    ("no id", "Invalid PhysicalResourceId.", None),
+    ("content type", "timed out", None),
+    ("silence", "timed out", None),
+])
+def test_a_failed_create_is_followed_by_a_delete(
+        stack: Callable[..., dict[str, Any]], client: Client, code: dict[str, str], answer: str, reason: str, deleted_id: str | None) -> None:
+    name = f"failing-{answer.replace(' ', '-')}"
+    made = stack(
+        name,
+        Role={"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": LAMBDA_TRUST}},
+        Function={"Type": "AWS::Lambda::Function", "Properties": {
+            "Handler": "bootstrap", "Runtime": "provided.al2023", "Role": {"Fn::GetAtt": ["Role", "Arn"]}, "FunctionName": name,
+            "Code": code}},
+        Thing={"Type": "Custom::Thing", "Properties": {
+            "ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}, "ServiceTimeout": 1, "Answer": answer}})
+    assert made["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert reason in made["reasons"][0]
+    seen = _seen(client, name)
+    assert [request for request, _ in seen] == ["Create", "Delete"]
+    assert seen[1][1] == deleted_id if deleted_id else seen[1][1].startswith(f"{name}-Thing-")
+
+
+def _seen(client: Client, function_name: str) -> list[list[Any]]:
+    """The requests that the function logged."""
+    logs = client("logs")
+    group = f"/aws/lambda/{function_name}"
+    messages = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+    return [json.loads(line)["seen"] for message in messages for line in message.splitlines() if line.startswith('{"seen"')]

@@ -1,0 +1,72 @@
+"""Owns `make test`: runs each suite to its end whatever the others did, and prints one total."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+_CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed")
+_PYTEST = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|errors?|skipped|deselected|xfailed|warnings?)\b.* in [\d.]+s")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Suite:
+    name: str
+    command: list[str]
+    takes: str
+    passed: int = 0
+    failed: int = 0
+
+    def run(self) -> None:
+        print(f"\n--- {self.name} (usually {self.takes})", flush=True)
+        begun = time.monotonic()
+        # Without the user's AWS settings: tests bring their own local AWS, and order faults of their own stand-in.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        process = subprocess.Popen(self.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   errors="replace", env=environment)
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            self._count(_ANSI.sub("", line.strip()))
+        if process.wait() != 0 and not self.failed:
+            # It did not get as far as a test: that is a failure too.
+            self.failed = 1
+        print(f"--- {self.name}: {self.passed} passed, {self.failed} failed in {time.monotonic() - begun:.0f} s", flush=True)
+
+    def _count(self, line: str) -> None:
+        if found := _CARGO.match(line):
+            self.passed += int(found[1])
+            self.failed += int(found[2])
+        elif _PYTEST.match(line):
+            for number, word in re.findall(r"(\d+) (passed|failed|errors?)\b", line):
+                if word == "passed":
+                    self.passed += int(number)
+                else:
+                    self.failed += int(number)
+
+
+def main() -> int:
+    local, lint = os.environ["EMITE_PYTHON"], os.environ["LINT_PYTHON"]
+    suites = [
+        Suite("Rust: unit, property, boundary and end-to-end tests", ["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
+              "5 to 12 minutes"),
+        Suite("Connect stand-in against botocore's model", [local, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider",
+                                                            "tests/standin"], "under a minute"),
+        Suite("template", [lint, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "tests/template"], "under a minute"),
+    ]
+    for suite in suites:
+        suite.run()
+    passed, failed = sum(suite.passed for suite in suites), sum(suite.failed for suite in suites)
+    print(f"\n{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
