@@ -153,10 +153,11 @@ async fn restore(
         }
     }
     match associate(aws, source, to).await {
-        Err(ApplyError::Aws(error)) if error.is_refused_value() => {
-            tracing::warn!(%source, previous = %to, %error, "what was to be put back is refused; nothing is set instead");
-            Ok(Applied::PreviousIsGone)
-        }
+        Err(ApplyError::Aws(error)) if error.is_refused_value() => match data_streaming::exists(aws, to).await? {
+            // Refused for another reason, so it is not given up: the ledger knows that nothing is there because of us.
+            true => Err(error.into()),
+            false => Ok(Applied::PreviousIsGone),
+        },
         outcome => outcome,
     }
 }

@@ -90,6 +90,14 @@ impl AwsError {
         )
     }
 
+    /// S3 has the bucket in another region than the one that was asked, and says so in one of these ways.
+    pub fn is_of_another_region(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" | "HTTP 301"
+        )
+    }
+
     /// The call found something there already. Connect's model names the first; the others are answers that callers
     /// have met for the same thing, so each is followed by another look rather than believed.
     pub fn may_mean_already_there(&self) -> bool {

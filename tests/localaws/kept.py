@@ -1,11 +1,19 @@
-"""Owns what stays when a stack is deleted, why, and the commands with which the README removes it."""
+"""Owns what stays when a stack is deleted, why, and the README's commands that remove it, which it can also run."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .clients import Clients
+from .errors import LocalError
+from .launcher import Offer
+
+_UNTIL_EMPTY = "   # repeat until it is empty"
 
 
 @dataclass(frozen=True)
@@ -16,18 +24,28 @@ class Kept:
     resource_type: str
     physical_id: str
 
-    def remove(self, clients: Clients) -> None:
-        """Makes the calls that the commands make."""
-        match self.resource_type:
-            case "AWS::OpenSearchService::Domain":
-                clients.opensearch.delete_domain(DomainName=self.physical_id)
-            case "AWS::S3::Bucket":
-                for page in clients.s3.get_paginator("list_object_versions").paginate(Bucket=self.physical_id):
-                    for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                        clients.s3.delete_object(Bucket=self.physical_id, Key=version["Key"], VersionId=version["VersionId"])
-                clients.s3.delete_bucket(Bucket=self.physical_id)
-            case "AWS::DynamoDB::Table":
-                clients.dynamodb.delete_table(TableName=self.physical_id)
+    def remove(self, offer: Offer) -> None:
+        """Runs the commands as they are printed, with our own `aws`, against the local AWS."""
+        for command in self.commands:
+            if command.endswith(_UNTIL_EMPTY):
+                self._empty(command, offer)
+            else:
+                _run(command, offer)
+
+    def versions(self, clients: Clients) -> list[tuple[str, str]]:
+        """The keys and versions that the bucket holds, delete markers too; its first page of them."""
+        page = clients.s3.list_object_versions(Bucket=self.physical_id)
+        return [(version["Key"], version["VersionId"]) for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]]
+
+    def _empty(self, command: str, offer: Offer) -> None:
+        clients = Clients.of(offer)
+        # Not even once for an empty bucket: S3 refuses an empty list.
+        left = self.versions(clients)
+        while left:
+            _run(command, offer)
+            before, left = left, self.versions(clients)
+            if left == before:
+                raise LocalError(f"This deleted nothing: {command}")
 
 
 def kept_of(skipped_events: list[dict[str, Any]]) -> list[Kept]:
@@ -40,10 +58,10 @@ def kept_of(skipped_events: list[dict[str, Any]]) -> list[Kept]:
                 what, why, commands = f"search domain {name}", "it holds your contact records", [
                     f"aws opensearch delete-domain --domain-name {name}"]
             case "AWS::S3::Bucket":
-                versions = f"aws s3api list-object-versions --bucket {name} --output json --query"
+                versions = f"aws s3api list-object-versions --bucket {name} --no-paginate --output json --query"
                 what, why, commands = f"bucket {name}", "it may hold records that the domain refused", [
                     f"aws s3api delete-objects --bucket {name} --delete \"$({versions} "
-                    "'{Objects: [Versions, DeleteMarkers][].{Key: Key, VersionId: VersionId}}')\"   # unless it is empty",
+                    f"'{{Objects: [Versions, DeleteMarkers][].{{Key: Key, VersionId: VersionId}}}}')\"{_UNTIL_EMPTY}",
                     f"aws s3api delete-bucket --bucket {name}"]
             case "AWS::DynamoDB::Table":
                 what, why, commands = f"table {name}", "it remembers what Amazon Connect streamed to before", [
@@ -52,3 +70,24 @@ def kept_of(skipped_events: list[dict[str, Any]]) -> list[Kept]:
                 continue
         kept.append(Kept(what, why, commands, resource_type, name))
     return kept
+
+
+def _run(command: str, offer: Offer) -> None:
+    ran = subprocess.run(
+        ["bash", "-c", command], env=_environment(offer), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace")
+    if ran.returncode != 0:
+        raise LocalError(f"This failed with {ran.returncode}: {command}\n{ran.stdout.strip()}")
+
+
+def _environment(offer: Offer) -> dict[str, str]:
+    """Nothing of the user's AWS settings, since those could lead elsewhere; the `aws` that is locked with this Python first."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {
+        **others,
+        **offer.environment(),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_PAGER": "",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    }

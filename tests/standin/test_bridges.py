@@ -61,6 +61,10 @@ def test_a_search_call_is_authorised_on_its_domain(client: Client, user: User, o
     limited = client("opensearch", **user(allow("es:DescribeDomain", resource=arn)))
     assert limited.describe_domain(DomainName="mine")["DomainStatus"]["ARN"] == arn
     assert code_of(limited.describe_domain, DomainName="another") in DENIED
+    assert code_of(limited.get_compatible_versions, DomainName="mine") in DENIED
+    upgrading = client("opensearch", **user(allow("es:GetCompatibleVersions", resource=arn)))
+    assert upgrading.get_compatible_versions(DomainName="mine")["CompatibleVersions"]
+    assert code_of(upgrading.get_compatible_versions, DomainName="another") in DENIED
     client("opensearch").delete_domain(DomainName="mine")
 
 
@@ -170,6 +174,23 @@ def test_instance_types_are_listed_for_an_engine(client: Client) -> None:
     assert "m6g.large.search" in types("OpenSearch_2.19")
     only = opensearch.list_instance_type_details(EngineVersion="Elasticsearch_6.8", InstanceType="m5.large.search")
     assert [one["InstanceType"] for one in only["InstanceTypeDetails"]] == ["m5.large.search"]
+
+
+@pytest.mark.parametrize(("engine", "reached"), [
+    ("Elasticsearch_6.3", {"Elasticsearch_6.8"}),
+    ("Elasticsearch_6.8", {"Elasticsearch_7.10", "OpenSearch_1.3"}),
+    ("Elasticsearch_7.10", {"OpenSearch_1.3"}),
+    ("OpenSearch_1.3", {"OpenSearch_2.19"}),
+    ("OpenSearch_2.19", set()),
+])
+def test_an_engine_is_upgraded_along_awss_paths_only(client: Client, engine: str, reached: set[str]) -> None:
+    opensearch = client("opensearch")
+    opensearch.create_domain(DomainName="aging", EngineVersion=engine)
+    (found,) = opensearch.get_compatible_versions(DomainName="aging")["CompatibleVersions"]
+    opensearch.delete_domain(DomainName="aging")
+    assert found["SourceVersion"] == engine
+    ours = {"Elasticsearch_6.3", "Elasticsearch_6.8", "Elasticsearch_7.10", "OpenSearch_1.3", "OpenSearch_2.19"}
+    assert ours & set(found["TargetVersions"]) == reached
 
 
 @pytest.fixture

@@ -193,7 +193,8 @@ def service_timeouts(template: Json) -> list[str]:
 
 
 def late_events(template: Json) -> list[str]:
-    """An event older than ServiceTimeout belongs to a request that CloudFormation has given up."""
+    """An event older than ServiceTimeout belongs to a request that CloudFormation has given up. One that is nearly as old is begun, and then
+    works on while CloudFormation rolls back: so half of it at most."""
     shortest = min(r["Properties"].get("ServiceTimeout", 0) for r in template["Resources"].values() if is_custom(r))
     ages = {
         r["Properties"]["FunctionName"]["Ref"]: r["Properties"].get("MaximumEventAgeInSeconds", 21600)
@@ -203,7 +204,7 @@ def late_events(template: Json) -> list[str]:
     return [
         f"{name} takes events up to {ages.get(name, 21600)} s old"
         for name, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::Lambda::Function" and ages.get(name, 21600) > shortest
+        if resource["Type"] == "AWS::Lambda::Function" and ages.get(name, 21600) > shortest / 2
     ]
 
 

@@ -106,6 +106,7 @@ BREAKS = [
     ("no ServiceTimeout", checks.service_timeouts, _drop("ApprovedOrigin/Properties/ServiceTimeout")),
     ("a ServiceTimeout of seconds", checks.service_timeouts, _set("ApprovedOrigin/Properties/ServiceTimeout", 30)),
     ("events of six hours", checks.late_events, _drop("CustomResourceFunctionEventInvokeConfig/Properties/MaximumEventAgeInSeconds")),
+    ("events of ten minutes", checks.late_events, _set("CustomResourceFunctionEventInvokeConfig/Properties/MaximumEventAgeInSeconds", 600)),
     ("no event settings", checks.late_events, _drop("CustomResourceFunctionEventInvokeConfig")),
     ("a name for all stacks", checks.literal_names, _set("AlertTopic/Properties/TopicName", "alerts")),
     ("a role before Preflight", checks.before_preflight, _drop("EmiteRole/DependsOn")),

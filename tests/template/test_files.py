@@ -22,7 +22,7 @@ def test_sam_finds_the_template_and_asks_for_the_capabilities_that_it_needs(temp
     assert settings["deploy"]["parameters"]["capabilities"] == ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
-@pytest.mark.parametrize("name", ["lint", "sam"])
+@pytest.mark.parametrize("name", ["lint", "local", "sam"])
 def test_requirements_are_locked_by_hash_and_name_no_host(name):
     lock = (ROOT / "tests" / f"requirements-{name}.txt").read_text(encoding="utf-8")
     bare = re.sub(r"^\s*#.*\n", "", lock, flags=re.MULTILINE)

@@ -238,6 +238,7 @@ CALLS = {
     "iam:GetRole",
     "kinesis:DescribeStreamSummary",
     "es:DescribeDomain",
+    "es:GetCompatibleVersions",
     "es:ListVersions",
     "es:ListInstanceTypeDetails",
 }
@@ -262,7 +263,7 @@ def granted(deployed, role):
 
 def test_the_function_may_do_what_it_calls_and_what_connect_asks_behind_that(guide, given):
     assert granted(guide, "CustomResourceRole") == CALLS | BEHIND
-    assert granted(given, "CustomResourceRole") == CALLS | BEHIND | {"s3:GetBucketLocation", "sns:GetTopicAttributes"}
+    assert granted(given, "CustomResourceRole") == CALLS | BEHIND | {"s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "sns:GetTopicAttributes"}
 
 
 def test_the_function_reaches_its_own_items_only(guide):
@@ -298,6 +299,7 @@ def test_the_function_looks_only_at_what_the_parameters_name(guide, given):
     assert statements["FindTakenStreamsAndDomain"]["Resource"] == [DOMAIN, STREAM]
     assert not statements.keys() & {"FindGivenBucket", "FindGivenTopic"}
     case = checks.CASES["everything given"]
+    assert "es:GetCompatibleVersions" in statements["FindTakenStreamsAndDomain"]["Action"]
     assert more["FindGivenBucket"]["Resource"] == "arn:aws:s3:::syd-cloudbackup"
     assert more["FindGivenTopic"]["Resource"] == case["AlertTopicArn"]
 

@@ -51,7 +51,7 @@ def test_the_function(guide):
     assert function["Environment"] == {"Variables": {"LEDGER_TABLE": "<Ledger>", "STACK_ID": cfn.PSEUDO["AWS::StackId"]}}
     assert function["LoggingConfig"]["LogGroup"] == "<CustomResourceLogGroup>"
     events = properties(guide, "CustomResourceFunctionEventInvokeConfig")
-    assert (events["MaximumEventAgeInSeconds"], events["MaximumRetryAttempts"]) == (600, 2)
+    assert (events["MaximumEventAgeInSeconds"], events["MaximumRetryAttempts"]) == (240, 2)
 
 
 def test_the_function_is_built_by_cargo_lambda_from_its_own_crate(source):
@@ -66,9 +66,11 @@ def test_waiting_for_the_drain_fits_into_the_function_and_that_into_the_timeout(
     assert longest + 120 <= function < template["Resources"]["ContactRecordStreaming"]["Properties"]["ServiceTimeout"]
 
 
-def test_the_drain_waits_longer_than_firehose_buffers(template, guide):
+def test_the_drain_covers_both_buffers_of_firehose(template, guide):
+    # A record that is refused passes through one after the other.
     destination = properties(guide, "DeliveryStream")["AmazonopensearchserviceDestinationConfiguration"]
-    assert template["Parameters"]["DrainSeconds"]["Default"] > destination["BufferingHints"]["IntervalInSeconds"]
+    buffers = [part["BufferingHints"]["IntervalInSeconds"] for part in (destination, destination["S3Configuration"])]
+    assert template["Parameters"]["DrainSeconds"]["Default"] >= sum(buffers)
 
 
 def test_custom_resources_have_exactly_the_properties_of_their_contract(guide, given):
@@ -206,7 +208,7 @@ def test_the_delivery_stream(guide):
     assert "ProcessingConfiguration" not in destination
     assert properties(guide, "DeliveryRole")["RoleName"] == "emite-ctrfirehose-role"
     backup = destination["S3Configuration"]
-    assert backup["BufferingHints"] == {"IntervalInSeconds": 300, "SizeInMBs": 5}
+    assert backup["BufferingHints"] == {"IntervalInSeconds": 60, "SizeInMBs": 5}
     assert backup["CompressionFormat"] == "UNCOMPRESSED"
     assert backup["EncryptionConfiguration"] == {"NoEncryptionConfig": "NoEncryption"}
 

@@ -21,13 +21,28 @@ use crate::request::ReplyTo;
 /// Values for `Fn::GetAtt`.
 pub(crate) type Data = BTreeMap<&'static str, String>;
 
+/// What a request that worked came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// The resource's values.
+    pub(crate) data: Data,
+    /// What an admin should know all the same, or nothing.
+    pub(crate) note: String,
+}
+
+impl From<Data> for Done {
+    fn from(data: Data) -> Self {
+        Self { data, note: String::new() }
+    }
+}
+
 /// What a request came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// The resource's name from now on. Another one than before means a replacement, whose Delete follows.
     pub(crate) physical_id: String,
-    /// The values of a success, or the reason of a failure.
-    pub(crate) outcome: Result<Data, String>,
+    /// What came of a success, or the reason of a failure.
+    pub(crate) outcome: Result<Done, String>,
 }
 
 #[derive(Serialize)]
@@ -50,7 +65,7 @@ impl Answer {
     /// The answer as CloudFormation reads it: at most 4,096 bytes of UTF-8. A longer reason is cut.
     pub(crate) fn encode(&self, reply_to: &ReplyTo) -> Vec<u8> {
         let (status, reason, data) = match &self.outcome {
-            Ok(data) => ("SUCCESS", "", Some(data)),
+            Ok(done) => ("SUCCESS", done.note.as_str(), Some(&done.data)),
             Err(reason) => ("FAILED", reason.as_str(), None),
         };
         let encode = |reason: &str| {
@@ -101,9 +116,9 @@ impl Mailer {
         Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
     }
 
-    /// Puts `body` to where CloudFormation reads it; tries again while that can help.
+    /// Puts `body` to where CloudFormation reads it; tries again while that can help, within the time that is kept for it.
     pub(crate) async fn deliver(&self, reply_to: &ReplyTo, body: Vec<u8>) -> Result<(), NotDelivered> {
-        const PAUSES_MS: [u64; 4] = [200, 400, 800, 1600];
+        const PAUSES_MS: [u64; 3] = [200, 400, 800];
         let body = Bytes::from(body);
         let mut outcome = self.put(reply_to, body.clone()).await;
         for pause in PAUSES_MS {
@@ -118,7 +133,7 @@ impl Mailer {
     }
 
     async fn put(&self, reply_to: &ReplyTo, body: Bytes) -> Result<(), NotDelivered> {
-        const TIME_LIMIT: Duration = Duration::from_secs(3);
+        const TIME_LIMIT: Duration = Duration::from_secs(2);
         let unreachable = |problem: &str| NotDelivered::Unreachable(problem.to_owned());
         let request = Request::builder()
             .method(Method::PUT)
@@ -129,7 +144,7 @@ impl Mailer {
             .map_err(|_| unreachable("its address makes no request"))?;
         let answer = tokio::time::timeout(TIME_LIMIT, self.client.request(request))
             .await
-            .map_err(|_| unreachable("no answer within 3 s"))?
+            .map_err(|_| unreachable("no answer within 2 s"))?
             .map_err(|error| {
                 unreachable(if error.is_connect() { "no connection" } else { "the connection broke off" })
             })?;
@@ -162,7 +177,7 @@ mod tests {
     fn an_answer_repeats_what_cloudformation_needs_to_find_the_request() {
         let answer = Answer {
             physical_id: "i|data-streaming|AGENT_EVENTS".into(),
-            outcome: Ok(Data::from([("AssociationId", "a-1".into())])),
+            outcome: Ok(Data::from([("AssociationId", "a-1".into())]).into()),
         };
         insta::assert_snapshot!(String::from_utf8(answer.encode(&reply_to())).unwrap());
     }

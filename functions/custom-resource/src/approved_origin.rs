@@ -7,7 +7,7 @@ use emite_connect::ledger::Entry;
 use emite_connect::links::Life;
 use emite_connect::links::approved_origin::{Claim, Origin, Place, diff, observe, removal};
 
-use crate::answer::Data;
+use crate::answer::{Data, Done};
 use crate::data_streaming::{deleted_already, instance};
 use crate::properties::Properties;
 use crate::request::{Object, Request};
@@ -53,6 +53,15 @@ async fn allow(services: &Services, place: &Place, request_id: &str) -> Result<D
         let version = services.ledger.write(&key, &ready, version, None).await?;
         if let Some(change) = change {
             let applied = apply(&services.aws, &services.ledger, &change).await?;
+            let standing = services.ledger.read::<Claim>(&key).await?;
+            if standing.is_none_or(|entry| entry.value.life != Life::Held) {
+                // Deleted while this was under way: undone again.
+                let live = observe(&services.aws.connect, place).await?;
+                if let Some(undo) = removal(place, live.as_deref(), Some(&ready)) {
+                    apply(&services.aws, &services.ledger, &undo).await?;
+                }
+                return Err(deleted_already());
+            }
             if applied == Applied::AlreadyThere && !ours {
                 ready.added = false;
                 services.ledger.write(&key, &ready, Some(version), None).await?;
@@ -63,11 +72,11 @@ async fn allow(services: &Services, place: &Place, request_id: &str) -> Result<D
 }
 
 /// Delete.
-pub(crate) async fn remove(services: &Services, request: &Request) -> Result<Data, Failure> {
+pub(crate) async fn remove(services: &Services, properties: &Object) -> Result<Done, Failure> {
     // Whatever else is wrong with the properties, nothing was ever set up under a name that does not parse.
-    let Some(place) = place(&request.properties) else { return Ok(Data::new()) };
+    let Some(place) = place(properties) else { return Ok(Done::default()) };
     until_undisturbed(async || release(services, &place).await).await?;
-    Ok(Data::new())
+    Ok(Done::default())
 }
 
 async fn release(services: &Services, place: &Place) -> Result<(), Failure> {

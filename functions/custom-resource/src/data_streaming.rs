@@ -3,7 +3,8 @@
 //!
 //! Everything is decided from the properties, the ledger and what is live; never from the physical id, which
 //! CloudFormation makes up when a Create never answered. Every write to Connect follows a write to the ledger that
-//! names the version it saw, so a late Create and a Delete that overlap cannot both win.
+//! names the version it saw, and is followed by another look at the ledger: a late Create that finds itself deleted
+//! meanwhile undoes what it did.
 
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use emite_connect::change::{Applied, Change, Consent, apply, observe_until};
 use emite_connect::error::AwsError;
 use emite_connect::ledger::{Entry, LedgerError};
 use emite_connect::links::Life;
-use emite_connect::links::data_streaming::{Association, Claim, ResourceType, Source, Target, diff, removal};
+use emite_connect::links::data_streaming::{Association, Claim, ResourceType, Source, Target, diff, observe, removal};
 
-use crate::answer::Data;
+use crate::answer::{Data, Done};
 use crate::properties::Properties;
 use crate::request::{Object, Request};
 use crate::services::{Failure, Services, clock, until_undisturbed};
@@ -125,7 +126,8 @@ async fn stream(services: &Services, wanted: &Wanted) -> Result<Data, Failure> {
         None => keep(services, wanted, seen).await?,
         Some(change) => match (consent_to(&change), &seen) {
             (consent, Seen { claim: Some(claim), live, .. }) if is_rollback_over_drift(wanted, claim, consent) => {
-                return Ok(data(live.as_ref(), claim));
+                tracing::warn!(source = %source, live = ?live, "somebody else changed the streaming; it is left as it is");
+                return Ok(data(None, claim));
             }
             (consent, seen) => {
                 consented(wanted, seen.live.as_ref(), consent)?;
@@ -170,8 +172,8 @@ pub(crate) fn deleted_already() -> Failure {
 /// Whether the stack had this target before and somebody else changed it since. A rollback to it must not fail for that,
 /// and must not overwrite it either; telling of it is the health check's part.
 fn is_rollback_over_drift(wanted: &Wanted, claim: &Claim, consent: Consent) -> bool {
-    let accepted = claim.accepted.as_ref() == Some(&wanted.target);
-    accepted && consent != Consent::Safe && wanted.on_existing == OnExisting::Fail
+    let had_before = claim.accepted.as_ref() == Some(&wanted.target) || claim.set_by_us(&wanted.target);
+    had_before && consent != Consent::Safe && wanted.on_existing == OnExisting::Fail
 }
 
 /// Nothing to tell Connect: somebody made it so (adopted, and never undone), or we did.
@@ -199,7 +201,12 @@ async fn write(services: &Services, wanted: &Wanted, seen: &Seen, change: &Chang
     let ready = claim_for(wanted, seen);
     services.ledger.write(&source.key(), &ready, seen.version, None).await?;
     let applied = apply(&services.aws, &services.ledger, change).await?;
-    let Entry { value, version } = reread(services, source, Life::Held).await?;
+    let Some(Entry { value, version }) = reread(services, source, Life::Held).await? else {
+        if let Some(undo) = removal(source, observe(&services.aws.connect, source).await?.as_ref(), Some(&ready)) {
+            apply(&services.aws, &services.ledger, &undo).await?;
+        }
+        return Err(deleted_already());
+    };
     let mut accepted = Claim { accepted: Some(target.clone()), detached: false, ..value };
     if applied == Applied::AlreadyThere && !set_before {
         accepted.targets.remove(target);
@@ -252,20 +259,21 @@ fn note_drain(claim: &mut Claim, left: &Target, source: &Source) {
 }
 
 /// Delete.
-pub(crate) async fn remove(services: &Services, request: &Request) -> Result<Data, Failure> {
+pub(crate) async fn remove(services: &Services, properties: &Object) -> Result<Done, Failure> {
     // Whatever else is wrong with the properties, nothing was ever set up under a name that does not parse.
-    let Some(source) = source(&request.properties) else { return Ok(Data::new()) };
-    let text = request.properties.get("DrainSeconds").and_then(|value| value.as_str()).unwrap_or_default();
+    let Some(source) = source(properties) else { return Ok(Done::default()) };
+    let text = properties.get("DrainSeconds").and_then(|value| value.as_str()).unwrap_or_default();
     let wait = drain(text).unwrap_or(Duration::from_secs(USUAL_DRAIN_S));
-    until_undisturbed(async || release(services, &source, wait).await).await?;
-    Ok(Data::new())
+    until_undisturbed(async || release(services, &source, wait).await).await
 }
 
-async fn release(services: &Services, source: &Source, drain: Duration) -> Result<(), Failure> {
+async fn release(services: &Services, source: &Source, drain: Duration) -> Result<Done, Failure> {
     let key = source.key();
-    let Some(Entry { value: claim, version }) = services.ledger.read::<Claim>(&key).await? else { return Ok(()) };
+    let Some(Entry { value: claim, version }) = services.ledger.read::<Claim>(&key).await? else {
+        return Ok(Done::default());
+    };
     if claim.life == Life::Released {
-        return Ok(());
+        return Ok(Done::default());
     }
     let change = match observe_ours(services, source, Some(&claim)).await {
         // The instance is gone, and all that was set up on it.
@@ -283,14 +291,19 @@ async fn release(services: &Services, source: &Source, drain: Duration) -> Resul
         false => services.ledger.write(&key, &releasing, Some(version), None).await?,
     };
     let mut done = Entry { value: releasing, version };
+    let mut note = String::new();
     if let Some(change) = change {
-        apply(&services.aws, &services.ledger, &change).await?;
-        done = reread(services, source, Life::Releasing).await?;
+        if apply(&services.aws, &services.ledger, &change).await? == Applied::PreviousIsGone {
+            note = format!("The {source} stream nowhere now: where they went before does not exist any more");
+            tracing::warn!(note);
+        }
+        let still = reread(services, source, Life::Releasing).await?;
+        done = still.ok_or_else(|| LedgerError::ChangedMeanwhile(key.clone()))?;
     }
     wait_for_drain(&done.value, drain).await;
     let released = Claim { life: Life::Released, detached: false, draining: None, ..done.value };
     services.ledger.write(&key, &released, Some(done.version), Some(clock::in_a_week())).await?;
-    Ok(())
+    Ok(Done { note, ..Done::default() })
 }
 
 /// What is live, once it is one of our targets; or after a few seconds, as a read right after a write may be stale.
@@ -307,10 +320,10 @@ async fn observe_ours(
     .await
 }
 
-/// The claim as it stands after Connect was written to, if nobody took it to another stage of life meanwhile.
-async fn reread(services: &Services, source: &Source, life: Life) -> Result<Entry<Claim>, Failure> {
+/// The claim as it stands after Connect was written to, unless somebody took it to another stage of life meanwhile.
+async fn reread(services: &Services, source: &Source, life: Life) -> Result<Option<Entry<Claim>>, Failure> {
     let entry = services.ledger.read::<Claim>(&source.key()).await?;
-    entry.filter(|entry| entry.value.life == life).ok_or_else(|| LedgerError::ChangedMeanwhile(source.key()).into())
+    Ok(entry.filter(|entry| entry.value.life == life))
 }
 
 /// Waits until a delivery stream that the records left has delivered its buffer, if there is one: what is in it when

@@ -20,8 +20,8 @@ use futures_util::FutureExt;
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 
-use answer::{Answer, Data, Mailer};
-use request::{Action, Request};
+use answer::{Answer, Done, Mailer};
+use request::{Action, Object, Request};
 use services::{Failure, Services, clock};
 
 /// What a process sets up once.
@@ -101,23 +101,35 @@ impl Kind {
     }
 }
 
+/// What the resource with these properties is called, if they name it at all.
+fn derived_id(kind: Kind, properties: &Object) -> Option<String> {
+    match kind {
+        Kind::Preflight => Some("preflight".to_owned()),
+        Kind::DataStreaming => data_streaming::physical_id(properties),
+        Kind::ApprovedOrigin => approved_origin::physical_id(properties),
+    }
+}
+
 /// What the resource is called. It depends on the request alone, so that all answers to one request agree.
 fn physical_id(request: &Request) -> String {
-    let derived = match Kind::of(request) {
-        Ok(Kind::Preflight) => Some("preflight".to_owned()),
-        Ok(Kind::DataStreaming) => data_streaming::physical_id(&request.properties),
-        Ok(Kind::ApprovedOrigin) => approved_origin::physical_id(&request.properties),
-        Err(_) => None,
-    };
     let known = request.physical_id.clone();
     match request.action {
-        Ok(Action::Create | Action::Update) => derived.or(known),
+        Ok(Action::Create | Action::Update) => {
+            Kind::of(request).ok().and_then(|kind| derived_id(kind, &request.properties)).or(known)
+        }
         Ok(Action::Delete) | Err(_) => known,
     }
     .unwrap_or_else(|| format!("{}|refused", request.reply_to.logical_id))
 }
 
-async fn dispatch(services: &Services, request: &Request) -> Result<Data, Failure> {
+/// Whether what an update starts from is a replacement that CloudFormation never heard of: it died unanswered, and is
+/// rolled back now. No Delete will follow for it.
+fn starts_from_an_orphan(kind: Kind, request: &Request) -> bool {
+    let old = derived_id(kind, &request.old_properties);
+    old.is_some() && old != request.physical_id && old != derived_id(kind, &request.properties)
+}
+
+async fn dispatch(services: &Services, request: &Request) -> Result<Done, Failure> {
     let action = request.action.clone().map_err(Failure::Refused)?;
     let kind = Kind::of(request)?;
     if request.reply_to.stack_id != services.stack_id.to_string() {
@@ -126,13 +138,27 @@ async fn dispatch(services: &Services, request: &Request) -> Result<Data, Failur
             services.stack_id
         )));
     }
-    let work = async || match (action, kind) {
-        (Action::Create | Action::Update, Kind::Preflight) => preflight::put(services, request).await,
-        (Action::Create | Action::Update, Kind::DataStreaming) => data_streaming::put(services, request).await,
-        (Action::Create | Action::Update, Kind::ApprovedOrigin) => approved_origin::put(services, request).await,
-        (Action::Delete, Kind::Preflight) => Ok(Data::new()),
-        (Action::Delete, Kind::DataStreaming) => data_streaming::remove(services, request).await,
-        (Action::Delete, Kind::ApprovedOrigin) => approved_origin::remove(services, request).await,
+    let work = async || {
+        if action == Action::Delete {
+            return remove(services, kind, &request.properties).await;
+        }
+        let data = match kind {
+            Kind::Preflight => preflight::put(services, request).await?,
+            Kind::DataStreaming => data_streaming::put(services, request).await?,
+            Kind::ApprovedOrigin => approved_origin::put(services, request).await?,
+        };
+        if action == Action::Update && starts_from_an_orphan(kind, request) {
+            remove(services, kind, &request.old_properties).await?;
+        }
+        Ok(Done::from(data))
     };
     services.patiently(work).await
+}
+
+async fn remove(services: &Services, kind: Kind, properties: &Object) -> Result<Done, Failure> {
+    match kind {
+        Kind::Preflight => Ok(Done::default()),
+        Kind::DataStreaming => data_streaming::remove(services, properties).await,
+        Kind::ApprovedOrigin => approved_origin::remove(services, properties).await,
+    }
 }

@@ -66,16 +66,19 @@ struct Accepted {
     findings: Findings,
 }
 
-/// What was accepted, the newest last: what the stack is going to be, and what it was.
+/// What was accepted: what the stack is going to be, at the end, and what it was before that. After an update that
+/// succeeds unchecked both are kept, as that one can fail later and be rolled back too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct History(Vec<Accepted>);
 
 impl History {
-    /// Goes back to where `properties` were accepted, if they were.
+    /// The history with the properties that hash to `properties` at its end, if they were accepted.
     fn back_to(&self, properties: &str) -> Option<Self> {
-        let at = self.0.iter().position(|accepted| accepted.properties == properties)?;
-        Some(Self(self.0[..=at].to_vec()))
+        let (mut newest, mut older): (Vec<_>, Vec<_>) =
+            self.0.iter().cloned().partition(|accepted| accepted.properties == properties);
+        older.append(&mut newest);
+        older.last().is_some_and(|last| last.properties == properties).then_some(Self(older))
     }
 
     /// Goes on with `accepted`; what was before the last one is forgotten.
@@ -103,11 +106,11 @@ async fn accept(services: &Services, request: &Request) -> Result<Data, Failure>
     let entry = services.ledger.read::<History>(&key()).await?;
     let version = entry.as_ref().map(|entry| entry.version);
     let history = entry.map(|entry| entry.value).unwrap_or_default();
-    if let Some(rolled_back) = history.back_to(&properties) {
-        if rolled_back != history {
-            services.ledger.write(&key(), &rolled_back, version, None).await?;
+    if let Some(reordered) = history.back_to(&properties) {
+        if reordered != history {
+            services.ledger.write(&key(), &reordered, version, None).await?;
         }
-        return Ok(rolled_back.data());
+        return Ok(reordered.data());
     }
     let (wanted, mut problems) = Wanted::read(&request.properties, &services.home);
     let unchanged = |name: &str| {
@@ -163,12 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_goes_back_to_what_was_accepted_before_and_no_further() {
+    fn both_what_the_stack_is_and_what_it_was_can_be_gone_back_to_any_number_of_times() {
         let accepted = |properties: &str| Accepted { properties: properties.into(), findings: Findings::default() };
         let history =
             ["1", "2", "3"].into_iter().fold(History::default(), |history, next| history.on_to(accepted(next)));
         assert_eq!(history.back_to("1"), None);
-        assert_eq!(history.back_to("2"), Some(History(vec![accepted("2")])));
+        let back = history.back_to("2").unwrap();
+        assert_eq!(back, History(vec![accepted("3"), accepted("2")]));
+        assert_eq!(back.back_to("3"), Some(history.clone()));
         assert_eq!(history.back_to("3"), Some(history));
     }
 

@@ -92,15 +92,17 @@ impl Request {
             reply_to,
             action,
             resource_type: text(event, "ResourceType").unwrap_or_default(),
-            physical_id: text(event, "PhysicalResourceId").filter(|id| (1..=ECHO_LIMIT).contains(&id.len())),
+            physical_id: text(event, "PhysicalResourceId").filter(|id| (1..=LONGEST_PHYSICAL_ID).contains(&id.len())),
             properties: object(event, "ResourceProperties"),
             old_properties: object(event, "OldResourceProperties"),
         })
     }
 }
 
-/// No field that an answer repeats is longer than this: the limit of a physical id.
-const ECHO_LIMIT: usize = 1024;
+/// What an answer repeats has to leave room for the rest of it. CloudFormation's own are far shorter.
+const ECHO_LIMIT: usize = 512;
+
+const LONGEST_PHYSICAL_ID: usize = 1024;
 
 fn text(event: &Value, name: &str) -> Option<String> {
     event.get(name).and_then(Value::as_str).map(str::to_owned)

@@ -16,6 +16,7 @@ use aws_sdk_connect::types::{
 use serde::{Deserialize, Serialize};
 
 use crate::arn::{Arn, InstanceId};
+use crate::aws::Aws;
 use crate::change::{Change, Consent};
 use crate::error::AwsError;
 use crate::ledger::Key;
@@ -242,6 +243,27 @@ pub async fn observe(connect: &Client, source: &Source) -> Result<Option<Associa
     match (config.association_id, target) {
         (Some(id), Some(target)) => Ok(Some(Association { id, target })),
         _ => Err(AwsError::unusable(OPERATION, format!("an association of the {source} has no id or no stream"))),
+    }
+}
+
+/// Whether the stream that `target` names is there. Needs `kinesis:DescribeStream` or `firehose:DescribeDeliveryStream`.
+pub async fn exists(aws: &Aws, target: &Target) -> Result<bool, AwsError> {
+    let name = |arn: &Arn| arn.resource.rsplit('/').next().unwrap_or_default().to_owned();
+    let found = match target {
+        Target::KinesisStream(arn) => {
+            let described = aws.kinesis.describe_stream().stream_name(name(arn)).send().await;
+            described.map(drop).map_err(AwsError::of("kinesis:DescribeStream"))
+        }
+        Target::KinesisFirehose(arn) => {
+            let described = aws.firehose.describe_delivery_stream().delivery_stream_name(name(arn)).send().await;
+            described.map(drop).map_err(AwsError::of("firehose:DescribeDeliveryStream"))
+        }
+        Target::Other(_) => Ok(()),
+    };
+    match found {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

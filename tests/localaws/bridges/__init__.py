@@ -19,3 +19,4 @@ def install(log: CallLog) -> None:
     cloudformation.delete_after_failed_create()
     cloudformation.check_custom_resource_answers()
     search.list_instance_types()
+    search.follow_upgrade_paths()

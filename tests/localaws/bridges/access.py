@@ -49,15 +49,17 @@ def authorize_cbor_calls() -> None:
 
 
 def name_the_search_domain() -> None:
-    """AWS authorises a search call on the domain in its path; the emulator looks for the name in the body only."""
+    """AWS authorises a search call on the domain in its path or query; the emulator looks for the name in the body only."""
     in_path = re.compile(r"^/2021-01-01/opensearch/domain/([a-z][a-z0-9-]{2,27})(?:/|$)")
 
     def wrap(extract: Hook) -> Hook:
         def with_domain(service: str, method: str, path: str, headers: dict, body: bytes, query: dict, region: str,
                         account_id: str) -> str:
-            found = in_path.match(path) if service == "opensearch" else None
-            if found:
-                return f"arn:aws:es:{region}:{account_id}:domain/{found.group(1)}"
+            if service == "opensearch":
+                found = in_path.match(path)
+                name = found.group(1) if found else (query.get("domainName") or [None])[0]
+                if name:
+                    return f"arn:aws:es:{region}:{account_id}:domain/{name}"
             return extract(service, method, path, headers, body, query, region, account_id)
         return with_domain
 

@@ -1,4 +1,4 @@
-"""Owns the bridge of the search service's API: an operation that the emulator lacks."""
+"""Owns the bridges of the search service's API: operations that the emulator lacks or answers otherwise."""
 
 from __future__ import annotations
 
@@ -22,6 +22,45 @@ def list_instance_types() -> None:
         return with_instance_types
 
     replace("services.opensearch", "handle_request", wrap)
+
+
+def follow_upgrade_paths() -> None:
+    """Amazon OpenSearch Service upgrades a domain only to later versions, and to another major version or engine only from some;
+    the emulator offers every other version of the same engine, earlier ones too, and never one of the other engine."""
+    from ministack.services import opensearch
+
+    def wrap(answer: Hook) -> Hook:
+        def along_paths(query: dict) -> Any:
+            status, headers, body = answer(query)
+            if status != 200:
+                return status, headers, body
+            found = json.loads(body)
+            for entry in found["CompatibleVersions"]:
+                entry["TargetVersions"] = _upgrades(entry["SourceVersion"], opensearch._SUPPORTED_VERSIONS)
+            return status, headers, json.dumps(found).encode()
+        return along_paths
+
+    replace("services.opensearch", "_get_compatible_versions", wrap)
+
+
+# Developer guide, "Supported upgrade paths", for what leads out of a major version.
+_ONWARD = {
+    "Elasticsearch_5.6": {"Elasticsearch_6"},
+    "Elasticsearch_6.8": {"Elasticsearch_7", "OpenSearch_1"},
+    "OpenSearch_1.3": {"OpenSearch_2"},
+    "OpenSearch_2.19": {"OpenSearch_3"},
+}
+
+
+def _upgrades(source: str, offered: list[str]) -> list[str]:
+    major, _, minor = source.partition(".")
+    onward = {"OpenSearch_1"} if major == "Elasticsearch_7" else _ONWARD.get(source, set())
+
+    def reached(target: str) -> bool:
+        its_major, _, its_minor = target.partition(".")
+        return its_major in onward or (its_major == major and int(its_minor) > int(minor))
+
+    return [target for target in offered if reached(target)]
 
 
 def _instance_types(engine: str, query: dict) -> dict[str, Any]:

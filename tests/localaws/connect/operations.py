@@ -48,7 +48,7 @@ def perform(world: World, operation: Operation, given: Input) -> Output:
         if seen[0] != given:
             raise ApiError("InvalidRequestException", "The ClientToken was used for a different request.")
         return seen[1]
-    world.before_write()
+    world.before_write(given.get("InstanceId"))
     answer = act(world, operation, given)
     if token:
         world.client_tokens[(operation.name, token)] = (given, answer)

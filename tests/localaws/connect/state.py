@@ -79,8 +79,11 @@ class World:
         self.instances[instance_id] = instance
         return instance
 
-    def before_write(self) -> None:
-        self._before_last_write = copy.deepcopy(self.instances)
+    def before_write(self, instance_id: str | None) -> None:
+        """Keeps what the one instance that is about to change looks like, for stale reads."""
+        self._before_last_write = dict(self.instances)
+        if instance_id is not None and instance_id in self.instances:
+            self._before_last_write[instance_id] = copy.deepcopy(self.instances[instance_id])
 
     def for_read(self) -> dict[str, Instance]:
         """The instances as a read sees them: those before the last write, while stale reads are asked for."""

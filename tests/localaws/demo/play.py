@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .. import connect_state, deployer, kept, places, samples, terminal
 from ..clients import Clients
+from ..errors import LocalError
 from ..launcher import LocalAws
 from ..template import Template
 from .stage import DemoFailed, Stage
@@ -71,10 +72,11 @@ class Demo:
         visitors = Visitors(stage, self._local, outputs)
         with stage.act("Use it: Connect streams in, eMite reads out"):
             visitors.use()
+            refused = visitors.leave_refused_record()
         with stage.act("Who may not"):
             visitors.refuse()
         with stage.act("Take it away"):
-            self._remove(self._offer.instanceId, before)
+            self._remove(self._offer.instanceId, before, [refused])
         with stage.act("An instance that streams elsewhere already"):
             self._existing_streaming()
 
@@ -105,7 +107,8 @@ class Demo:
         self._stage.check(targets == ours, "Connect streams contact records to Firehose and agent events to Kinesis", f"It streams to {targets}")
         return result.outputs
 
-    def _remove(self, instance_id: str, before: dict[str, Any]) -> None:
+    def _remove(self, instance_id: str, before: dict[str, Any], refused: list[str]) -> None:
+        """Deletes the stack, then what it keeps, with the keys of the refused records in its bucket."""
         stage = self._stage
         progress = _Teardown(terminal.ResourceProgress(stage.screen))
         result = deployer.delete(self._us, samples.STACK_NAME, progress)
@@ -120,9 +123,14 @@ class Demo:
             for command in item.commands:
                 stage.say(stage.screen.paint(f"    {command}", "cyan"))
         stage.check(len(left) == 3, "the domain, the bucket and the ledger are kept, and nothing else", f"Kept: {[item.what for item in left]}")
-        for item in left:
-            item.remove(self._us)
-        stage.check(self._leftovers() == [], "after those commands nothing is left", f"Left: {self._leftovers()}")
+        held = [key for item in left if item.resource_type == "AWS::S3::Bucket" for key, _ in item.versions(self._us)]
+        stage.check(held == refused, f"the bucket holds what was refused, and nothing else (records: {len(refused)})", f"It holds {held}")
+        try:
+            for item in left:
+                item.remove(self._offer)
+        except LocalError as failure:
+            raise DemoFailed(str(failure)) from failure
+        stage.check(self._leftovers() == [], "those commands were run as printed, and nothing is left", f"Left: {self._leftovers()}")
 
     def _leftovers(self) -> list[str]:
         """What the stack makes, wherever it still is."""
@@ -162,7 +170,7 @@ class Demo:
         stage.screen.line()
         self._deploy(instance_arn, "Replace")
         stage.check(True, "OnExistingStreaming=Replace took over")
-        self._remove(instance_id, before)
+        self._remove(instance_id, before, [])
         stage.check(self._state(instance_id) == before, "the previous streaming is back")
         self._stop_streaming_elsewhere(instance_id, found)
 

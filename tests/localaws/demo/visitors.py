@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -47,6 +48,18 @@ class Visitors:
         stage.check(_by_agent(read) == _by_agent(events), f"eMite reads the {len(read)} agent events back, in order for each agent")
         described = emite.connect.describe_instance(InstanceId=self._offer.instanceId)["Instance"]
         stage.check(described["Arn"] == self._offer.instanceArn, f"eMite describes the Connect instance {described.get('InstanceAlias', '')}")
+
+    def leave_refused_record(self) -> str:
+        """Puts a record that the domain refused where Firehose would put it, and returns its key."""
+        now = datetime.now(UTC)
+        name = self._outputs["DeliveryStreamArn"].rsplit("/", 1)[1]
+        key = f"emite-connect/{name}/failed/AmazonOpenSearchService-failed/{now:%Y/%m/%d/%H}/{name}-1-{now:%Y-%m-%d-%H-%M-%S}-{uuid.uuid4()}"
+        record = next(sample_data.contact_records(self._offer.instanceArn, now))
+        refusal = {"errorCode": "400", "errorMessage": "mapper_parsing_exception",
+                   "rawData": base64.b64encode(json.dumps(record).encode()).decode()}
+        self._us.s3.put_object(Bucket=self._outputs["BackupBucket"], Key=key, Body=json.dumps(refusal).encode() + b"\n")
+        self._stage.say("A record that the domain refused is put into the backup bucket, in Firehose's stead")
+        return key
 
     def _as_connect(self) -> Clients:
         """As Connect's own role, which may only write where Connect let itself; a given Connect has no role here."""

@@ -20,24 +20,29 @@ pub(super) async fn all(
     let new = |name: &'static str, value: &Option<String>| value.clone().filter(|_| !unchanged(name));
     let stream = new("AgentEventStreamName", &wanted.agent_event_stream);
     let delivery = new("DeliveryStreamName", &wanted.delivery_stream);
-    let ((findings, on_instance), names, roles, engine, bucket, keys, topic) = tokio::join!(
+    let domain_name = new("DomainName", &wanted.domain);
+    let delivery_role = delivery.as_ref().map(|name| format!("{name}{DELIVERY_ROLE_SUFFIX}"));
+    let upgrades = unchanged("DomainName") && !unchanged("SearchEngineVersion");
+    let ((findings, on_instance), names, roles, engine, buckets, keys, topic) = tokio::join!(
         instance(services, wanted),
         async {
             tokio::join!(
                 agent_event_stream(services, stream),
-                delivery_stream(services, delivery.clone()),
-                domain(services, new("DomainName", &wanted.domain))
+                delivery_stream(services, delivery),
+                domain(services, domain_name)
             )
         },
         async {
-            let delivery_role = delivery.as_ref().map(|name| format!("{name}{DELIVERY_ROLE_SUFFIX}"));
             tokio::join!(
                 role(services, "RoleName", new("RoleName", &wanted.role)),
                 role(services, "DeliveryStreamName", delivery_role)
             )
         },
-        engine(services, wanted),
-        bucket(services, wanted.bucket.as_deref()),
+        async {
+            let upgrade = async { if upgrades { upgrade(services, wanted).await } else { None } };
+            tokio::join!(engine(services, wanted), domain_instances(services, wanted), upgrade)
+        },
+        async { tokio::join!(bucket(services, wanted.bucket.as_deref()), bucket_encryption(services, wanted)) },
         async {
             tokio::join!(
                 key(services, "BackupBucketKeyArn", wanted.bucket_key.as_ref(), false),
@@ -46,7 +51,10 @@ pub(super) async fn all(
         },
         topic(services, wanted.topic.as_ref()),
     );
-    let single = [names.0, names.1, names.2, roles.0, roles.1, engine, bucket, keys.0, keys.1, topic];
+    let single = [
+        names.0, names.1, names.2, roles.0, roles.1, engine.0, engine.1, engine.2, buckets.0, buckets.1, keys.0,
+        keys.1, topic,
+    ];
     (findings, on_instance.into_iter().chain(single.into_iter().flatten()).collect())
 }
 
@@ -173,70 +181,121 @@ async fn domain(services: &Services, name: Option<String>) -> Option<Problem> {
     taken("DomainName", "the search domain", &name, found.map_err(AwsError::of("es:DescribeDomain")))
 }
 
-/// Whether the engine is offered here, and on the chosen instances.
+/// Whether the engine is offered here.
 async fn engine(services: &Services, wanted: &Wanted) -> Option<Problem> {
     const PARAMETER: &str = "SearchEngineVersion";
     let engine = wanted.engine.as_ref()?;
-    let client = &services.aws.opensearch;
-    let versions = client.list_versions().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
-    match versions.map_err(AwsError::of("es:ListVersions")) {
+    let pages = services.aws.opensearch.list_versions().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+    let pages = match pages.map_err(AwsError::of("es:ListVersions")) {
+        Ok(pages) => pages,
         Err(error) => return Some(unseen(PARAMETER, &error)),
-        Ok(pages) if !pages.iter().flat_map(|page| page.versions()).any(|version| version == engine) => {
-            let shown =
-                pages.iter().flat_map(|page| page.versions()).map(String::as_str).collect::<Vec<_>>().join(", ");
-            return Some(Problem::new(format!(
-                "{PARAMETER} {engine} is not offered in {}. Offered are: {shown}.",
-                services.home.region
-            )));
-        }
-        Ok(_) => {}
+    };
+    let offered: Vec<&str> = pages.iter().flat_map(|page| page.versions()).map(String::as_str).collect();
+    (!offered.contains(&engine.as_str())).then(|| {
+        let (region, offered) = (&services.home.region, offered.join(", "));
+        Problem::new(format!("{PARAMETER} {engine} is not offered in {region}. Offered are: {offered}."))
+    })
+}
+
+/// Whether the engine runs here on the chosen instances.
+async fn domain_instances(services: &Services, wanted: &Wanted) -> Option<Problem> {
+    const PARAMETER: &str = "DomainInstanceType";
+    let (engine, kind) = (wanted.engine.as_ref()?, wanted.domain_instance_type.as_ref()?);
+    let request = services.aws.opensearch.list_instance_type_details().engine_version(engine);
+    let pages = request.into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+    let pages = match pages.map_err(AwsError::of("es:ListInstanceTypeDetails")) {
+        Ok(pages) => pages,
+        Err(error) => return Some(unseen(PARAMETER, &error)),
+    };
+    let mut offered =
+        pages.iter().flat_map(|page| page.instance_type_details()).filter_map(|offer| offer.instance_type());
+    (!offered.any(|offer| offer.as_str() == kind)).then(|| {
+        let region = &services.home.region;
+        Problem::new(format!(
+            "{PARAMETER} {kind} is not offered for {engine} in {region}. Choose another type or engine."
+        ))
+    })
+}
+
+/// Whether the domain that is there can be upgraded to the engine that an update wants. An upgrade that AWS refuses, or
+/// that a rollback would have to undo, leaves the stack stuck.
+async fn upgrade(services: &Services, wanted: &Wanted) -> Option<Problem> {
+    const PARAMETER: &str = "SearchEngineVersion";
+    let (engine, domain) = (wanted.engine.as_ref()?, wanted.domain.as_ref()?);
+    let found = services.aws.opensearch.get_compatible_versions().domain_name(domain).send().await;
+    let compatible = match found.map_err(AwsError::of("es:GetCompatibleVersions")) {
+        Ok(found) => found.compatible_versions.unwrap_or_default(),
+        Err(error) if error.is_not_found() => return None,
+        Err(error) => return Some(unseen(PARAMETER, &error)),
+    };
+    let mut targets = compatible.iter().flat_map(|versions| versions.target_versions());
+    if targets.clone().any(|target| target == engine)
+        || compatible.iter().any(|from| from.source_version() == Some(engine))
+    {
+        return None;
     }
-    let kind = wanted.domain_instance_type.as_ref()?;
-    let offers = client
-        .list_instance_type_details()
-        .engine_version(engine)
-        .into_paginator()
-        .send()
-        .collect::<Result<Vec<_>, _>>()
-        .await;
-    match offers.map_err(AwsError::of("es:ListInstanceTypeDetails")) {
-        Err(error) => Some(unseen("DomainInstanceType", &error)),
-        Ok(pages) => {
-            let offers = pages.iter().flat_map(|page| page.instance_type_details());
-            let offered = offers.filter_map(|offer| offer.instance_type()).any(|offer| offer.as_str() == kind);
-            (!offered).then(|| {
-                Problem::new(format!(
-                    "DomainInstanceType {kind} is not offered for {engine} in {}. Choose another type or engine.",
-                    services.home.region
-                ))
-            })
-        }
-    }
+    let shown = match targets.next() {
+        None => "none".to_owned(),
+        Some(first) => targets.fold(first.clone(), |all, next| format!("{all}, {next}")),
+    };
+    Some(Problem::new(format!(
+        "{PARAMETER}: the domain '{domain}' cannot be upgraded to {engine} in one step. It can be to: {shown}."
+    )))
 }
 
 /// Whether an existing bucket is ours and in this region.
 async fn bucket(services: &Services, name: Option<&str>) -> Option<Problem> {
     const PARAMETER: &str = "BackupBucketName";
     let name = name?;
-    let found =
-        services.aws.s3.get_bucket_location().bucket(name).expected_bucket_owner(&services.home.account).send().await;
-    let region = match found.map_err(AwsError::of("s3:GetBucketLocation")) {
+    let (s3, home) = (&services.aws.s3, &services.home);
+    let found = s3.get_bucket_location().bucket(name).expected_bucket_owner(&home.account).send().await;
+    let elsewhere = |region: &str| {
+        let here = &home.region;
+        Problem::new(format!(
+            "{PARAMETER} '{name}' is in {region}; Firehose needs one in {here}. Name another one, or leave it empty: the stack then makes a bucket."
+        ))
+    };
+    match found.map_err(AwsError::of("s3:GetBucketLocation")) {
         // The API's names of the first two regions are from before regions had names.
         Ok(found) => match found.location_constraint.as_ref().map_or("", |constraint| constraint.as_str()) {
-            "" => "us-east-1".to_owned(),
-            "EU" => "eu-west-1".to_owned(),
-            region => region.to_owned(),
+            "" if home.region == "us-east-1" => None,
+            "EU" if home.region == "eu-west-1" => None,
+            region if region == home.region => None,
+            "" => Some(elsewhere("us-east-1")),
+            region => Some(elsewhere(region)),
         },
-        Err(error) if error.is_not_found() => {
-            return Some(Problem::new(format!(
-                "{PARAMETER} '{name}' does not exist. Correct it, or leave it empty: the stack then makes a bucket."
-            )));
-        }
+        Err(error) if error.is_not_found() => Some(Problem::new(format!(
+            "{PARAMETER} '{name}' does not exist. Correct it, or leave it empty: the stack then makes a bucket."
+        ))),
+        Err(error) if error.is_of_another_region() => Some(elsewhere("another region")),
+        Err(error) if error.is_denied() => Some(Problem {
+            text: format!(
+                "{PARAMETER} '{name}' belongs to another account, or refuses this one: {error}. Name a bucket of this account, or leave it empty."
+            ),
+            denied: true,
+        }),
+        Err(error) => Some(unseen(PARAMETER, &error)),
+    }
+}
+
+/// Whether what an existing bucket is encrypted with by default is known to us: Firehose's role has no right to use a
+/// customer's key that it is not told of, and a delivery stream that cannot write there stops delivering altogether.
+async fn bucket_encryption(services: &Services, wanted: &Wanted) -> Option<Problem> {
+    const PARAMETER: &str = "BackupBucketKeyArn";
+    let name = wanted.bucket.as_ref().filter(|_| wanted.bucket_key.is_none())?;
+    let request = services.aws.s3.get_bucket_encryption().bucket(name).expected_bucket_owner(&services.home.account);
+    let found = match request.send().await.map_err(AwsError::of("s3:GetEncryptionConfiguration")) {
+        Ok(found) => found.server_side_encryption_configuration?,
+        Err(error) if error.is_not_found() => return None,
+        // The other look at the bucket tells where it is.
+        Err(error) if error.is_of_another_region() => return None,
         Err(error) => return Some(unseen(PARAMETER, &error)),
     };
-    (region != services.home.region).then(|| {
-        Problem::new(format!("{PARAMETER} '{name}' is in {region}; Firehose needs one in {}. Name another one, or leave it empty: the stack then makes a bucket.", services.home.region))
-    })
+    let defaults = found.rules().iter().filter_map(|rule| rule.apply_server_side_encryption_by_default());
+    let key = defaults.filter_map(|default| default.kms_master_key_id()).find(|key| !key.ends_with("alias/aws/s3"))?;
+    Some(Problem::new(format!(
+        "{PARAMETER}: the bucket '{name}' encrypts with the key {key}. Give the ARN of that key, so that Firehose may use it."
+    )))
 }
 
 /// Whether a key can encrypt; `customer_managed`: whether Amazon Connect could use it, which it cannot with AWS's own.

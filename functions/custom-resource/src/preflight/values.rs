@@ -16,7 +16,6 @@ use crate::request::Object;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) instance: Option<InstanceId>,
-    pub(super) instance_arn: Option<Arn>,
     pub(super) replace: bool,
     pub(super) agent_event_stream: Option<String>,
     pub(super) delivery_stream: Option<String>,
@@ -46,10 +45,6 @@ impl Wanted {
                 format!("{what}. Copy the instance ARN from the Amazon Connect console of this account and region")
             })
         });
-        wanted.instance_arn = properties
-            .get("ConnectInstanceArn")
-            .and_then(|arn| arn.as_str()?.parse().ok())
-            .filter(|_| wanted.instance.is_some());
         wanted.replace = read.parsed("OnExistingStreaming", on_existing).unwrap_or(false);
         emite(&mut read);
         addresses(&mut read);
