@@ -57,7 +57,7 @@ lint: ## check format, lints, licences, template and Python
 
 deploy: ## build for Lambda and deploy to the AWS account of your credentials, asking for the parameters
 	@python="$(call venv,sam)"; export PATH="$$(dirname "$$python"):$$PATH" SAM_CLI_TELEMETRY=0; unset CARGO_TARGET_DIR; \
-		echo "Building for Lambda (the first time about 16 minutes) ..." >&2; \
+		echo "Building for Lambda (the first time 7 to 15 minutes) ..." >&2; \
 		"$$python" -m samcli build --template infra/template.yaml && "$$python" -m samcli deploy --guided
 
 clean: ## remove what was built here (the cache of all clones stays; its place is printed)

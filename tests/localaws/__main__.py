@@ -63,7 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("up", _up, "deploy into a local AWS that stays; parameters in PARAMS"),
         ("down", _down, "delete that stack and end the local AWS"),
-        ("policies", _policies, "print what each function of the template may do, as JSON"),
     ):
         commands.add_parser(name, help=text).set_defaults(command=command)
     return parser
@@ -112,12 +111,6 @@ def _down(options: argparse.Namespace) -> int:
     from .updown import down
 
     return down()
-
-
-def _policies(options: argparse.Namespace) -> int:
-    from .policies import print_policies
-
-    return print_policies()
 
 
 def _report(result: Result, as_json: bool, failure: str) -> int:

@@ -172,8 +172,7 @@ pub(crate) fn deleted_already() -> Failure {
 /// Whether the stack had this target before and somebody else changed it since. A rollback to it must not fail for that,
 /// and must not overwrite it either; telling of it is the health check's part.
 fn is_rollback_over_drift(wanted: &Wanted, claim: &Claim, consent: Consent) -> bool {
-    let had_before = claim.accepted.as_ref() == Some(&wanted.target) || claim.set_by_us(&wanted.target);
-    had_before && consent != Consent::Safe && wanted.on_existing == OnExisting::Fail
+    claim.accepted.contains(&wanted.target) && consent != Consent::Safe && wanted.on_existing == OnExisting::Fail
 }
 
 /// Nothing to tell Connect: somebody made it so (adopted, and never undone), or we did.
@@ -181,12 +180,8 @@ async fn keep(services: &Services, wanted: &Wanted, seen: Seen) -> Result<Entry<
     let Seen { live, claim, version } = seen;
     let before = claim.clone();
     let adopted = || Claim { adopted: true, ..Claim::on(live.as_ref(), &wanted.request_id) };
-    let kept = Claim {
-        life: Life::Held,
-        accepted: Some(wanted.target.clone()),
-        detached: false,
-        ..claim.unwrap_or_else(adopted)
-    };
+    let mut kept = Claim { life: Life::Held, detached: false, ..claim.unwrap_or_else(adopted) };
+    kept.accept(&wanted.target);
     let version = match version {
         Some(version) if before.as_ref() == Some(&kept) => version,
         version => services.ledger.write(&wanted.source.key(), &kept, version, None).await?,
@@ -207,7 +202,8 @@ async fn write(services: &Services, wanted: &Wanted, seen: &Seen, change: &Chang
         }
         return Err(deleted_already());
     };
-    let mut accepted = Claim { accepted: Some(target.clone()), detached: false, ..value };
+    let mut accepted = Claim { detached: false, ..value };
+    accepted.accept(target);
     if applied == Applied::AlreadyThere && !set_before {
         accepted.targets.remove(target);
         accepted.adopted = true;

@@ -190,8 +190,9 @@ pub struct Claim {
     pub targets: BTreeSet<Target>,
     /// Found as wanted and never written by us: nothing to undo.
     pub adopted: bool,
-    /// The target of the last request that succeeded. An update back to it is a rollback and never fails.
-    pub accepted: Option<Target>,
+    /// The targets of the last two requests that succeeded, the newest last. An update back to one of them is a rollback
+    /// and never fails.
+    pub accepted: Vec<Target>,
     /// We took an association away in order to make another, and had not made it yet.
     pub detached: bool,
     /// Records moved away from this delivery stream of ours, and its buffer may not be empty yet.
@@ -208,11 +209,18 @@ impl Claim {
             previous: live.map(|association| association.target.clone()),
             targets: BTreeSet::new(),
             adopted: false,
-            accepted: None,
+            accepted: Vec::new(),
             detached: false,
             draining: None,
             created_by: created_by.to_owned(),
         }
+    }
+
+    /// Notes that a request for `target` succeeded.
+    pub fn accept(&mut self, target: &Target) {
+        self.accepted.retain(|accepted| accepted != target);
+        self.accepted.push(target.clone());
+        self.accepted.drain(..self.accepted.len().saturating_sub(2));
     }
 
     /// Whether we set `target` ourselves.

@@ -1,0 +1,20 @@
+//! The end-to-end tests: the real binary against the local AWS, driven through the Runtime API that [`emite_connect_tests`]
+//! plays, or through CloudFormation. One binary, one module per theme.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed, with the place"
+)]
+
+mod scenario;
+mod world;
+
+mod bad_input;
+mod crashes;
+mod duplicates;
+mod life_cycles;
+mod matrix;
+mod policy;
+mod preflight;
+mod surroundings;
