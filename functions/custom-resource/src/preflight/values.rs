@@ -39,26 +39,23 @@ impl Wanted {
     /// Reads the parameters, with all that is wrong with them.
     pub(super) fn read(properties: &Object, home: &Home) -> (Self, Vec<Problem>) {
         let mut read = Properties::new(properties);
-        let mut wanted = Self::default();
-        wanted.instance = read.parsed("ConnectInstanceArn", |text| {
-            instance(text, home).map_err(|what| {
-                format!("{what}. Copy the instance ARN from the Amazon Connect console of this account and region")
-            })
-        });
-        wanted.replace = read.parsed("OnExistingStreaming", on_existing).unwrap_or(false);
+        let text = |text: &str| Ok::<_, &str>(text.to_owned());
+        let mut wanted = Self {
+            instance: read.parsed("ConnectInstanceArn", |text| connect_instance(text, home)),
+            replace: read.parsed("OnExistingStreaming", on_existing).unwrap_or(false),
+            engine: read.parsed("SearchEngineVersion", text),
+            domain_instance_type: read.parsed("DomainInstanceType", text),
+            bucket: given(&mut read, "BackupBucketName", bucket_name),
+            bucket_key: given(&mut read, "BackupBucketKeyArn", |text| key(text, home)),
+            agent_event_key: given(&mut read, "AgentEventKeyArn", |text| key(text, home)),
+            topic: given(&mut read, "AlertTopicArn", |text| topic(text, home)),
+            ..Self::default()
+        };
+        wanted.names(&mut read, home);
         emite(&mut read);
         addresses(&mut read);
-        wanted.names(&mut read, home);
         read.parsed("TimeZone", time_zone);
-        if !read.optional("EmiteUrl").is_empty() {
-            read.parsed("EmiteUrl", str::parse::<Origin>);
-        }
-        wanted.engine = read.parsed("SearchEngineVersion", |text| Ok::<_, &str>(text.to_owned()));
-        wanted.domain_instance_type = read.parsed("DomainInstanceType", |text| Ok::<_, &str>(text.to_owned()));
-        wanted.bucket = given(&mut read, "BackupBucketName", bucket_name);
-        wanted.bucket_key = given(&mut read, "BackupBucketKeyArn", |text| key(text, home));
-        wanted.agent_event_key = given(&mut read, "AgentEventKeyArn", |text| key(text, home));
-        wanted.topic = given(&mut read, "AlertTopicArn", |text| topic(text, home));
+        given(&mut read, "EmiteUrl", str::parse::<Origin>);
         (wanted, read.problems().into_iter().map(|text| Problem::new(format!("{text}."))).collect())
     }
 
@@ -94,6 +91,12 @@ fn given<'a, T, E: ToString>(
     parse: impl FnOnce(&'a str) -> Result<T, E>,
 ) -> Option<T> {
     if read.optional(name).is_empty() { None } else { read.parsed(name, parse) }
+}
+
+fn connect_instance(text: &str, home: &Home) -> Result<InstanceId, String> {
+    instance(text, home).map_err(|what| {
+        format!("{what}. Copy the instance ARN from the Amazon Connect console of this account and region")
+    })
 }
 
 fn on_existing(text: &str) -> Result<bool, &'static str> {
