@@ -289,8 +289,9 @@ async fn release(services: &Services, source: &Source, drain: Duration) -> Resul
     let mut done = Entry { value: releasing, version };
     let mut note = String::new();
     if let Some(change) = change {
-        if apply(&services.aws, &services.ledger, &change).await? == Applied::PreviousIsGone {
-            note = format!("The {source} stream nowhere now: where they went before does not exist any more");
+        let applied = apply(&services.aws, &services.ledger, &change).await?;
+        if let (Applied::PreviousIsGone, Change::RestoreStreaming { to, .. }) = (applied, &change) {
+            note = format!("The {source} stream nowhere now: {to}, where they went before, does not exist any more");
             tracing::warn!(note);
         }
         let still = reread(services, source, Life::Releasing).await?;

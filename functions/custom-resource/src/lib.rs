@@ -64,21 +64,23 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<(), Error> {
 }
 
 async fn answer_within(limit: Duration, app: &App, request: &Request) -> Answer {
-    let failed = |reason: String| Answer { physical_id: physical_id(request), outcome: Err(reason) };
-    let services = match &app.services {
-        Ok(services) => services,
-        Err(bad) => return failed(bad.to_string()),
+    let outcome = match &app.services {
+        Ok(services) => guarded(limit, Box::pin(dispatch(services, request))).await,
+        Err(bad) => Err(bad.to_string()),
     };
-    let work = AssertUnwindSafe(Box::pin(dispatch(services, request))).catch_unwind();
+    Answer { physical_id: physical_id(request), outcome }
+}
+
+/// What `work` comes to, or why there is nothing after `limit` or a panic.
+async fn guarded(limit: Duration, work: impl Future<Output = Result<Done, Failure>>) -> Result<Done, String> {
+    let work = AssertUnwindSafe(work).catch_unwind();
     match tokio::time::timeout(limit, work).await {
-        Ok(Ok(outcome)) => {
-            Answer { physical_id: physical_id(request), outcome: outcome.map_err(|failure| failure.to_string()) }
+        Ok(Ok(outcome)) => outcome.map_err(|failure| failure.to_string()),
+        Ok(Err(_)) => Err("an unexpected error inside the function; its log has the details".to_owned()),
+        Err(_) => {
+            Err("not finished before the function's time was up. Nothing is lost: trying again goes on from here"
+                .to_owned())
         }
-        Ok(Err(_)) => failed("an unexpected error inside the function; its log has the details".to_owned()),
-        Err(_) => failed(
-            "not finished before the function's time was up. Nothing is lost: trying again goes on from here"
-                .to_owned(),
-        ),
     }
 }
 
@@ -160,5 +162,35 @@ async fn remove(services: &Services, kind: Kind, properties: &Object) -> Result<
         Kind::Preflight => Ok(Done::default()),
         Kind::DataStreaming => data_streaming::remove(services, properties).await,
         Kind::ApprovedOrigin => approved_origin::remove(services, properties).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_a_failure_that_can_be_told() {
+        let work = async {
+            let nothing: Option<Done> = None;
+            Ok(nothing.expect("a bug"))
+        };
+        assert!(guarded(LIMIT, work).await.unwrap_err().contains("unexpected error"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_hangs_is_given_up_at_the_limit() {
+        let started = tokio::time::Instant::now();
+        assert!(guarded(LIMIT, std::future::pending()).await.unwrap_err().contains("time was up"));
+        assert_eq!(started.elapsed(), LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_or_works_is_told_as_it_is() {
+        let refused = guarded(LIMIT, async { Err(Failure::Refused("no".to_owned())) }).await;
+        assert_eq!(refused, Err("no".to_owned()));
+        assert_eq!(guarded(LIMIT, async { Ok(Done::default()) }).await, Ok(Done::default()));
     }
 }
