@@ -159,7 +159,7 @@ REFUSED = {
     # With -role behind it, its role's name may have 64 characters.
     "DeliveryStreamName": ["", "x" * 60, "a b"],
     # The function may run 900 s.
-    "DrainSeconds": ["-1", "601"],
+    "DrainSeconds": ["-1", "781"],
     "ContactIndexName": ["", "Contacts", "_contacts", "x" * 81, "a*"],
     "ContactTypeName": ["_doc", "a b", "x" * 101],
     "IndexRotation": ["OneYear", ""],
