@@ -102,7 +102,7 @@ ACCEPTED = {
     "AgentEventRetentionHours": ["24", "8760"],
     "AgentEventKeyArn": ["", "arn:aws:kms:us-east-1:111122223333:key/mrk-0a1b2c3d"],
     "DeliveryStreamName": ["a", "x" * 59],
-    "DrainSeconds": ["0", "600"],
+    "DrainSeconds": ["0", "780"],
     "ContactIndexName": ["emite-contacts", "a", "a.b_c-9"],
     "ContactTypeName": ["", "contacts"],
     "BackupBucketName": ["", "syd-cloudbackup", "a.b", "x" * 63],
