@@ -10,35 +10,10 @@ from typing import Any
 
 import yaml
 
-from . import places
+from . import places, short_forms
 from .errors import LocalError
 
 FUNCTION = "AWS::Serverless::Function"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as CloudFormation reads it: short forms are functions, and a date stays the text that it is."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _short_form)
 
 
 @dataclass(frozen=True)
@@ -51,7 +26,7 @@ class Template:
             text = places.TEMPLATE.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise LocalError(f"{places.TEMPLATE} is missing.") from None
-        return cls(yaml.load(text, _Loader))
+        return cls(yaml.load(text, short_forms.Loader))
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:

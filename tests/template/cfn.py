@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from localaws import short_forms
+
 TEMPLATE = Path(__file__).resolve().parents[2] / "infra" / "template.yaml"
 
 ACCOUNT = "111122223333"
@@ -40,34 +42,8 @@ REQUIRED = {
 Json = Any
 
 
-class _Loader(yaml.SafeLoader):
-    pass
-
-
-# CloudFormation takes a date for the text that it is.
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _short_form(loader: _Loader, name: str, node: yaml.Node) -> Json:
-    if isinstance(node, yaml.ScalarNode):
-        value: Json = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)
-    if name == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
-
-
-_Loader.add_multi_constructor("!", _short_form)
-
-
 def source() -> Json:
-    return yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)
+    return yaml.load(TEMPLATE.read_text(encoding="utf-8"), short_forms.Loader)
 
 
 def transform(template: Json) -> Json:

@@ -41,16 +41,6 @@ def allowed(deployed, role, policy=None):
     return found
 
 
-@pytest.fixture(scope="module")
-def guide(template):
-    return cfn.deployed(template)
-
-
-@pytest.fixture(scope="module")
-def given(template):
-    return cfn.deployed(template, checks.CASES["everything given"])
-
-
 def test_every_action_that_is_named_exists(template):
     # The guide's GetFederationTokens is denied as it is spelt there, whether or not AWS knows it.
     unknown = {

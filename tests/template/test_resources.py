@@ -7,16 +7,6 @@ import checks
 import pytest
 
 
-@pytest.fixture(scope="module")
-def guide(template):
-    return cfn.deployed(template)
-
-
-@pytest.fixture(scope="module")
-def given(template):
-    return cfn.deployed(template, checks.CASES["everything given"])
-
-
 def properties(resources, name):
     return resources[name]["Properties"]
 
