@@ -15,10 +15,14 @@ use aws_config::{BehaviorVersion, SdkConfig};
 /// The clients of every service that the functions call.
 #[derive(Clone, Debug)]
 pub struct Aws {
+    /// CloudWatch.
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
     /// Amazon Connect.
     pub connect: aws_sdk_connect::Client,
     /// DynamoDB, for the ledger.
     pub dynamodb: aws_sdk_dynamodb::Client,
+    /// EventBridge.
+    pub eventbridge: aws_sdk_eventbridge::Client,
     /// Amazon Data Firehose.
     pub firehose: aws_sdk_firehose::Client,
     /// IAM.
@@ -33,6 +37,10 @@ pub struct Aws {
     pub s3: aws_sdk_s3::Client,
     /// SNS.
     pub sns: aws_sdk_sns::Client,
+    /// SQS.
+    pub sqs: aws_sdk_sqs::Client,
+    /// Systems Manager, for the spec.
+    pub ssm: aws_sdk_ssm::Client,
 }
 
 impl Aws {
@@ -55,8 +63,10 @@ impl Aws {
     /// Clients that share `config`.
     pub fn new(config: &SdkConfig) -> Self {
         Self {
+            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             connect: aws_sdk_connect::Client::new(config),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
+            eventbridge: aws_sdk_eventbridge::Client::new(config),
             firehose: aws_sdk_firehose::Client::new(config),
             iam: aws_sdk_iam::Client::new(config),
             kinesis: aws_sdk_kinesis::Client::new(config),
@@ -64,6 +74,8 @@ impl Aws {
             opensearch: aws_sdk_opensearch::Client::new(config),
             s3: aws_sdk_s3::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
         }
     }
 }

@@ -90,6 +90,23 @@ impl AwsError {
         )
     }
 
+    /// AWS asked to come back later, and still did after the SDK's own retries.
+    pub fn is_throttled(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "Throttling"
+                | "ThrottlingException"
+                | "ThrottledException"
+                | "TooManyRequestsException"
+                | "RequestThrottled"
+                | "RequestLimitExceeded"
+                | "LimitExceededException"
+                | "ProvisionedThroughputExceededException"
+                | "SlowDown"
+                | "HTTP 429"
+        )
+    }
+
     /// S3 has the bucket in another region than the one that was asked, and says so in one of these ways.
     pub fn is_of_another_region(&self) -> bool {
         matches!(

@@ -6,9 +6,23 @@
 //! like before our first write, so that taking the stack away leaves it as it was found.
 
 pub mod arn;
+pub mod attribution;
 pub mod aws;
+pub mod business_hours;
 pub mod change;
+pub mod checks;
+pub mod clock;
 pub mod error;
+pub mod failed_object;
+pub mod finding;
 pub mod ledger;
 pub mod links;
+pub mod looks;
+pub mod metrics;
+pub mod policy;
+pub mod report;
 pub mod settings;
+pub mod snapshot;
+pub mod spec;
+pub mod watchdog;
+pub mod words;

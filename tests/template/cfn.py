@@ -259,7 +259,11 @@ def _resolve(node: Json, template: Json, values: dict[str, Json], true: dict[str
                 case "Fn::GetAtt":
                     return named(argument if isinstance(argument, str) else ".".join(argument))
                 case "Fn::Sub":
-                    return re.sub(r"\$\{([^!}][^}]*)\}", lambda match: str(named(match[1])), argument).replace("${!", "${")
+                    text, own = argument if isinstance(argument, list) else (argument, {})
+                    own = resolve(own)
+                    return re.sub(r"\$\{([^!}][^}]*)\}", lambda m: str(own[m[1]] if m[1] in own else named(m[1])), text).replace("${!", "${")
+                case "Fn::Join":
+                    return argument[0].join(map(str, resolve(argument[1])))
                 case "Fn::If":
                     return resolve(argument[1] if true[argument[0]] else argument[2])
                 case "Fn::FindInMap":

@@ -25,6 +25,12 @@ CASES: dict[str, dict[str, str]] = {
         "DomainInstanceType": "m6g.large.search",
         "DomainLogs": "Disabled",
         "OnExistingStreaming": "Replace",
+        "HealthCheckMinutes": "60",
+        "BusinessHours": "Mon-Fri 08:00-18:00;Sat 09:00-13:00",
+        "AgentSilenceMinutes": "45",
+        "IteratorAgeWarningSeconds": "120",
+        "IteratorAgeCriticalPercent": "40",
+        "FreeStoragePercent": "30",
     },
     "mail and an own bucket under a key": {
         "AlertEmail": "ops@example.com",
@@ -33,8 +39,9 @@ CASES: dict[str, dict[str, str]] = {
     },
 }
 
-# Service principals whose service does not send aws:SourceAccount. None so far; an entry names the page that says so.
-WITHOUT_SOURCE_ACCOUNT: dict[str, str] = {}
+# Service principals whose service is not documented to send aws:SourceAccount, with the page that says what to use instead: the ARN of
+# the one resource that it acts for.
+BY_SOURCE_ARN = {"events.amazonaws.com": "Amazon EventBridge user guide, Using dead-letter queues, Granting permissions to the dead-letter queue"}
 
 # Allowed on "*", as the action has no resource to name.
 ANY_RESOURCE = {
@@ -43,11 +50,16 @@ ANY_RESOURCE = {
     "kinesis:DescribeLimits": "Answers for the account; authorised without a resource. The guide grants it so.",
     "es:ListInstanceTypeDetails": "Answers for the region; authorised without a resource.",
     "es:ListVersions": "Answers for the region; authorised without a resource.",
+    "cloudwatch:PutMetricData": "Metrics have no ARN; narrowed by cloudwatch:namespace.",
+    "cloudwatch:GetMetricData": "Metrics have no ARN; authorised without a resource.",
 }
 
 # Resources whose name may be chosen, and the property that holds it.
 NAME_PROPERTY = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::DynamoDB::Table": "TableName",
+    "AWS::Events::Rule": "Name",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
     "AWS::Kinesis::Stream": "Name",
@@ -58,6 +70,8 @@ NAME_PROPERTY = {
     "AWS::OpenSearchService::Domain": "DomainName",
     "AWS::S3::Bucket": "BucketName",
     "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::SSM::Parameter": "Name",
 }
 
 
@@ -68,6 +82,12 @@ def each_case(template: Json) -> Iterator[tuple[str, dict[str, Json]]]:
 
 def is_custom(resource: Json) -> bool:
     return resource["Type"].startswith("Custom::")
+
+
+def service_functions(template: Json) -> set[str]:
+    """The functions behind custom resources."""
+    tokens = [resource["Properties"]["ServiceToken"] for resource in template["Resources"].values() if is_custom(resource)]
+    return set().union(*map(cfn.references, tokens))
 
 
 def cycles(template: Json) -> list[str]:
@@ -108,10 +128,13 @@ def missing_source_account(template: Json) -> list[str]:
         for place, statement in cfn.statements(resources):
             principal = statement.get("Principal")
             for service in cfn.as_list(principal["Service"]) if isinstance(principal, dict) and "Service" in principal else []:
-                if service in WITHOUT_SOURCE_ACCOUNT or statement["Effect"] == "Deny":
-                    continue
-                condition = statement.get("Condition", {}).get("StringEquals", {})
-                if condition.get("aws:SourceAccount") != cfn.ACCOUNT:
+                condition = statement.get("Condition", {})
+                if service in BY_SOURCE_ARN:
+                    # One resource of this stack, and no pattern.
+                    bound = str(condition.get("ArnEquals", {}).get("aws:SourceArn", "")).endswith(".Arn>")
+                else:
+                    bound = condition.get("StringEquals", {}).get("aws:SourceAccount") == cfn.ACCOUNT
+                if not bound and statement["Effect"] != "Deny":
                     found.append(f"{case}: {place} lets {service} act for any account")
     return found
 
@@ -194,7 +217,7 @@ def service_timeouts(template: Json) -> list[str]:
 
 def late_events(template: Json) -> list[str]:
     """An event older than ServiceTimeout belongs to a request that CloudFormation has given up. One that is nearly as old is begun, and then
-    works on while CloudFormation rolls back: so half of it at most."""
+    works on while CloudFormation rolls back: so half of it at most. This concerns only functions that CloudFormation calls."""
     shortest = min(r["Properties"].get("ServiceTimeout", 0) for r in template["Resources"].values() if is_custom(r))
     ages = {
         r["Properties"]["FunctionName"]["Ref"]: r["Properties"].get("MaximumEventAgeInSeconds", 21600)
@@ -203,8 +226,8 @@ def late_events(template: Json) -> list[str]:
     }
     return [
         f"{name} takes events up to {ages.get(name, 21600)} s old"
-        for name, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::Lambda::Function" and ages.get(name, 21600) > shortest / 2
+        for name in sorted(service_functions(template))
+        if ages.get(name, 21600) > shortest / 2
     ]
 
 
@@ -241,11 +264,13 @@ def before_preflight(template: Json) -> list[str]:
 
 def needed_by_custom_resources(template: Json) -> list[str]:
     """What a custom resource's deletion needs has to be deleted after it."""
-    needed = {
+    functions = service_functions(template)
+    settings = {
         name
         for name, resource in template["Resources"].items()
-        if resource["Type"] in ("AWS::Lambda::Function", "AWS::Lambda::EventInvokeConfig", "AWS::DynamoDB::Table")
-    } | {"CustomResourceRole", "CustomResourceLogGroup"}
+        if resource["Type"] == "AWS::Lambda::EventInvokeConfig" and cfn.references(resource["Properties"]["FunctionName"]) & functions
+    }
+    needed = functions | settings | {"Ledger", "CustomResourceRole", "CustomResourceLogGroup"}
     return [
         f"{name} may be deleted after {other}"
         for name, resource in template["Resources"].items()
@@ -263,7 +288,9 @@ def untagged(template: Json) -> list[str]:
             continue
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(cfn.REGION, resource["Type"]).schema
         tags = resource["Properties"].get("Tags", [])
-        if schema.get("tagging", {}).get("taggable", "Tags" in schema["properties"]) and {"Key": "application", "Value": "emite-connect"} not in tags:
+        # SSM takes a map, everybody else a list.
+        tagged = tags.get("application") == "emite-connect" if isinstance(tags, dict) else {"Key": "application", "Value": "emite-connect"} in tags
+        if schema.get("tagging", {}).get("taggable", "Tags" in schema["properties"]) and not tagged:
             found.append(f"{name} has no tag")
     return found
 

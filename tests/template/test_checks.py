@@ -85,6 +85,12 @@ BREAKS = [
             {"Fn::Sub": _at(t, "SearchDomainLogPolicy/Properties/PolicyDocument")["Fn::Sub"].replace("aws:SourceAccount", "aws:Other")}
         ),
     ),
+    ("any rule may fill the queue", checks.missing_source_account, _drop("DeadLetterQueuePolicy/Properties/PolicyDocument/Statement/0/Condition")),
+    (
+        "rules of a pattern may fill the queue",
+        checks.missing_source_account,
+        _set("DeadLetterQueuePolicy/Properties/PolicyDocument/Statement/0/Condition/ArnEquals/aws:SourceArn", "arn:aws:events:*:*:rule/*"),
+    ),
     ("a wildcard", checks.wildcard_actions, _set(f"{CONNECT}/Action/0", "connect:Describe*")),
     ("a question mark", checks.wildcard_actions, _set(f"{CONNECT}/Action", "connect:List?")),
     ("all actions but one", checks.wildcard_actions, lambda t: (_at(t, CONNECT).pop("Action"), _at(t, CONNECT).update(NotAction="connect:DeleteInstance"))),
@@ -111,9 +117,11 @@ BREAKS = [
     ("a name for all stacks", checks.literal_names, _set("AlertTopic/Properties/TopicName", "alerts")),
     ("a role before Preflight", checks.before_preflight, _drop("EmiteRole/DependsOn")),
     ("Preflight is told less", checks.before_preflight, _drop("Preflight/Properties/DomainName")),
+    ("two stacks share an alarm", checks.literal_names, _set("WatchdogAlarm/Properties/AlarmName", "nobody checks")),
     ("the settings of the function go first", checks.needed_by_custom_resources, _drop("Preflight/DependsOn")),
     ("no tags", checks.untagged, _drop("AgentEventStream/Properties/Tags")),
     ("other tags", checks.untagged, _set("CustomResourceFunction/Properties/Tags", [{"Key": "lambda:createdBy", "Value": "SAM"}])),
+    ("no tags where they are a map", checks.untagged, _set("Spec/Properties/Tags", {"application": "x"})),
     ("no reason", checks.unexplained_suppressions, _set("AlertTopic/Metadata/checkov/skip/0/comment", "")),
     ("silence for cfn-lint", checks.unexplained_suppressions, _set("AlertTopic/Metadata/cfn-lint", {"config": {"ignore_checks": ["W3005"]}})),
 ]

@@ -1,4 +1,4 @@
-"""Owns what stands beside the template and has to fit it: the SAM CLI's settings and the locked requirements."""
+"""Owns what stands beside the template and has to fit it: the README, the SAM CLI's settings and the locked requirements."""
 
 from __future__ import annotations
 
@@ -9,6 +9,54 @@ import cfn
 import pytest
 
 ROOT = cfn.TEMPLATE.parents[1]
+
+
+def _readme(*headings):
+    """The README, or what stands below a heading of it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for heading in headings:
+        level = len(heading) - len(heading.lstrip("#"))
+        text = re.split(rf"^#{{1,{level}}} ", text.split(f"\n{heading}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
+    return text
+
+
+def _rows(text):
+    """The cells of the rows of Markdown tables, without their heads."""
+    lines = text.splitlines()
+    body = [line for line, below in zip(lines, [*lines[1:], ""], strict=True) if line.startswith("|") and "|---" not in line + below]
+    return [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in body]
+
+
+def test_the_readme_names_each_parameter_and_output(template):
+    text = _readme("## Deploy it")
+    # One has a single value so far.
+    names = {*template["Parameters"], *template["Outputs"]} - {"HostingMode"}
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+
+
+def test_the_readme_names_each_check_and_no_other():
+    files = {path.stem.replace("_", "-") for path in (ROOT / "shared" / "src" / "checks").glob("*.rs")} - {"fixtures"}
+    assert len(files) > 10
+    assert {row[0] for row in _rows(_readme("## Watching"))} == files
+
+
+def test_the_readme_says_what_watching_costs(template):
+    alarms = sum(resource["Type"] == "AWS::CloudWatch::Alarm" for resource in template["Resources"].values())
+    text = _readme("## What it costs", "### What watching costs")
+    metrics = int(re.search(r"\| (\d+) metrics × 8,640 checks", text)[1])
+    # Prices of us-east-1. Of one check: metrics read; listings, two functions, a log, an event, and calls of queue, topic and ledger.
+    read = metrics * 0.01 / 1000
+    rest = 2 * 0.005 / 1000 + 1.2 * 0.25 * 0.0000166667 + 2 * 0.20e-6 + 6e-6 * 0.50 + 1e-6 + 0.40e-6 + 0.50e-6 + 0.25e-6
+    fixed = 2 * 0.30 + alarms * 0.10
+    assert f"| {alarms} × 0.10 | {alarms * 0.1:.2f} |" in text
+    rows = {row[0]: row[1:6] for row in _rows(text) if row[0].isdigit()}
+    assert rows.keys() == {"1", "5", "15", "60"}
+    for minutes, row in rows.items():
+        checks = 30 * 24 * 60 // int(minutes)
+        assert row == [f"{checks:,}", f"{checks * read:.2f}", f"{checks * rest:.2f}", f"{fixed:.2f}", f"{checks * (read + rest) + fixed:.2f}"], minutes
+    # Without the search domain, with the default schedule.
+    assert float(rows["5"][-1]) < 5
+    assert f"| watching | every 5 minutes, see below | {rows['5'][-1]} |" in _readme("## What it costs")
 
 
 def test_sam_finds_the_template_and_asks_for_the_capabilities_that_it_needs(template):

@@ -34,9 +34,9 @@ def test_the_function_needs_nothing_of_what_it_serves(template, name):
 
 
 def test_everything_cheap_comes_before_the_domain(template):
-    after = {"DeliveryStream", "ContactRecordStreaming", "AgentEventStreaming", "ApprovedOrigin"}
+    after = {"DeliveryStream", "ContactRecordStreaming", "AgentEventStreaming", "ApprovedOrigin", "Spec", "Watch"} | WATCHING
     # These need nothing, so CloudFormation begins with them; they cannot be named in DependsOn, as they do not always exist.
-    at_once = {"BackupBucketPolicy", "AlertTopic", "AlertTopicPolicy", "AlertEmailSubscription"}
+    at_once = {"BackupBucketPolicy", "AlertTopicPolicy", "AlertEmailSubscription"}
     assert all(cfn.before(template, name) <= {"BackupBucket", "AlertTopic"} for name in at_once)
     assert cfn.before(template, "SearchDomain") == template["Resources"].keys() - after - at_once - {"SearchDomain"}
 
@@ -44,6 +44,30 @@ def test_everything_cheap_comes_before_the_domain(template):
 def test_streaming_goes_on_last_and_off_first(template):
     assert {"DeliveryStream", "DeliveryRole", "SearchDomain", "Preflight"} <= cfn.before(template, "ContactRecordStreaming")
     assert {"AgentEventStream", "Preflight"} <= cfn.before(template, "AgentEventStreaming")
+
+
+def test_watching_begins_last_and_ends_first(template):
+    streaming = {"ContactRecordStreaming", "AgentEventStreaming", "ApprovedOrigin", "DeliveryStream", "SearchDomain"}
+    ready = {"Spec", "HealthCheckFunctionEventInvokeConfig", "ReporterFunctionEventInvokeConfig", "DeadLetterQueue"}
+    for name in WATCHING:
+        assert streaming | ready <= cfn.before(template, name), name
+    assert streaming <= cfn.before(template, "Spec")
+    # The deployment counts as the first run, or the alarm would find none.
+    assert "Watch" in cfn.before(template, "WatchdogAlarm")
+    assert streaming <= cfn.before(template, "Watch")
+    begun = {name for name, r in template["Resources"].items() if r["Type"] in ("AWS::Events::Rule", "AWS::CloudWatch::Alarm", "AWS::Lambda::Permission")}
+    assert begun | {"DeadLetterQueuePolicy"} == WATCHING
+
+
+def test_the_watchers_need_nothing_of_what_they_watch(template):
+    # A permission or a queue that is made again must not make the domain or the streams wait, and the other way round.
+    own = {"HealthCheckFunction", "HealthCheckRole", "HealthCheckLogGroup", "ReporterFunction", "ReporterRole", "ReporterLogGroup", "DeadLetterQueue"}
+    for name in ("HealthCheckFunctionEventInvokeConfig", "ReporterFunctionEventInvokeConfig", "Dashboard"):
+        assert cfn.before(template, name) - own <= {"Ledger", "AlertTopic", "BackupBucket"}, name
+    # The function can be invoked before there is a spec, and says so; the spec names the function.
+    assert "Spec" not in cfn.before(template, "HealthCheckFunction") | cfn.before(template, "ReporterFunction")
+    # What hears of a failure is there before what fails.
+    assert {"ReporterFunction", "ReporterRole"} <= cfn.before(template, "HealthCheckRole")
 
 
 def test_connect_is_changed_by_one_at_a_time(template):
@@ -54,7 +78,27 @@ def test_connect_is_changed_by_one_at_a_time(template):
             assert one == other or one in cfn.before(template, other) or other in cfn.before(template, one)
 
 
-ALWAYS = {
+ALARMS = {
+    "WatchdogAlarm",
+    "HealthCheckErrorsAlarm",
+    "HealthCheckThrottlesAlarm",
+    "ReporterErrorsAlarm",
+    "ReporterThrottlesAlarm",
+    "DeadLetterAlarm",
+}
+
+# What runs by itself, and what lets it.
+WATCHING = ALARMS | {
+    "HealthCheckSchedule",
+    "HealthCheckSchedulePermission",
+    "ServiceNotificationRule",
+    "ServiceNotificationPermission",
+    "ReportRule",
+    "ReportPermission",
+    "DeadLetterQueuePolicy",
+}
+
+ALWAYS = WATCHING | {
     "AgentEventStream",
     "AgentEventStreaming",
     "BackupLogStream",
@@ -63,16 +107,28 @@ ALWAYS = {
     "CustomResourceFunctionEventInvokeConfig",
     "CustomResourceLogGroup",
     "CustomResourceRole",
+    "Dashboard",
+    "DeadLetterQueue",
     "DeliveryLogGroup",
     "DeliveryLogStream",
     "DeliveryRole",
     "DeliveryStream",
     "EmiteRole",
+    "HealthCheckFunction",
+    "HealthCheckFunctionEventInvokeConfig",
+    "HealthCheckLogGroup",
+    "HealthCheckRole",
     "Ledger",
     "Preflight",
+    "ReporterFunction",
+    "ReporterFunctionEventInvokeConfig",
+    "ReporterLogGroup",
+    "ReporterRole",
     "SearchDomain",
     "SearchDomainLogGroup",
     "SearchDomainLogPolicy",
+    "Spec",
+    "Watch",
 }
 
 

@@ -1,4 +1,4 @@
-"""Owns who may do what: eMite's role, the delivery role, the function, the domain, the topic and the bucket."""
+"""Owns who may do what: eMite's role, the delivery role, the functions, the domain, the topic, the queue and the bucket."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_action_that_is_named_exists(template):
         for _, deployed in checks.each_case(template)
         for _, statement in cfn.statements(deployed)
         for action in cfn.actions(statement)
-        if action != "s3:*" and action.split(":")[1].lower() not in known_actions(action.split(":")[0])
+        if action not in ("s3:*", "sqs:*") and action.split(":")[1].lower() not in known_actions(action.split(":")[0])
     }
     assert unknown == {"connect:GetFederationTokens"}
 
@@ -154,9 +154,10 @@ def test_the_customers_boundary_is_on_every_role_and_ours_only_without_it(guide,
     def boundaries(deployed):
         return {name: resource["Properties"].get("PermissionsBoundary") for name, resource in deployed.items() if resource["Type"] == "AWS::IAM::Role"}
 
-    assert boundaries(guide) == {"EmiteRole": "<EmiteRoleBoundary>", "DeliveryRole": None, "CustomResourceRole": None}
+    ours = ("DeliveryRole", "CustomResourceRole", "HealthCheckRole", "ReporterRole")
+    assert boundaries(guide) == {"EmiteRole": "<EmiteRoleBoundary>"} | dict.fromkeys(ours)
     theirs = checks.CASES["everything given"]["PermissionsBoundaryArn"]
-    assert boundaries(given) == {"EmiteRole": theirs, "DeliveryRole": theirs, "CustomResourceRole": theirs}
+    assert boundaries(given) == dict.fromkeys(("EmiteRole", *ours), theirs)
 
 
 # ---- The delivery role -----------------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def test_contact_records_stay_in_this_account(guide):
         assert allowed(guide, "DeliveryRole")[sid]["Condition"] == {"StringEquals": {"aws:ResourceAccount": cfn.ACCOUNT}}
 
 
-# ---- The function's role ---------------------------------------------------------------------------------------------------
+# ---- The custom resources' function ----------------------------------------------------------------------------------------
 
 CALLS = {
     "logs:CreateLogStream",
@@ -231,6 +232,8 @@ CALLS = {
     "es:GetCompatibleVersions",
     "es:ListVersions",
     "es:ListInstanceTypeDetails",
+    "cloudwatch:PutMetricData",
+    "cloudwatch:GetMetricData",
 }
 
 # AWS's service authorization reference, Amazon Connect: the dependent actions of DescribeInstance, and of Associate- and
@@ -282,6 +285,13 @@ def test_the_function_writes_roles_and_grants_for_connect_only(guide):
     assert statements["BehindStorageConfigGrant"]["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 
 
+def test_the_function_writes_no_metric_but_ours(guide):
+    statement = allowed(guide, "CustomResourceRole")["WriteFirstRun"]
+    assert statement["Action"] == "cloudwatch:PutMetricData"
+    namespace = guide["WatchdogAlarm"]["Properties"]["Namespace"]
+    assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": namespace}}
+
+
 def test_the_function_looks_only_at_what_the_parameters_name(guide, given):
     statements, more = allowed(guide, "CustomResourceRole"), allowed(given, "CustomResourceRole")
     account = f"arn:aws:iam::{cfn.ACCOUNT}:role"
@@ -301,7 +311,124 @@ def test_everything_else_stays_in_this_account_and_region(guide):
             assert resource in ("*", "<Ledger.Arn>") or f":{region}:{cfn.ACCOUNT}:" in resource, sid
 
 
-# ---- Domain, topic, bucket, logs -------------------------------------------------------------------------------------------
+# ---- The health check and the reporter -------------------------------------------------------------------------------------
+
+SPEC = f"arn:aws:ssm:{cfn.REGION}:{cfn.ACCOUNT}:parameter/emite-connect/emite/spec"
+INSIDE = {"StringEquals": {"aws:ResourceAccount": cfn.ACCOUNT}}
+TOPIC = checks.CASES["everything given"]["AlertTopicArn"]
+
+
+def log_group(function):
+    return f"arn:aws:logs:{cfn.REGION}:{cfn.ACCOUNT}:log-group:/emite-connect/emite/{function}:*"
+
+
+def items(prefix):
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [prefix]}, "Null": {"dynamodb:LeadingKeys": "false"}}
+
+
+def table(deployed, role):
+    """{(action, resource): condition} of all that a role is allowed."""
+    found = {}
+    for statement in allowed(deployed, role).values():
+        assert statement["Effect"] == "Allow"
+        for action in cfn.actions(statement):
+            for resource in cfn.as_list(statement["Resource"]):
+                # Several kinds of resources in one statement: each action goes with those of its service only.
+                if resource == "*" or not resource.startswith("arn:") or resource.split(":")[2] == action.split(":")[0]:
+                    assert (action, resource) not in found
+                    found[action, resource] = statement.get("Condition")
+    return found
+
+
+def health_check(bucket, topic):
+    return {
+        ("logs:CreateLogStream", log_group("health-check")): None,
+        ("logs:PutLogEvents", log_group("health-check")): None,
+        ("ssm:GetParameter", SPEC): None,
+        ("dynamodb:GetItem", "<Ledger.Arn>"): items("latch#*"),
+        ("dynamodb:PutItem", "<Ledger.Arn>"): items("latch#*"),
+        ("connect:DescribeInstance", cfn.INSTANCE_ARN): None,
+        ("connect:ListApprovedOrigins", cfn.INSTANCE_ARN): None,
+        ("connect:ListInstanceStorageConfigs", cfn.INSTANCE_ARN): None,
+        ("ds:DescribeDirectories", "*"): None,
+        ("es:DescribeDomain", DOMAIN): None,
+        ("firehose:DescribeDeliveryStream", f"arn:aws:firehose:{cfn.REGION}:{cfn.ACCOUNT}:deliverystream/emite-ctrfirehose"): None,
+        ("kinesis:DescribeStreamSummary", STREAM): None,
+        ("iam:GetRole", f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"): None,
+        ("iam:GetRolePolicy", f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"): None,
+        ("iam:ListAttachedRolePolicies", f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"): None,
+        ("iam:ListRolePolicies", f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"): None,
+        ("cloudwatch:GetMetricData", "*"): None,
+        ("s3:ListBucket", bucket): INSIDE | {"StringLike": {"s3:prefix": "emite-connect/emite-ctrfirehose/*"}},
+        ("s3:GetObject", f"{bucket}/emite-connect/emite-ctrfirehose/failed/*"): INSIDE,
+        ("sns:GetSubscriptionAttributes", topic): None,
+        ("sns:GetSubscriptionAttributes", f"{topic}:*"): None,
+        ("sns:ListSubscriptionsByTopic", topic): None,
+        ("sns:ListSubscriptionsByTopic", f"{topic}:*"): None,
+        ("sqs:GetQueueAttributes", "<DeadLetterQueue.Arn>"): None,
+        ("events:PutEvents", f"arn:aws:events:{cfn.REGION}:{cfn.ACCOUNT}:event-bus/default"): {"StringEquals": {"events:source": "emite-connect"}},
+        ("lambda:InvokeFunction", "<ReporterFunction.Arn>"): None,
+    }
+
+
+def test_the_health_check_may_look_and_tell_and_nothing_else(guide, given):
+    key = checks.CASES["everything given"]["BackupBucketKeyArn"]
+    through_s3 = {"StringEquals": {"kms:ViaService": f"s3.{cfn.REGION}.amazonaws.com"}}
+    assert table(guide, "HealthCheckRole") == health_check("<BackupBucket.Arn>", "<AlertTopic>")
+    assert table(given, "HealthCheckRole") == health_check("arn:aws:s3:::syd-cloudbackup", TOPIC) | {("kms:Decrypt", key): through_s3}
+
+
+def test_the_health_check_finds_what_firehose_was_told_to_write(template):
+    for case, deployed in checks.each_case(template):
+        backup = deployed["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]
+        statements = allowed(deployed, "HealthCheckRole")
+        assert statements["ReadFailedRecords"]["Resource"] == f"{backup['BucketARN']}/{backup['Prefix']}*", case
+
+
+def reporter(topic):
+    return {
+        ("logs:CreateLogStream", log_group("reporter")): None,
+        ("logs:PutLogEvents", log_group("reporter")): None,
+        ("ssm:GetParameter", SPEC): None,
+        ("dynamodb:GetItem", "<Ledger.Arn>"): items("alert#*"),
+        ("dynamodb:PutItem", "<Ledger.Arn>"): items("alert#*"),
+        ("sns:Publish", topic): None,
+        ("sqs:SendMessage", "<DeadLetterQueue.Arn>"): None,
+    }
+
+
+def test_the_reporter_may_remember_and_publish_and_nothing_else(guide, given):
+    assert table(guide, "ReporterRole") == reporter("<AlertTopic>")
+    assert table(given, "ReporterRole") == reporter(TOPIC)
+
+
+def test_no_function_reaches_the_items_of_another(guide):
+    prefixes = [
+        prefix
+        for role in ("CustomResourceRole", "HealthCheckRole", "ReporterRole")
+        for prefix in allowed(guide, role)["ReadAndWriteOwnItems"]["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    ]
+    assert len(prefixes) == len(set(prefixes)) == 5
+
+
+def test_each_function_is_started_by_its_rules_and_by_nobody_else(guide):
+    permissions = [resource["Properties"] for resource in guide.values() if resource["Type"] == "AWS::Lambda::Permission"]
+    assert {(p["FunctionName"], p["SourceArn"]) for p in permissions} == {
+        ("<HealthCheckFunction>", "<HealthCheckSchedule.Arn>"),
+        ("<HealthCheckFunction>", "<ServiceNotificationRule.Arn>"),
+        ("<ReporterFunction>", "<ReportRule.Arn>"),
+    }
+    assert {(p["Principal"], p["Action"]) for p in permissions} == {("events.amazonaws.com", "lambda:InvokeFunction")}
+    targets = {
+        (target["Arn"].replace(".Arn>", ">"), f"<{name}.Arn>")
+        for name, rule in guide.items()
+        if rule["Type"] == "AWS::Events::Rule"
+        for target in rule["Properties"]["Targets"]
+    }
+    assert {(p["FunctionName"], p["SourceArn"]) for p in permissions} == targets
+
+
+# ---- Domain, topic, queue, bucket, logs ------------------------------------------------------------------------------------
 
 ALL_ES_HTTP = ["es:ESHttpDelete", "es:ESHttpGet", "es:ESHttpHead", "es:ESHttpPatch", "es:ESHttpPost", "es:ESHttpPut"]
 
@@ -346,6 +473,29 @@ def test_only_alarms_of_this_account_are_published_and_only_over_tls(guide):
             "Principal": "*",
             "Action": "sns:Publish",
             "Resource": "<AlertTopic>",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    ]
+
+
+def test_only_the_rule_of_reports_and_only_over_tls_fills_the_queue(guide):
+    policy = guide["DeadLetterQueuePolicy"]["Properties"]
+    assert policy["Queues"] == ["<DeadLetterQueue>"]
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "ReportsThatCouldNotBeHandedOver",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": "<DeadLetterQueue.Arn>",
+            "Condition": {"ArnEquals": {"aws:SourceArn": "<ReportRule.Arn>"}},
+        },
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:*",
+            "Resource": "<DeadLetterQueue.Arn>",
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         },
     ]

@@ -29,24 +29,39 @@ def test_no_key_of_the_stack_can_take_kept_data_with_it(template):
     assert [name for name, resource in template["Resources"].items() if resource["Type"].startswith("AWS::KMS::")] == []
 
 
-# ---- The function and its custom resources ---------------------------------------------------------------------------------
+# ---- The functions, and the custom resources of one of them ----------------------------------------------------------------
+
+# Each with the folder of its crate.
+FUNCTIONS = {"CustomResourceFunction": "custom-resource", "HealthCheckFunction": "health-check", "ReporterFunction": "reporter"}
 
 
-def test_the_function(guide):
+def test_exactly_these_functions_exist(guide):
+    assert {name for name, resource in guide.items() if resource["Type"] == "AWS::Lambda::Function"} == FUNCTIONS.keys()
+
+
+@pytest.mark.parametrize(("name", "crate"), FUNCTIONS.items())
+def test_each_function_runs_as_itself_and_logs_to_its_own_group(guide, name, crate):
+    function, logical = properties(guide, name), name.removesuffix("Function")
+    assert (function["Runtime"], function["Handler"], function["Architectures"]) == ("provided.al2023", "bootstrap", ["x86_64"])
+    assert function["Role"] == f"<{logical}Role.Arn>"
+    assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": f"<{logical}LogGroup>"}
+    assert properties(guide, f"{logical}LogGroup")["LogGroupName"] == f"/emite-connect/emite/{crate}"
+
+
+def test_the_function_of_the_custom_resources(guide):
     function = properties(guide, "CustomResourceFunction")
-    assert function["Runtime"] == "provided.al2023"
-    assert function["Architectures"] == ["x86_64"]
     assert function["MemorySize"] == 256
     assert function["Timeout"] == 900
     assert function["Environment"] == {"Variables": {"LEDGER_TABLE": "<Ledger>", "STACK_ID": cfn.PSEUDO["AWS::StackId"]}}
-    assert function["LoggingConfig"]["LogGroup"] == "<CustomResourceLogGroup>"
     events = properties(guide, "CustomResourceFunctionEventInvokeConfig")
     assert (events["MaximumEventAgeInSeconds"], events["MaximumRetryAttempts"]) == (240, 2)
 
 
-def test_the_function_is_built_by_cargo_lambda_from_its_own_crate(source):
-    function = source["Resources"]["CustomResourceFunction"]
+@pytest.mark.parametrize(("name", "crate"), FUNCTIONS.items())
+def test_each_function_is_built_by_cargo_lambda_from_its_own_crate(source, name, crate):
+    function = source["Resources"][name]
     assert function["Metadata"]["BuildMethod"] == "rust-cargolambda"
+    assert function["Properties"]["CodeUri"] == f"../functions/{crate}"
     assert (cfn.TEMPLATE.parent / function["Properties"]["CodeUri"] / "Cargo.toml").is_file()
 
 
@@ -73,6 +88,7 @@ def test_custom_resources_have_exactly_the_properties_of_their_contract(guide, g
         "EmiteServerCidrs": ["203.0.113.10/32", "203.0.113.11/32"],
         "EmiteUrl": "",
         "TimeZone": "Australia/Sydney",
+        "BusinessHours": "",
         "AlertTopicArn": "",
         "OnExistingStreaming": "Fail",
         "AgentEventStreamName": "connect-agentevents",
@@ -101,12 +117,14 @@ def test_custom_resources_have_exactly_the_properties_of_their_contract(guide, g
         "DrainSeconds": 0,
     }
     assert properties(given, "ApprovedOrigin") == common | {"InstanceArn": cfn.INSTANCE_ARN, "Origin": "https://emite.example.com"}
+    assert properties(guide, "Watch") == common | {"HealthCheckMinutes": "5"}
     types = {name: resource["Type"] for name, resource in given.items() if checks.is_custom(resource)}
     assert types == {
         "Preflight": "Custom::EmitePreflight",
         "ContactRecordStreaming": "Custom::ConnectDataStreaming",
         "AgentEventStreaming": "Custom::ConnectDataStreaming",
         "ApprovedOrigin": "Custom::ConnectApprovedOrigin",
+        "Watch": "Custom::EmiteWatch",
     }
 
 
@@ -274,6 +292,9 @@ def test_outputs_are_the_guides_list_and_what_administrators_need(template):
         "BackupBucket": "<BackupBucket>",
         "SearchDomainArn": "<SearchDomain.Arn>",
         "LedgerTable": "<Ledger>",
+        "HealthCheckFunctionName": "<HealthCheckFunction>",
+        "ReporterFunctionName": "<ReporterFunction>",
+        "DashboardUrl": f"https://{cfn.REGION}.console.aws.amazon.com/cloudwatch/home?region={cfn.REGION}#dashboards/dashboard/<Dashboard>",
     }
     given = cfn.outputs(template, checks.CASES["everything given"])
     assert given["AlertTopicArn"] == checks.CASES["everything given"]["AlertTopicArn"]

@@ -3,6 +3,7 @@
 
 use emite_connect::arn::{Arn, InstanceId};
 use emite_connect::change::{Applied, apply, observe_origin_until};
+use emite_connect::clock;
 use emite_connect::ledger::Entry;
 use emite_connect::links::Life;
 use emite_connect::links::approved_origin::{Claim, Origin, Place, diff, observe, removal};
@@ -11,7 +12,7 @@ use crate::answer::{Data, Done};
 use crate::data_streaming::{deleted_already, instance};
 use crate::properties::Properties;
 use crate::request::{Object, Request};
-use crate::services::{Failure, Services, clock, until_undisturbed};
+use crate::services::{Failure, Services, until_undisturbed};
 
 /// What a claim would be about, if the properties name it at all.
 fn place(properties: &Object) -> Option<Place> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use emite_connect::arn::{Arn, Home, InstanceId};
 use emite_connect::change::{Applied, Change, Consent, apply, observe_until};
+use emite_connect::clock;
 use emite_connect::error::AwsError;
 use emite_connect::ledger::{Entry, LedgerError};
 use emite_connect::links::Life;
@@ -18,7 +19,7 @@ use emite_connect::links::data_streaming::{Association, Claim, ResourceType, Sou
 use crate::answer::{Data, Done};
 use crate::properties::Properties;
 use crate::request::{Object, Request};
-use crate::services::{Failure, Services, clock, until_undisturbed};
+use crate::services::{Failure, Services, until_undisturbed};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnExisting {

@@ -11,10 +11,12 @@ mod preflight;
 mod properties;
 mod request;
 mod services;
+mod watch;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use emite_connect::clock;
 use emite_connect::settings::BadSettings;
 use futures_util::FutureExt;
 use lambda_runtime::{Error, LambdaEvent};
@@ -22,7 +24,7 @@ use serde_json::Value;
 
 use answer::{Answer, Done, Mailer};
 use request::{Action, Object, Request};
-use services::{Failure, Services, clock};
+use services::{Failure, Services};
 
 /// What a process sets up once.
 #[derive(Debug)]
@@ -90,6 +92,7 @@ enum Kind {
     Preflight,
     DataStreaming,
     ApprovedOrigin,
+    Watch,
 }
 
 impl Kind {
@@ -98,6 +101,7 @@ impl Kind {
             "Custom::EmitePreflight" => Ok(Self::Preflight),
             "Custom::ConnectDataStreaming" => Ok(Self::DataStreaming),
             "Custom::ConnectApprovedOrigin" => Ok(Self::ApprovedOrigin),
+            "Custom::EmiteWatch" => Ok(Self::Watch),
             _ => Err(Failure::Refused("ResourceType is none that this function serves".to_owned())),
         }
     }
@@ -109,6 +113,7 @@ fn derived_id(kind: Kind, properties: &Object) -> Option<String> {
         Kind::Preflight => Some("preflight".to_owned()),
         Kind::DataStreaming => data_streaming::physical_id(properties),
         Kind::ApprovedOrigin => approved_origin::physical_id(properties),
+        Kind::Watch => Some("watch".to_owned()),
     }
 }
 
@@ -148,6 +153,7 @@ async fn dispatch(services: &Services, request: &Request) -> Result<Done, Failur
             Kind::Preflight => preflight::put(services, request).await?,
             Kind::DataStreaming => data_streaming::put(services, request).await?,
             Kind::ApprovedOrigin => approved_origin::put(services, request).await?,
+            Kind::Watch => watch::put(services, request).await?,
         };
         if action == Action::Update && starts_from_an_orphan(kind, request) {
             remove(services, kind, &request.old_properties).await?;
@@ -159,7 +165,7 @@ async fn dispatch(services: &Services, request: &Request) -> Result<Done, Failur
 
 async fn remove(services: &Services, kind: Kind, properties: &Object) -> Result<Done, Failure> {
     match kind {
-        Kind::Preflight => Ok(Done::default()),
+        Kind::Preflight | Kind::Watch => Ok(Done::default()),
         Kind::DataStreaming => data_streaming::remove(services, properties).await,
         Kind::ApprovedOrigin => approved_origin::remove(services, properties).await,
     }

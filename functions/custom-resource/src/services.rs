@@ -1,4 +1,4 @@
-//! Owns what the custom resources work with (clients, ledger, the stack's own name, the clock) and how their work fails.
+//! Owns what the custom resources work with (clients, ledger, the stack's own name) and how their work fails.
 
 use std::fmt;
 use std::time::Duration;
@@ -112,24 +112,5 @@ impl fmt::Display for Failure {
 impl<E: Into<ApplyError>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Broken(error.into())
-    }
-}
-
-/// The clock.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-pub(crate) mod clock {
-    use std::time::{Duration, SystemTime};
-
-    use jiff::Timestamp;
-
-    /// How long until `epoch_ms`; nothing if it is past.
-    pub(crate) fn until_epoch_ms(epoch_ms: u64) -> Duration {
-        let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(epoch_ms);
-        deadline.duration_since(SystemTime::now()).unwrap_or_default()
-    }
-
-    /// When a tombstone written now may be forgotten.
-    pub(crate) fn in_a_week() -> Timestamp {
-        Timestamp::now() + Duration::from_secs(7 * 24 * 3600)
     }
 }

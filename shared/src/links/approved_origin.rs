@@ -99,20 +99,30 @@ pub struct Claim {
 }
 
 /// The spelling in which the instance lists the origin, if it does. Needs `connect:ListApprovedOrigins`.
-///
-/// How Connect normalises an origin is not documented, so both sides are brought to one form before they are compared,
-/// and the origin is later removed in the spelling that was listed.
 pub async fn observe(connect: &Client, place: &Place) -> Result<Option<String>, AwsError> {
-    let origins = connect
+    let listed = list(connect, &place.instance).await?;
+    Ok(find(&listed, &place.origin).map(str::to_owned))
+}
+
+/// All origins that the instance approves, as it lists them. Needs `connect:ListApprovedOrigins`.
+pub async fn list(connect: &Client, instance: &InstanceId) -> Result<Vec<String>, AwsError> {
+    connect
         .list_approved_origins()
-        .instance_id(place.instance.as_str())
+        .instance_id(instance.as_str())
         .into_paginator()
         .items()
         .send()
         .collect::<Result<Vec<_>, _>>()
         .await
-        .map_err(AwsError::of("connect:ListApprovedOrigins"))?;
-    Ok(origins.into_iter().find(|listed| listed.parse().is_ok_and(|listed: Origin| listed == place.origin)))
+        .map_err(AwsError::of("connect:ListApprovedOrigins"))
+}
+
+/// The spelling in which `origin` is among `listed`. Pure.
+///
+/// How Connect normalises an origin is not documented, so both sides are brought to one form before they are compared,
+/// and the origin is later removed in the spelling that was listed.
+pub fn find<'a>(listed: &'a [String], origin: &Origin) -> Option<&'a str> {
+    listed.iter().map(String::as_str).find(|listed| listed.parse().is_ok_and(|listed: Origin| listed == *origin))
 }
 
 /// What has to change so that the instance lists the origin. Pure.

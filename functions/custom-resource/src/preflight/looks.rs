@@ -94,7 +94,8 @@ async fn instance(services: &Services, wanted: &Wanted) -> (Findings, Vec<Proble
     }
     let findings = Findings {
         instance_id: id.to_string(),
-        instance_alias: instance.instance_alias.unwrap_or_default(),
+        // An instance of a directory of its own may have none.
+        instance_alias: instance.instance_alias.filter(|alias| !alias.is_empty()).unwrap_or_else(|| id.to_string()),
         service_role_arn: instance.service_role.unwrap_or_default(),
     };
     let source = |resource_type| Source { instance: id.clone(), resource_type };

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use emite_connect::arn::{Arn, Home, InstanceId};
+use emite_connect::business_hours::BusinessHours;
 use emite_connect::links::approved_origin::Origin;
 use emite_connect::links::data_streaming::Target;
 use ipnet::Ipv4Net;
@@ -56,6 +57,7 @@ impl Wanted {
         addresses(&mut read);
         read.parsed("TimeZone", time_zone);
         given(&mut read, "EmiteUrl", str::parse::<Origin>);
+        given(&mut read, "BusinessHours", str::parse::<BusinessHours>);
         (wanted, read.problems().into_iter().map(|text| Problem::new(format!("{text}."))).collect())
     }
 
@@ -252,7 +254,7 @@ mod tests {
         json!({
             "ConnectInstanceArn": "arn:aws:connect:eu-west-2:111122223333:instance/1b2c3d4e-0000-4000-8000-000000000001",
             "EmiteAccountId": "444455556666", "CustomerId": "acme-01", "EmitePrincipalArn": "", "EmiteServerCidrs": ["203.0.113.10/32", "198.51.100.0/24"],
-            "EmiteUrl": "https://emite.example.com", "TimeZone": "Europe/Dublin", "AlertTopicArn": "", "OnExistingStreaming": "Fail",
+            "EmiteUrl": "https://emite.example.com", "TimeZone": "Europe/Dublin", "BusinessHours": "Mon-Fri 08:00-18:00", "AlertTopicArn": "", "OnExistingStreaming": "Fail",
             "AgentEventStreamName": "connect-agentevents", "AgentEventKeyArn": "", "DeliveryStreamName": "emite-ctrfirehose", "DomainName": "emite-kinesis-connect",
             "SearchEngineVersion": "Elasticsearch_6.8", "DomainInstanceType": "m5.large.search", "BackupBucketName": "", "BackupBucketKeyArn": "", "RoleName": "emite-role",
             "ServiceToken": "arn:aws:lambda:…", "ServiceTimeout": "600",
@@ -293,6 +295,7 @@ mod tests {
             ("EmiteServerCidrs", json!(["10.0.0.1/32"])),
             ("EmiteServerCidrs", json!(["somewhere"])),
             ("EmiteUrl", json!("https://*.example.com")),
+            ("BusinessHours", json!("Mon-Fry 08:00-18:00")),
             ("TimeZone", json!("Europe/Atlantis")),
             ("TimeZone", json!("europe/dublin")),
             ("AlertTopicArn", json!("arn:aws:sns:eu-west-2:111122223333:alerts.fifo")),

@@ -1,0 +1,145 @@
+//! Owns the health check: one run looks at everything, judges it, and tells the outcome in three ways: as the function's
+//! answer, as an event for whoever wants it, and as a log line with metrics in it.
+//!
+//! What started the run does not matter: the schedule, a notification of the search domain, or a person. A run that
+//! cannot be told has failed, so that Lambda tries again and then reports it.
+
+mod metrics;
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use emite_connect::arn::Arn;
+use emite_connect::aws::Aws;
+use emite_connect::clock;
+use emite_connect::error::AwsError;
+use emite_connect::ledger::Ledger;
+use emite_connect::looks;
+use emite_connect::report::{HEALTH_REPORT, Report, SOURCE};
+use emite_connect::settings::{BadSettings, Settings};
+use emite_connect::spec::{self, SpecError};
+use lambda_runtime::{Diagnostic, LambdaEvent};
+use serde_json::Value;
+
+/// What a process sets up once.
+#[derive(Debug)]
+pub struct App(Result<Services, BadSettings>);
+
+#[derive(Debug)]
+struct Services {
+    aws: Aws,
+    ledger: Ledger,
+    spec_parameter: String,
+    stack_id: Arn,
+}
+
+impl App {
+    /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and told by each run.
+    pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        Self(Services::from_settings(lookup).await)
+    }
+}
+
+impl Services {
+    async fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
+        let mut settings = Settings::new(lookup);
+        let table = settings.required::<String>("LEDGER_TABLE");
+        let spec_parameter = settings.required("SPEC_PARAMETER");
+        let stack_id = settings.required("STACK_ID");
+        settings.finish()?;
+        let (Some(table), Some(spec_parameter), Some(stack_id)) = (table, spec_parameter, stack_id) else {
+            return Err(BadSettings(Vec::new()));
+        };
+        let aws = Aws::from_env().await;
+        Ok(Self { ledger: Ledger::new(aws.dynamodb.clone(), table), aws, spec_parameter, stack_id })
+    }
+}
+
+/// Why a run came to no report, or could not tell it.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The function's environment is wrong.
+    #[error(transparent)]
+    Settings(#[from] BadSettings),
+    /// What the stack set up is not known.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The spec is of another stack.
+    #[error("the stack's settings in {parameter} are those of {found}, but this function belongs to {own}")]
+    OtherStack {
+        /// The SSM parameter.
+        parameter: String,
+        /// The stack that it names.
+        found: Arn,
+        /// The stack of this function.
+        own: Arn,
+    },
+    /// The report could not be published.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// The report could not be written down.
+    #[error("the report has no JSON form: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<CheckError> for Diagnostic {
+    fn from(error: CheckError) -> Self {
+        let error_type = match &error {
+            CheckError::Settings(_) => "BadSettings",
+            CheckError::Spec(SpecError::Bad(_)) => "BadSpec",
+            CheckError::OtherStack { .. } => "OtherStack",
+            CheckError::Spec(SpecError::Aws(_)) | CheckError::Aws(_) => "AwsError",
+            CheckError::Json(_) => "NoJson",
+        };
+        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
+    }
+}
+
+/// Checks everything once, and returns the report.
+///
+/// # Errors
+/// [`CheckError`], when there is no report or nobody could be told.
+pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<Report, CheckError> {
+    let services = app.0.as_ref().map_err(BadSettings::clone)?;
+    let report = check(services).await?;
+    publish(services, &report).await?;
+    metrics::log(&services.stack_id, &report);
+    Ok(report)
+}
+
+async fn check(services: &Services) -> Result<Report, CheckError> {
+    let spec = spec::read(&services.aws.ssm, &services.spec_parameter).await?;
+    if spec.stack_id != services.stack_id {
+        return Err(CheckError::OtherStack {
+            parameter: services.spec_parameter.clone(),
+            found: spec.stack_id,
+            own: services.stack_id.clone(),
+        });
+    }
+    let snapshot = looks::observe(&services.aws, &services.ledger, &spec, clock::now()).await;
+    Ok(Report::judge(&spec, &snapshot))
+}
+
+/// Puts the report on the account's default event bus
+/// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>), which may refuse an entry although
+/// the call works.
+async fn publish(services: &Services, report: &Report) -> Result<(), CheckError> {
+    const ACTION: &str = "events:PutEvents";
+    let entry = PutEventsRequestEntry::builder()
+        .source(SOURCE)
+        .detail_type(HEALTH_REPORT)
+        .resources(report.instance_arn.to_string())
+        .detail(serde_json::to_string(report)?)
+        .build();
+    let answer = services.aws.eventbridge.put_events().entries(entry).send().await.map_err(AwsError::of(ACTION))?;
+    let refused =
+        answer.entries.unwrap_or_default().into_iter().find_map(|entry| Some((entry.error_code?, entry.error_message)));
+    match refused {
+        None => Ok(()),
+        Some((code, message)) => Err(AwsError {
+            operation: ACTION,
+            code,
+            message: message.unwrap_or_else(|| "no message".to_owned()),
+            request_id: None,
+        }
+        .into()),
+    }
+}

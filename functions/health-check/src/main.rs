@@ -1,0 +1,12 @@
+//! The Lambda function that checks every link between Amazon Connect and eMite.
+
+use emite_connect::settings::environment;
+use health_check::{App, handle};
+use lambda_runtime::{Error, service_fn, tracing};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let app = App::start(environment).await;
+    lambda_runtime::run(service_fn(|event| handle(&app, event))).await
+}

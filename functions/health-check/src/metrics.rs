@@ -1,0 +1,58 @@
+//! Owns the log line of a run, from which CloudWatch takes two metrics.
+//!
+//! The Embedded Metric Format
+//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>)
+//! costs no call. Each metric costs money, so there are two; the state of each check is a plain field of the same line.
+
+use std::io::Write;
+
+use emite_connect::arn::Arn;
+use emite_connect::report::Report;
+use emite_connect::watchdog::{COMPLETED, DIMENSION, NAMESPACE, OPEN_FINDINGS, stack_name};
+use serde_json::{Map, Value, json};
+
+/// Writes the line of a completed run.
+pub(crate) fn log(stack_id: &Arn, report: &Report) {
+    // A log that takes no line must not fail a run; the alarm on missing runs is what tells.
+    let _ = writeln!(std::io::stdout().lock(), "{}", line(stack_id, report));
+}
+
+fn line(stack_id: &Arn, report: &Report) -> Value {
+    let outcomes: Map<String, Value> =
+        report.checks.iter().map(|check| (check.name.clone(), json!(check.outcome))).collect();
+    json!({
+        "_aws": {
+            "Timestamp": report.checked_at.as_millisecond(),
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [[DIMENSION]],
+                "Metrics": [{"Name": COMPLETED, "Unit": "Count"}, {"Name": OPEN_FINDINGS, "Unit": "Count"}],
+            }],
+        },
+        (DIMENSION): stack_name(stack_id),
+        (COMPLETED): 1,
+        (OPEN_FINDINGS): report.open_findings(),
+        "status": report.status,
+        "checks": outcomes,
+        "findings": report.findings.iter().map(|finding| json!({
+            "key": finding.key(), "status": finding.status, "severity": finding.severity, "causedBy": finding.caused_by,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = r#"{"version":1,"integration":"example","stackId":"arn:aws:cloudformation:eu-west-2:111122223333:stack/one/2",
+        "instanceArn":"arn:aws:connect:eu-west-2:111122223333:instance/3","checkedAt":"2026-11-24T01:00:00Z","status":"Degraded",
+        "findings":[{"check":"a","status":"Unhealthy","severity":"Warning","resource":"arn:r","summary":"s","expected":"e",
+        "observed":"o","impact":"i","dataLossAt":null,"causedBy":null,"remedy":"r","repair":null}],
+        "checks":[{"name":"a","outcome":"Failed","durationMs":1},{"name":"b","outcome":"Passed","durationMs":1}]}"#;
+
+    #[test]
+    fn the_line_has_two_metrics_and_the_state_of_each_check() {
+        let report: Report = serde_json::from_str(REPORT).unwrap();
+        insta::assert_json_snapshot!(line(&report.stack_id, &report));
+    }
+}

@@ -1,0 +1,330 @@
+//! Owns the commands that a mail offers: each can be pasted into AWS CloudShell as it stands.
+//!
+//! They are built from the check and the stack's own settings, never from what an event says. Every value is quoted for
+//! the shell, although none of those that AWS lets through needs it.
+
+use emite_connect::finding::Status;
+use emite_connect::spec::Spec;
+use serde_json::{Value, json};
+
+use crate::episodes::Scene;
+
+/// What a command is about: one finding, without its texts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// The check's name.
+    pub(crate) check: &'a str,
+    /// What kind of wrong it is.
+    pub(crate) status: Status,
+    /// Which part of the resource it is about: what stands behind its last `#`.
+    pub(crate) part: &'a str,
+    /// What is wrong. Only compared with what the stack itself owns.
+    pub(crate) resource: &'a str,
+}
+
+/// A command, and what it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Command {
+    /// What it does, as the sentence in front of it.
+    pub(crate) does: &'static str,
+    /// The command, on one line.
+    pub(crate) line: String,
+}
+
+const SHOWS: &str = "This command shows the present state:";
+const NAMES_ROLE: &str = "This command names the role of the health check, which needs the permission:";
+const MENDS: &str = "This command mends it:";
+
+/// The commands for one finding, in the order in which they should be run.
+pub(crate) fn for_finding(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
+    let shows = |line| vec![Command { does: SHOWS, line }];
+    if subject.status == Status::Unobservable {
+        return vec![Command { does: NAMES_ROLE, line: function_setting(spec, "Role") }];
+    }
+    match subject.check {
+        "connect-instance" => shows(connect(spec, "describe-instance").line()),
+        "data-streaming" => data_streaming(spec, subject),
+        "approved-origins" => approved_origins(spec, subject),
+        "agent-event-stream" => agent_event_stream(spec, subject),
+        "iterator-age" => shows(kinesis_metric(spec, "GetRecords.IteratorAgeMilliseconds", "Maximum")),
+        "stream-throttling" => shows(kinesis_metric(spec, "WriteProvisionedThroughputExceeded", "Sum")),
+        "agent-event-flow" => shows(kinesis_metric(spec, "IncomingRecords", "Sum")),
+        "delivery-stream" => shows(describe_delivery_stream(spec)),
+        "firehose-delivery" => vec![
+            Command {
+                does: "This command shows where contact records are delivered to:",
+                line: describe_delivery_stream(spec),
+            },
+            Command { does: "This one shows what could not be delivered:", line: list_bucket(spec, "failed") },
+        ],
+        "failed-records" => {
+            let quarantined = subject.resource.ends_with("/quarantine/");
+            shows(list_bucket(spec, if quarantined { "quarantine" } else { "failed" }))
+        }
+        "search-domain" => shows(search_domain(spec, subject.part)),
+        "domain-access" => shows(access_policy(spec)),
+        "emite-role" => emite_role(spec, subject),
+        "alert-path" => shows(alert_path(spec, subject)),
+        crate::episodes::HEALTH_CHECK => vec![Command {
+            does: "This command shows the log of the health check:",
+            line: Aws::new(spec, "logs", "tail")
+                .raw(&format!("\"$({})\"", function_setting(spec, "LoggingConfig.LogGroup")))
+                .option("--since", "1h")
+                .line(),
+        }],
+        _ => Vec::new(),
+    }
+}
+
+/// Runs the health check now.
+pub(crate) fn look_again(spec: &Spec) -> String {
+    invoke(spec, &spec.health_check_function, &quoted("{}"))
+}
+
+/// Mutes one check for a day.
+pub(crate) fn silence(scene: &Scene, check: &str) -> String {
+    let before = format!("{{\"silence\":{{\"check\":\"{check}\",\"until\":\"");
+    let after = "\",\"reason\":\"being worked on\"}}";
+    let payload = format!("{}\"$(date -u -d '1 day' +%FT%TZ)\"{}", quoted(&before), quoted(after));
+    invoke(&scene.spec, &scene.function, &payload)
+}
+
+fn invoke(spec: &Spec, function: &str, payload: &str) -> String {
+    Aws::new(spec, "lambda", "invoke")
+        .option("--function-name", function)
+        .option("--cli-binary-format", "raw-in-base64-out")
+        .raw("--payload")
+        .raw(payload)
+        .raw("/dev/stdout")
+        .line()
+}
+
+fn data_streaming(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
+    let (resource_type, config) = match subject.part {
+        "CONTACT_TRACE_RECORDS" => (
+            "CONTACT_TRACE_RECORDS",
+            json!({
+                "StorageType": "KINESIS_FIREHOSE",
+                "KinesisFirehoseConfig": {"FirehoseArn": spec.delivery_stream},
+            }),
+        ),
+        _ => (
+            "AGENT_EVENTS",
+            json!({
+                "StorageType": "KINESIS_STREAM",
+                "KinesisStreamConfig": {"StreamArn": spec.agent_event_stream},
+            }),
+        ),
+    };
+    let about = |operation| connect(spec, operation).option("--resource-type", resource_type);
+    let list = about("list-instance-storage-configs");
+    match subject.status {
+        Status::Missing => vec![Command {
+            does: MENDS,
+            line: about("associate-instance-storage-config").json("--storage-config", &config).line(),
+        }],
+        Status::Incorrect => {
+            let id =
+                list.clone().option("--query", "StorageConfigs[0].AssociationId").option("--output", "text").line();
+            let update = about("update-instance-storage-config").raw("--association-id").raw(&format!("\"$({id})\""));
+            vec![
+                Command { does: "This command shows where the records go now:", line: list.line() },
+                Command {
+                    does: "This one sends them to eMite again, instead of there:",
+                    line: update.json("--storage-config", &config).line(),
+                },
+            ]
+        }
+        _ => vec![Command { does: SHOWS, line: list.line() }],
+    }
+}
+
+/// The origin goes in as JSON: version 1 of the CLI would fetch a value that looks like a web address.
+fn approved_origins(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
+    match &spec.emite_origin {
+        Some(origin) if subject.status == Status::Missing => {
+            let input = json!({"InstanceId": spec.instance.to_string(), "Origin": origin});
+            let add = Aws::new(spec, "connect", "associate-approved-origin").json("--cli-input-json", &input);
+            vec![Command { does: MENDS, line: add.line() }]
+        }
+        _ => vec![Command { does: SHOWS, line: connect(spec, "list-approved-origins").line() }],
+    }
+}
+
+fn agent_event_stream(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
+    let about =
+        |operation| Aws::new(spec, "kinesis", operation).option("--stream-name", spec.agent_event_stream_name());
+    match subject.part {
+        "retention" => vec![Command {
+            does: MENDS,
+            line: about("increase-stream-retention-period")
+                .option("--retention-period-hours", &spec.agent_event_retention_hours.to_string())
+                .line(),
+        }],
+        _ => vec![Command { does: SHOWS, line: about("describe-stream-summary").line() }],
+    }
+}
+
+fn emite_role(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
+    let about = |operation| Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name());
+    match (subject.part, subject.status) {
+        (_, Status::Unhealthy | Status::Unexpected) => {
+            vec![Command { does: SHOWS, line: about("get-role").line() }]
+        }
+        ("session", _) => {
+            vec![Command { does: MENDS, line: about("update-role").option("--max-session-duration", "43200").line() }]
+        }
+        ("trust", _) => vec![Command {
+            does: "This command puts the trust policy back as it was deployed:",
+            line: about("update-assume-role-policy").json("--policy-document", &trust(spec)).line(),
+        }],
+        ("policy", _) => vec![Command { does: SHOWS, line: about("list-role-policies").line() }],
+        _ => vec![Command { does: SHOWS, line: about("get-role").line() }],
+    }
+}
+
+/// The trust policy as the template deploys it.
+fn trust(spec: &Spec) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "AllowEmite",
+            "Effect": "Allow",
+            "Principal": {"AWS": spec.emite_principal},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": spec.customer_id}},
+        }],
+    })
+}
+
+fn search_domain(spec: &Spec, part: &str) -> String {
+    let metric = match part {
+        "red" => ("ClusterStatus.red", "Maximum"),
+        "writes-blocked" => ("ClusterIndexWritesBlocked", "Maximum"),
+        "storage" => ("FreeStorageSpace", "Minimum"),
+        "memory" => ("JVMMemoryPressure", "Maximum"),
+        "cpu" => ("CPUUtilization", "Average"),
+        "snapshots" => ("AutomatedSnapshotFailure", "Maximum"),
+        "nodes" => ("Nodes", "Minimum"),
+        _ => return Aws::new(spec, "opensearch", "describe-domain").option("--domain-name", spec.domain_name()).line(),
+    };
+    let dimensions =
+        [format!("Name=DomainName,Value={}", spec.domain_name()), format!("Name=ClientId,Value={}", spec.home.account)];
+    statistics(spec, "AWS/ES", metric, &dimensions)
+}
+
+fn access_policy(spec: &Spec) -> String {
+    Aws::new(spec, "opensearch", "describe-domain-config")
+        .option("--domain-name", spec.domain_name())
+        .option("--query", "DomainConfig.AccessPolicies.Options")
+        .option("--output", "text")
+        .line()
+}
+
+fn alert_path(spec: &Spec, subject: Subject<'_>) -> String {
+    if subject.resource == spec.dead_letter_queue {
+        return Aws::new(spec, "sqs", "get-queue-attributes")
+            .option("--queue-url", &spec.dead_letter_queue)
+            .option("--attribute-names", "ApproximateNumberOfMessages")
+            .line();
+    }
+    Aws::new(spec, "sns", "list-subscriptions-by-topic").option("--topic-arn", &spec.alert_topic.to_string()).line()
+}
+
+fn describe_delivery_stream(spec: &Spec) -> String {
+    Aws::new(spec, "firehose", "describe-delivery-stream")
+        .option("--delivery-stream-name", spec.delivery_stream_name())
+        .line()
+}
+
+fn list_bucket(spec: &Spec, folder: &str) -> String {
+    let place = format!("s3://{}/emite-connect/{}/{folder}/", spec.backup_bucket, spec.delivery_stream_name());
+    Aws::new(spec, "s3", "ls").raw("--recursive").raw("--human-readable").raw("--summarize").raw(&quoted(&place)).line()
+}
+
+fn function_setting(spec: &Spec, query: &str) -> String {
+    Aws::new(spec, "lambda", "get-function-configuration")
+        .option("--function-name", &spec.health_check_function)
+        .option("--query", query)
+        .option("--output", "text")
+        .line()
+}
+
+fn kinesis_metric(spec: &Spec, metric: &str, statistic: &str) -> String {
+    let stream = format!("Name=StreamName,Value={}", spec.agent_event_stream_name());
+    statistics(spec, "AWS/Kinesis", (metric, statistic), &[stream])
+}
+
+/// The last three hours of a metric, in steps of five minutes.
+fn statistics(spec: &Spec, namespace: &str, (metric, statistic): (&str, &str), dimensions: &[String]) -> String {
+    let command = Aws::new(spec, "cloudwatch", "get-metric-statistics")
+        .option("--namespace", namespace)
+        .option("--metric-name", metric)
+        .raw("--dimensions");
+    dimensions
+        .iter()
+        .fold(command, |command, dimension| command.raw(&quoted(dimension)))
+        .raw("--start-time \"$(date -u -d '3 hours ago' +%FT%TZ)\" --end-time \"$(date -u +%FT%TZ)\"")
+        .raw("--period 300")
+        .option("--statistics", statistic)
+        .option("--query", "sort_by(Datapoints, &Timestamp)")
+        .option("--output", "table")
+        .line()
+}
+
+fn connect(spec: &Spec, operation: &str) -> Aws {
+    Aws::new(spec, "connect", operation).option("--instance-id", &spec.instance.to_string())
+}
+
+/// One call of the AWS CLI.
+#[derive(Clone, Debug)]
+struct Aws(String);
+
+impl Aws {
+    fn new(spec: &Spec, service: &str, operation: &str) -> Self {
+        Self(format!("aws {service} {operation}")).option("--region", &spec.home.region)
+    }
+
+    fn option(self, name: &str, value: &str) -> Self {
+        let value = quoted(value);
+        self.raw(name).raw(&value)
+    }
+
+    fn json(self, name: &str, value: &Value) -> Self {
+        self.option(name, &value.to_string())
+    }
+
+    /// Adds what needs no quotes, or has them.
+    fn raw(mut self, part: &str) -> Self {
+        self.0.push(' ');
+        self.0.push_str(part);
+        self
+    }
+
+    fn line(self) -> String {
+        self.0
+    }
+}
+
+/// `value` as one word of a shell, on one line.
+fn quoted(value: &str) -> String {
+    let value: String = value.chars().filter(|char| !char.is_control()).collect();
+    let simple = |char: char| char.is_ascii_alphanumeric() || "-_.:/,=+@%".contains(char);
+    if !value.is_empty() && value.chars().all(simple) {
+        return value;
+    }
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stays_one_word_whatever_it_contains() {
+        assert_eq!(quoted("plain-value_1.2"), "plain-value_1.2");
+        assert_eq!(quoted("$(reboot) `x` \"y\"\n; z"), "'$(reboot) `x` \"y\"; z'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,309 @@
+use emite_connect::arn::Arn;
+use emite_connect::finding::Finding;
+
+use super::*;
+use crate::fixtures::{finding, minutes, noon, report, scene};
+use crate::input::How;
+
+const STREAM: &str = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/connect-agentevents";
+
+/// What is told, event by event, after the message that everything is deployed.
+struct Told {
+    state: State,
+    now: Timestamp,
+}
+
+impl Told {
+    /// After a first, good report a day before noon.
+    fn start() -> Self {
+        let mut told = Self { state: State::default(), now: noon() };
+        assert_eq!(told.at(-1440, vec![]), ["deployed integration"]);
+        told
+    }
+
+    /// What is told of a report so many minutes after noon.
+    fn at(&mut self, after: i64, findings: Vec<Finding>) -> Vec<String> {
+        self.now = noon() + minutes(after);
+        self.take(&Input::Health(Box::new(report(minutes(after), findings))))
+    }
+
+    fn repaired(&mut self, after: i64, findings: Vec<Finding>) -> Vec<String> {
+        self.now = noon() + minutes(after);
+        self.take(&Input::Repair { after: Some(Box::new(report(minutes(after), findings))) })
+    }
+
+    fn take(&mut self, input: &Input) -> Vec<String> {
+        self.state = step(std::mem::take(&mut self.state), input, self.now, &scene()).unwrap();
+        let claimed = self.state.outbox.claim("me", self.now);
+        let mut told = Vec::new();
+        for waiting in claimed {
+            self.state.outbox.mark(waiting.id, "me", self.now);
+            told.push(format!("{} {}", waiting.message.state.name(), waiting.message.check));
+        }
+        told
+    }
+
+    fn silence(&mut self, check: &str, hours: i64) {
+        let silence = Silence { until: self.now + minutes(60 * hours), reason: "x".to_owned() };
+        assert!(self.take(&Input::Silence { check: check.to_owned(), silence: Some(silence) }).is_empty());
+    }
+}
+
+fn nothing() -> Vec<String> {
+    Vec::new()
+}
+
+fn warning(check: &str) -> Vec<Finding> {
+    vec![finding(check, Severity::Warning, STREAM)]
+}
+
+fn critical(check: &str) -> Vec<Finding> {
+    vec![finding(check, Severity::Critical, STREAM)]
+}
+
+fn blind(check: &str) -> Vec<Finding> {
+    vec![Finding { status: Status::Unobservable, ..finding(check, Severity::Info, STREAM) }]
+}
+
+fn deaf() -> Vec<Finding> {
+    vec![Finding { status: Status::Missing, ..finding("alert-path", Severity::Warning, "topic") }]
+}
+
+#[test]
+fn a_warning_is_told_when_seen_twice_and_over_when_good_twice() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, warning("iterator-age")), nothing());
+    assert_eq!(told.at(5, warning("iterator-age")), ["opened iterator-age"]);
+    assert_eq!(told.at(10, warning("iterator-age")), nothing());
+    assert_eq!(told.at(15, vec![]), nothing());
+    assert_eq!(told.at(20, vec![]), ["resolved iterator-age"]);
+    assert_eq!(told.at(25, vec![]), nothing());
+}
+
+#[test]
+fn reports_that_follow_too_soon_do_not_count_as_two() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, warning("iterator-age")), nothing());
+    assert_eq!(told.at(3, warning("iterator-age")), nothing());
+    assert_eq!(told.at(4, warning("iterator-age")), ["opened iterator-age"]);
+    assert_eq!(told.at(5, vec![]), nothing());
+    assert_eq!(told.at(6, vec![]), nothing());
+    assert_eq!(told.at(9, vec![]), ["resolved iterator-age"]);
+}
+
+#[test]
+fn what_is_critical_is_told_at_once_and_what_becomes_critical_too() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, critical("data-streaming")), ["opened data-streaming"]);
+    assert_eq!(told.at(5, warning("iterator-age")), nothing());
+    assert_eq!(told.at(10, warning("iterator-age")), ["opened iterator-age", "resolved data-streaming"]);
+    assert_eq!(told.at(11, critical("iterator-age")), ["worsened iterator-age"]);
+    assert_eq!(told.at(12, warning("iterator-age")), nothing());
+    assert_eq!(told.at(13, critical("iterator-age")), nothing());
+}
+
+#[test]
+fn what_comes_and_goes_is_one_episode() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, critical("data-streaming")), ["opened data-streaming"]);
+    assert_eq!(told.at(5, vec![]), nothing());
+    assert_eq!(told.at(10, critical("data-streaming")), nothing());
+    assert_eq!(told.at(15, vec![]), nothing());
+    assert_eq!(told.at(20, vec![]), ["resolved data-streaming"]);
+}
+
+#[test]
+fn what_lasts_is_told_again_each_day() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, critical("data-streaming")), ["opened data-streaming"]);
+    assert_eq!(told.at(1439, critical("data-streaming")), nothing());
+    assert_eq!(told.at(1440, critical("data-streaming")), ["reminder data-streaming"]);
+    assert_eq!(told.at(1445, critical("data-streaming")), nothing());
+    assert_eq!(told.at(2880, critical("data-streaming")), ["reminder data-streaming"]);
+}
+
+#[test]
+fn one_good_look_of_a_repair_is_enough_and_its_findings_count() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, critical("data-streaming")), ["opened data-streaming"]);
+    assert_eq!(told.repaired(2, critical("emite-role")), ["opened emite-role", "resolved data-streaming"]);
+    assert_eq!(told.take(&Input::Repair { after: None }), nothing());
+}
+
+#[test]
+fn nobody_hears_of_what_nobody_has_to_act_on() {
+    let mut told = Told::start();
+    for after in [0, 5, 10, 15] {
+        assert_eq!(told.at(after, vec![finding("domain-access", Severity::Info, "x")]), nothing());
+    }
+}
+
+#[test]
+fn a_consequence_is_silent_and_its_open_episode_stands_still() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, critical("agent-event-flow")), ["opened agent-event-flow"]);
+    let root = finding("data-streaming", Severity::Critical, "r");
+    let follows = |check: &str| Finding { caused_by: Some(root.key()), ..finding(check, Severity::Critical, STREAM) };
+    let both = || vec![root.clone(), follows("agent-event-flow"), follows("iterator-age")];
+    assert_eq!(told.at(5, both()), ["opened data-streaming"]);
+    for after in [10, 15] {
+        assert_eq!(told.at(after, both()), nothing());
+    }
+    assert_eq!(told.at(1445, both()), ["reminder data-streaming"]);
+    assert_eq!(told.at(1450, critical("agent-event-flow")), ["reminder agent-event-flow"]);
+    assert_eq!(told.at(1455, vec![]), ["resolved data-streaming"]);
+    assert_eq!(told.at(1460, vec![]), ["resolved agent-event-flow"]);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_neither_good_nor_bad_and_told_after_half_an_hour() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, critical("search-domain")), ["opened search-domain"]);
+    for after in [5, 10, 30] {
+        assert_eq!(told.at(after, blind("search-domain")), nothing());
+    }
+    assert_eq!(told.at(35, blind("search-domain")), ["opened search-domain"]);
+    assert_eq!(told.at(40, vec![]), nothing());
+    assert_eq!(told.at(45, vec![]), ["resolved search-domain", "resolved search-domain"]);
+}
+
+#[test]
+fn looking_again_in_between_starts_the_half_hour_anew() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, blind("emite-role")), nothing());
+    assert_eq!(told.at(25, vec![]), nothing());
+    assert_eq!(told.at(30, blind("emite-role")), nothing());
+    assert_eq!(told.at(35, blind("emite-role")), nothing());
+}
+
+#[test]
+fn what_a_partly_blind_check_does_not_list_stands_still() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, vec![finding("search-domain", Severity::Critical, "d#storage")]), ["opened search-domain"]);
+    let partly = || [blind("search-domain"), vec![finding("search-domain", Severity::Critical, "d#red")]].concat();
+    assert_eq!(told.at(5, partly()), ["opened search-domain"]);
+    assert_eq!(told.at(10, partly()), nothing());
+    assert_eq!(told.at(15, partly()), nothing());
+}
+
+#[test]
+fn old_and_repeated_reports_change_nothing() {
+    let mut told = Told::start();
+    assert_eq!(told.at(10, critical("data-streaming")), ["opened data-streaming"]);
+    assert_eq!(told.at(10, vec![]), nothing());
+    assert_eq!(told.at(5, critical("emite-role")), nothing());
+    assert_eq!(told.at(15, vec![]), nothing());
+    assert_eq!(told.at(15, vec![]), nothing());
+    assert_eq!(told.at(20, vec![]), ["resolved data-streaming"]);
+}
+
+#[test]
+fn whoever_comes_to_hear_is_told_the_hand_over_and_everything_that_is_open() {
+    let mut told = Told::start();
+    let streaming = || critical("data-streaming");
+    assert_eq!(told.at(0, [streaming(), deaf()].concat()), ["opened data-streaming"]);
+    assert_eq!(told.at(5, [streaming(), deaf()].concat()), ["opened alert-path"]);
+    assert_eq!(told.at(10, [streaming(), blind("alert-path")].concat()), nothing());
+    assert_eq!(told.at(15, streaming()), ["deployed integration", "open-findings integration"]);
+    assert_eq!(told.at(20, streaming()), nothing());
+    assert_eq!(told.at(25, vec![]), nothing());
+    assert_eq!(told.at(30, vec![]), ["resolved data-streaming"]);
+}
+
+#[test]
+fn nothing_is_told_that_nobody_heard_of_and_that_is_over() {
+    let mut told = Told::start();
+    assert_eq!(told.at(0, [critical("data-streaming"), deaf()].concat()), ["opened data-streaming"]);
+    assert_eq!(told.at(5, vec![]), ["deployed integration"]);
+    assert_eq!(told.at(10, vec![]), nothing());
+}
+
+#[test]
+fn a_silenced_check_is_told_when_the_silence_ends_and_it_lasts() {
+    let mut told = Told::start();
+    told.now = noon();
+    told.silence("data-streaming", 1);
+    assert_eq!(told.at(1, critical("data-streaming")), nothing());
+    assert_eq!(told.at(59, critical("data-streaming")), nothing());
+    assert_eq!(told.at(60, critical("data-streaming")), ["opened data-streaming"]);
+    told.silence("data-streaming", 24);
+    assert_eq!(told.at(65, vec![]), nothing());
+    assert_eq!(told.at(70, vec![]), ["resolved data-streaming"]);
+    assert_eq!(told.at(75, critical("data-streaming")), nothing());
+    assert_eq!(told.at(80, vec![]), nothing());
+    assert_eq!(told.at(85, vec![]), nothing());
+    assert_eq!(told.at(90, critical("data-streaming")), nothing());
+    assert_eq!(told.take(&Input::Silence { check: "data-streaming".to_owned(), silence: None }), nothing());
+    assert_eq!(told.at(95, critical("data-streaming")), ["opened data-streaming"]);
+}
+
+fn failure(after: i64) -> Input {
+    let function: Arn = "arn:aws:lambda:ap-southeast-2:111122223333:function:health".parse().unwrap();
+    Input::Failure(Failure { at: noon() + minutes(after), function, how: How::Crashed(None) })
+}
+
+#[test]
+fn a_failed_health_check_is_told_once_until_a_later_report_arrives() {
+    let mut told = Told::start();
+    assert_eq!(told.take(&failure(0)), ["opened health-check"]);
+    assert_eq!(told.take(&failure(0)), nothing());
+    assert_eq!(told.take(&failure(5)), nothing());
+    assert_eq!(told.at(4, vec![]), nothing());
+    assert_eq!(told.repaired(6, vec![]), nothing());
+    assert_eq!(told.at(10, vec![]), ["resolved health-check"]);
+    assert_eq!(told.take(&failure(7)), nothing(), "a report has arrived since");
+}
+
+#[test]
+fn hand_overs_tests_and_redrives_are_told_once_each() {
+    let mut told = Told::start();
+    let release = |release: &str| Input::Handover { release: release.to_owned() };
+    assert_eq!(told.take(&release("0.1.0")), ["deployed integration"]);
+    assert_eq!(told.take(&release("0.1.0")), nothing());
+    assert_eq!(told.take(&release("0.2.0")), ["deployed integration"]);
+    let test = || Input::Test { id: "t".to_owned() };
+    assert_eq!(told.take(&test()), ["test test"]);
+    assert_eq!(told.take(&test()), nothing());
+    let redrive = |apply| Input::Redrive { id: "r".to_owned(), apply, redrive: Default::default() };
+    assert_eq!(told.take(&redrive(false)), nothing());
+    assert_eq!(told.take(&redrive(true)), ["redrive failed-records"]);
+    assert_eq!(told.take(&redrive(true)), nothing());
+}
+
+#[test]
+fn a_hand_over_before_the_first_report_is_not_told_twice() {
+    let mut told = Told { state: State::default(), now: noon() };
+    assert_eq!(told.take(&Input::Handover { release: "0.1.0".to_owned() }), ["deployed integration"]);
+    assert_eq!(told.at(0, vec![]), nothing());
+}
+
+/// The worst that reports can do to the entry: as many episodes and messages as there may be, of the longest texts.
+#[test]
+fn the_entry_stays_small_and_what_does_not_fit_is_told_later() {
+    let mut state = State::default();
+    let text = "\u{1F600}\"\\".repeat(1000);
+    let long = |number: i64| Finding {
+        summary: text.clone(),
+        observed: text.clone(),
+        remedy: text.clone(),
+        ..finding("search-domain", Severity::Critical, &format!("{number}{text}"))
+    };
+    let mut opened = 0;
+    for round in 0..60 {
+        let now = noon() + minutes(round * 5);
+        let input = Input::Health(Box::new(report(minutes(round * 5), (0..300).map(long).collect())));
+        state = step(state, &input, now, &scene()).unwrap();
+        let size = serde_json::to_string(&state).unwrap().len();
+        assert!(size < 300_000, "{size} bytes");
+        for waiting in state.outbox.claim("me", now) {
+            opened += usize::from(waiting.message.state == News::Opened);
+            state.outbox.mark(waiting.id, "me", now);
+        }
+    }
+    assert_eq!((state.episodes.len(), opened), (MOST_EPISODES, MOST_EPISODES));
+}
+
+#[test]
+fn an_entry_of_an_older_form_is_understood() {
+    assert_eq!(serde_json::from_str::<State>("{}").unwrap(), State::default());
+}

@@ -1,0 +1,75 @@
+//! Owns what the tests of several modules start from.
+
+use std::sync::LazyLock;
+
+use emite_connect::checks::CHECKS;
+use emite_connect::finding::{Finding, Severity, Status as Kind};
+use emite_connect::report::{CheckOutcome, Outcome, Report, Status, VERSION};
+use emite_connect::spec::Spec;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::episodes::Scene;
+
+static SCENE: LazyLock<Scene> = LazyLock::new(|| {
+    let spec = Spec::parse(include_str!("../../../infra/events/spec.json")).unwrap();
+    Scene { spec, function: "emite-connect-ReporterFunction-1A2B3C4D5E6F".to_owned() }
+});
+
+pub(crate) fn scene() -> Scene {
+    SCENE.clone()
+}
+
+/// Tuesday 2026-11-24 12:00 in Sydney.
+pub(crate) fn noon() -> Timestamp {
+    "2026-11-24T01:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn minutes(minutes: i64) -> SignedDuration {
+    SignedDuration::from_mins(minutes)
+}
+
+/// A report `after` noon with these findings.
+pub(crate) fn report(after: SignedDuration, findings: Vec<Finding>) -> Report {
+    let spec = &SCENE.spec;
+    let outcome = |name: &str| {
+        let of_it = |finding: &&Finding| finding.check == name;
+        if findings.iter().filter(of_it).any(|finding| finding.severity > Severity::Info) {
+            Outcome::Failed
+        } else if findings.iter().filter(of_it).any(|finding| finding.status == Kind::Unobservable) {
+            Outcome::Unobservable
+        } else {
+            Outcome::Passed
+        }
+    };
+    let checks = CHECKS
+        .iter()
+        .map(|check| CheckOutcome { name: check.name.to_owned(), outcome: outcome(check.name), duration_ms: 1 })
+        .collect();
+    Report {
+        version: VERSION,
+        integration: spec.integration.clone(),
+        stack_id: spec.stack_id.clone(),
+        instance_arn: spec.instance_arn.clone(),
+        checked_at: noon() + after,
+        status: Status::of(&findings),
+        checks,
+        findings,
+    }
+}
+
+pub(crate) fn finding(check: &str, severity: Severity, resource: &str) -> Finding {
+    Finding {
+        check: check.to_owned(),
+        status: Kind::Unhealthy,
+        severity,
+        resource: resource.to_owned(),
+        summary: format!("{check} is not well."),
+        expected: "well".to_owned(),
+        observed: "not well".to_owned(),
+        impact: "Something is missing.".to_owned(),
+        data_loss_at: None,
+        caused_by: None,
+        remedy: "Mend it.".to_owned(),
+        repair: None,
+    }
+}

@@ -1,0 +1,281 @@
+//! Owns the events that this function understands, and how the others are refused.
+//!
+//! A refusal lists everything that is wrong, in one message, and shows nothing of the event but its source and its
+//! detail type. An event that is refused is an error of the invocation: Lambda tries again and then keeps it in the
+//! dead-letter queue.
+
+mod failure;
+mod form;
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use emite_connect::report::{HANDOVER, HEALTH_REPORT, REDRIVE_REPORT, REPAIR_REPORT, Report, SOURCE};
+use emite_connect::spec::Spec;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::episodes::{Silence, silenceable};
+use crate::text::ascii;
+pub(crate) use failure::Failure;
+#[cfg(test)]
+pub(crate) use failure::How;
+use form::{Form, Kind, Problems};
+
+/// An event that is understood.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Input {
+    /// The health check looked.
+    Health(Box<Report>),
+    /// Repair looked after it had changed something; none if it only planned.
+    Repair { after: Option<Box<Report>> },
+    /// Failed records were sent to the domain again, or only counted.
+    Redrive { id: String, apply: bool, redrive: Redrive },
+    /// The integration was deployed.
+    Handover { release: String },
+    /// The health check crashed, timed out or was not run.
+    Failure(Failure),
+    /// Somebody asks whether messages arrive.
+    Test { id: String },
+    /// Nothing is to be told of a check for a while; none: everything is, again.
+    Silence { check: String, silence: Option<Silence> },
+}
+
+/// What a redrive came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Redrive {
+    pub(crate) objects: u64,
+    pub(crate) records: u64,
+    pub(crate) indexed: u64,
+    pub(crate) already_present: u64,
+    pub(crate) quarantined: u64,
+    /// Number of objects that are left.
+    pub(crate) remaining: usize,
+    pub(crate) by_error: BTreeMap<String, u64>,
+    pub(crate) oldest: Option<Timestamp>,
+    pub(crate) newest: Option<Timestamp>,
+}
+
+/// All that is wrong with an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this event cannot be handled: {}", .0.join("; "))]
+pub struct BadInput(pub(crate) Vec<String>);
+
+/// What is known apart from the event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) now: Timestamp,
+    /// Lambda's id of the invocation, the same when it tries again.
+    pub(crate) request_id: &'a str,
+}
+
+impl Input {
+    /// Understands an event.
+    ///
+    /// # Errors
+    /// [`BadInput`] with everything that is wrong with it.
+    pub(crate) fn read(payload: Value, known: &Known<'_>) -> Result<Self, BadInput> {
+        let mut problems = Problems::default();
+        let input = if payload.get("detail-type").is_some() || payload.get("source").is_some() {
+            envelope(payload, known, &mut problems)
+        } else if payload.get("requestContext").is_some() {
+            failure::read(&payload, known, &mut problems).map(Self::Failure)
+        } else if payload.get("test").is_some() {
+            test(&payload, known, &mut problems)
+        } else if payload.get("silence").is_some() {
+            silence(&payload, known, &mut problems)
+        } else {
+            problems.add(
+                "it is none that this function knows: an event of emite-connect from EventBridge, a failure record of \
+                 Lambda, {\"test\":true}, or {\"silence\":{\"check\",\"until\",\"reason\"}}",
+            );
+            None
+        };
+        match (problems.finish(), input) {
+            (problems, Some(input)) if problems.is_empty() => Ok(input),
+            (problems, _) => Err(BadInput(problems)),
+        }
+    }
+}
+
+fn envelope(payload: Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {
+    let Ok(event) = serde_json::from_value::<EventBridgeEvent>(payload) else {
+        problems
+            .add("it is not an EventBridge event: source, detail-type, id and time must be texts, and detail be there");
+        return None;
+    };
+    if event.source != SOURCE {
+        problems.add(&format!("source is '{}': only events of {SOURCE} are handled", ascii(&event.source, 60)));
+    }
+    let form = match event.detail_type.as_str() {
+        HEALTH_REPORT => form::REPORT,
+        REPAIR_REPORT => form::REPAIR,
+        REDRIVE_REPORT => form::REDRIVE,
+        HANDOVER => form::HANDOVER,
+        other => {
+            let other = ascii(other, 60);
+            problems.add(&format!(
+                "detail-type is '{other}': must be one of {HEALTH_REPORT}, {REPAIR_REPORT}, {REDRIVE_REPORT}, {HANDOVER}"
+            ));
+            return None;
+        }
+    };
+    if !of_this_stack("detail", form, &event.detail, known, problems) {
+        return None;
+    }
+    match event.detail_type.as_str() {
+        HEALTH_REPORT => report("detail", event.detail, known, problems).map(Input::Health),
+        REPAIR_REPORT => repair(event.detail, known, problems),
+        REDRIVE_REPORT => {
+            let id = event.id.unwrap_or_else(|| known.request_id.to_owned());
+            Some(redrive(ascii(&id, 100), &event.detail))
+        }
+        _ => release(&event.detail, problems),
+    }
+}
+
+/// Whether `detail` has this form, in this version, and is of this stack.
+fn of_this_stack(at: &str, form: Form, detail: &Value, known: &Known<'_>, problems: &mut Problems) -> bool {
+    let before = problems.count();
+    if !detail.is_object() {
+        problems.add(&format!("{at} must be an object"));
+        return false;
+    }
+    if detail.get("version").and_then(Value::as_u64) != Some(u64::from(emite_connect::report::VERSION)) {
+        problems.add(&format!(
+            "{at}.version must be {}: bring all functions of the stack to the same release",
+            emite_connect::report::VERSION
+        ));
+        return false;
+    }
+    if detail.get("stackId").and_then(Value::as_str) != Some(known.spec.stack_id.to_string().as_str()) {
+        problems.add(&format!("{at}.stackId must be {}, the one stack that this function serves", known.spec.stack_id));
+    }
+    form::check(at, form, detail, problems);
+    problems.count() == before
+}
+
+fn report(at: &str, detail: Value, known: &Known<'_>, problems: &mut Problems) -> Option<Box<Report>> {
+    const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(5);
+    let Ok(report) = serde_json::from_value::<Report>(detail) else {
+        problems.add(&format!("{at} is not a health report of version {}", emite_connect::report::VERSION));
+        return None;
+    };
+    if report.checked_at > known.now + CLOCKS_DIFFER_BY {
+        problems.add(&format!("{at}.checkedAt must not lie in the future"));
+    }
+    Some(Box::new(report))
+}
+
+fn repair(mut detail: Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {
+    let after = match detail.get_mut("after").map(Value::take) {
+        None | Some(Value::Null) => None,
+        Some(after) => {
+            if !of_this_stack("detail.after", form::REPORT, &after, known, problems) {
+                return None;
+            }
+            Some(report("detail.after", after, known, problems)?)
+        }
+    };
+    Some(Input::Repair { after })
+}
+
+/// Reads what [`form::REDRIVE`] has accepted.
+fn redrive(id: String, detail: &Value) -> Input {
+    let number = |name: &str| detail.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let time = |name: &str| detail.get(name).and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let mut by_error: BTreeMap<String, u64> = BTreeMap::new();
+    for (kind, count) in detail.get("byError").and_then(Value::as_object).into_iter().flatten() {
+        let kind = if is_error_kind(kind) { kind } else { "other" };
+        *by_error.entry(kind.to_owned()).or_default() += count.as_u64().unwrap_or_default();
+    }
+    let redrive = Redrive {
+        objects: number("objects"),
+        records: number("records"),
+        indexed: number("indexed"),
+        already_present: number("alreadyPresent"),
+        quarantined: number("quarantined"),
+        remaining: detail.get("remaining").and_then(Value::as_array).map_or(0, Vec::len),
+        by_error,
+        oldest: time("oldest"),
+        newest: time("newest"),
+    };
+    Input::Redrive { id, apply: detail.get("mode").and_then(Value::as_str) == Some("apply"), redrive }
+}
+
+/// `<status>/<type>`, such as `400/mapper_parsing_exception`.
+fn is_error_kind(kind: &str) -> bool {
+    kind.split_once('/').is_some_and(|(status, name)| {
+        status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()) && is_error_type(name)
+    })
+}
+
+/// Whether a text can only be the name of a type of error: it says nothing of what went wrong with whose data.
+fn is_error_type(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:".contains(&byte);
+    (1..=80).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+fn release(detail: &Value, problems: &mut Problems) -> Option<Input> {
+    let release = detail.get("release").and_then(Value::as_str)?;
+    if !is_printable(release, 100) {
+        problems.add("detail.release must be 1 to 100 printable characters");
+    }
+    Some(Input::Handover { release: release.to_owned() })
+}
+
+fn test(payload: &Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {
+    form::check("the event", &[("test", Kind::True)], payload, problems);
+    form::only(payload, &["test"], "the event", problems);
+    Some(Input::Test { id: known.request_id.to_owned() })
+}
+
+fn silence(payload: &Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {
+    let wish = payload.get("silence")?;
+    form::only(payload, &["silence"], "the event", problems);
+    form::only(wish, &["check", "until", "reason"], "silence", problems);
+    let check = wish.get("check").and_then(Value::as_str).filter(|check| silenceable().contains(check));
+    if check.is_none() {
+        let names: Vec<_> = silenceable().into_iter().collect();
+        problems.add(&format!("silence.check must be one of {}", names.join(", ")));
+    }
+    let silence = match wish.get("until") {
+        Some(Value::Null) => None,
+        until => Some(Silence { until: end(until, known, problems), reason: reason(wish, problems) }),
+    };
+    Some(Input::Silence { check: check?.to_owned(), silence })
+}
+
+/// When a silence ends.
+fn end(until: Option<&Value>, known: &Known<'_>, problems: &mut Problems) -> Timestamp {
+    const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+    let until = until.and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
+    match until {
+        Some(until) if until > known.now && until <= known.now + LONGEST => until,
+        _ => {
+            let example = known.now + SignedDuration::from_hours(24);
+            problems.add(&format!(
+                "silence.until must be a time in the next 7 days, such as {}, or null to hear of the check again",
+                example.strftime("%Y-%m-%dT%H:%M:%SZ")
+            ));
+            known.now
+        }
+    }
+}
+
+fn reason(wish: &Value, problems: &mut Problems) -> String {
+    let reason = wish.get("reason").and_then(Value::as_str).filter(|reason| is_printable(reason, 200));
+    if reason.is_none() {
+        problems.add("silence.reason must be 1 to 200 printable characters");
+    }
+    reason.unwrap_or_default().to_owned()
+}
+
+/// Whether `text` is 1 to `most` characters, none of which breaks a line or hides.
+fn is_printable(text: &str, most: usize) -> bool {
+    !text.is_empty() && text.chars().count() <= most && crate::text::clean(text, most) == text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! Owns Lambda's records of failed asynchronous invocations
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>): the health check crashed, ran
+//! out of time, or was never run. Of the payloads in them nothing is told but that it took too long, and the error's type.
+
+use emite_connect::arn::Arn;
+use emite_connect::finding::{Finding, Severity, Status};
+use emite_connect::spec::Spec;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::form::{self, Kind, Problems};
+use super::{Known, is_error_type};
+use crate::episodes::HEALTH_CHECK;
+
+/// That the health check failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// When Lambda gave up.
+    pub(crate) at: Timestamp,
+    /// The ARN of the function, without version.
+    pub(crate) function: Arn,
+    /// How it failed.
+    pub(crate) how: How,
+}
+
+/// How an invocation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// Lambda had no room for it until it was too old.
+    NotRun,
+    /// It took longer than so many seconds.
+    TimedOut(String),
+    /// It stopped with an error, of this type if that is known.
+    Crashed(Option<String>),
+}
+
+pub(super) fn read(payload: &Value, known: &Known<'_>, problems: &mut Problems) -> Option<Failure> {
+    let before = problems.count();
+    if payload.get("version").and_then(Value::as_str) != Some("1.0") {
+        problems.add("version must be 1.0, as in Lambda's records of asynchronous invocations");
+    }
+    form::check("the record", &[("timestamp", Kind::Time)], payload, problems);
+    let context = payload.get("requestContext")?;
+    form::check("requestContext", &[("functionArn", Kind::Text), ("condition", Kind::Text)], context, problems);
+    let function = context.get("functionArn").and_then(Value::as_str).and_then(|arn| health_check(arn, known.spec));
+    if function.is_none() {
+        problems.add(&format!(
+            "requestContext.functionArn must be that of {}: records of other functions are not handled here",
+            known.spec.health_check_function
+        ));
+    }
+    let at = payload.get("timestamp").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    if problems.count() > before {
+        return None;
+    }
+    Some(Failure { at: at?, function: function?, how: how(payload, context) })
+}
+
+/// The health check's ARN without version, if `arn` is one of it.
+fn health_check(arn: &str, spec: &Spec) -> Option<Arn> {
+    let own = spec.home.arn("lambda", format!("function:{}", spec.health_check_function));
+    let version = arn.strip_prefix(&own.to_string())?;
+    (version.is_empty() || version.starts_with(':')).then_some(own)
+}
+
+fn how(payload: &Value, context: &Value) -> How {
+    if context.get("condition").and_then(Value::as_str) == Some("EventAgeExceeded") {
+        return How::NotRun;
+    }
+    let answer =
+        |name: &str| payload.get("responsePayload").and_then(|answer| answer.get(name)).and_then(Value::as_str);
+    if let Some(seconds) = answer("errorMessage").and_then(time_out) {
+        return How::TimedOut(seconds.to_owned());
+    }
+    How::Crashed(answer("errorType").filter(|name| is_error_type(name)).map(str::to_owned))
+}
+
+/// The seconds in `… Task timed out after 60.06 seconds`.
+fn time_out(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("Task timed out after ")?;
+    let (seconds, _) = rest.split_once(" seconds")?;
+    let is_number = seconds.len() <= 10 && seconds.parse::<f64>().is_ok_and(|seconds| seconds >= 0.0);
+    (is_number && seconds.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')).then_some(seconds)
+}
+
+impl Failure {
+    /// The same as a finding, which nothing else can report.
+    pub(crate) fn finding(&self, spec: &Spec) -> Finding {
+        let observed = match &self.how {
+            How::NotRun => "Lambda could not start it in time".to_owned(),
+            How::TimedOut(seconds) => format!("it was stopped after {seconds} seconds, as it had not finished"),
+            How::Crashed(Some(error_type)) => format!("it stopped with an error of the type {error_type}"),
+            How::Crashed(None) => "it stopped with an error".to_owned(),
+        };
+        let remedy = match &self.how {
+            How::NotRun => "Look whether the account's limit of concurrent Lambda executions is used up.",
+            How::TimedOut(_) => {
+                "Look at its log. If this goes on, AWS may have a disturbance: see the AWS Health Dashboard."
+            }
+            How::Crashed(_) => "Look at its log, which names the cause.",
+        };
+        Finding {
+            check: HEALTH_CHECK.to_owned(),
+            status: Status::Unhealthy,
+            severity: Severity::Warning,
+            resource: self.function.to_string(),
+            summary: "The health check itself failed, so nobody looked at the integration.".to_owned(),
+            expected: format!("a health report every {} minutes", spec.interval.as_mins()),
+            observed,
+            impact: "While this lasts, a break of the integration goes unnoticed.".to_owned(),
+            data_loss_at: None,
+            caused_by: None,
+            remedy: remedy.to_owned(),
+            repair: None,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+use serde_json::json;
+
+use super::*;
+use crate::fixtures::{minutes, noon, scene};
+
+const HEALTH: &str = include_str!("../../../../infra/events/health-report.json");
+const REPAIR: &str = include_str!("../../../../infra/events/repair-report.json");
+const REDRIVE: &str = include_str!("../../../../infra/events/redrive-report.json");
+const HANDED_OVER: &str = include_str!("../../../../infra/events/handover.json");
+const RECORD: &str = include_str!("../../../../infra/events/failure-record.json");
+const TEST: &str = include_str!("../../../../infra/events/test.json");
+const SILENCE: &str = include_str!("../../../../infra/events/silence.json");
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn read(payload: Value) -> Result<Input, BadInput> {
+    let scene = scene();
+    Input::read(payload, &Known { spec: &scene.spec, now: noon() + minutes(120), request_id: "request-1" })
+}
+
+fn problems(payload: Value) -> Vec<String> {
+    read(payload).unwrap_err().0
+}
+
+/// A sample with one field, given as a JSON pointer, replaced.
+fn with(sample: &str, pointer: &str, value: Value) -> Value {
+    let mut payload = json_of(sample);
+    *payload.pointer_mut(pointer).unwrap() = value;
+    payload
+}
+
+#[test]
+fn every_sample_event_is_understood() {
+    let Ok(Input::Health(report)) = read(json_of(HEALTH)) else { panic!() };
+    assert_eq!(report.findings.len(), 2);
+    let Ok(Input::Repair { after: Some(after) }) = read(json_of(REPAIR)) else { panic!() };
+    assert!(after.findings.is_empty());
+    let Ok(Input::Redrive { id, apply: true, redrive }) = read(json_of(REDRIVE)) else { panic!() };
+    assert_eq!((id.len(), redrive.records, redrive.by_error.len()), (36, 1200, 2));
+    assert_eq!(read(json_of(HANDED_OVER)), Ok(Input::Handover { release: "0.1.0".to_owned() }));
+    let Ok(Input::Failure(failure)) = read(json_of(RECORD)) else { panic!() };
+    assert_eq!(failure.how, How::TimedOut("60.00".to_owned()));
+    assert!(failure.function.resource.ends_with("HealthCheckFunction-1A2B3C4D5E6F"), "{}", failure.function);
+    assert_eq!(read(json_of(TEST)), Ok(Input::Test { id: "request-1".to_owned() }));
+    let Ok(Input::Silence { check, silence: Some(silence) }) = read(json_of(SILENCE)) else { panic!() };
+    assert_eq!((check.as_str(), silence.reason.as_str()), ("agent-event-flow", "telephone maintenance"));
+}
+
+#[test]
+fn a_repair_that_only_planned_has_looked_once() {
+    assert_eq!(read(with(REPAIR, "/detail/after", Value::Null)), Ok(Input::Repair { after: None }));
+}
+
+#[test]
+fn what_is_unknown_is_refused_with_what_would_be_known() {
+    for payload in [json!({}), json!(null), json!([1]), json!("x"), json!({"hello": "marker-61000000000"})] {
+        let text = read(payload).unwrap_err().to_string();
+        assert!(text.starts_with("this event cannot be handled: it is none"), "{text}");
+        assert!(!text.contains("marker"), "{text}");
+    }
+    let [problem] = &problems(with(HEALTH, "/detail-type", "Some\nOther \u{1F600}".into()))[..] else { panic!() };
+    assert!(
+        problem.starts_with("detail-type is 'Some Other ?': must be one of Integration Health Report"),
+        "{problem}"
+    );
+    assert!(problems(with(HEALTH, "/source", "aws.ec2".into()))[0].starts_with("source is 'aws.ec2'"));
+    assert!(problems(with(HEALTH, "/detail-type", 5.into()))[0].starts_with("it is not an EventBridge event"));
+}
+
+#[test]
+fn another_version_and_another_stack_are_refused() {
+    for sample in [HEALTH, REPAIR, REDRIVE, HANDED_OVER] {
+        let version = problems(with(sample, "/detail/version", 2.into()));
+        assert_eq!(version, ["detail.version must be 1: bring all functions of the stack to the same release"]);
+        let stack = problems(with(sample, "/detail/stackId", "arn:aws:cloudformation:x:y:stack/z/1".into()));
+        assert!(stack.len() == 1 && stack[0].starts_with("detail.stackId must be arn:"), "{stack:?}");
+    }
+    let inner = problems(with(REPAIR, "/detail/after/stackId", "other".into()));
+    assert!(inner[0].starts_with("detail.after.stackId must be arn:"), "{inner:?}");
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_report_is_told_and_nothing_of_what_it_says() {
+    let mut payload = json_of(HEALTH);
+    let detail = &mut payload["detail"];
+    detail["stackId"] = "marker".into();
+    detail["checkedAt"] = "marker yesterday".into();
+    detail["status"] = "marker".into();
+    detail["findings"][0]["severity"] = "marker".into();
+    detail["findings"][1]["summary"] = json!({"marker": 1});
+    detail["findings"][1]["dataLossAt"] = 7.into();
+    detail["checks"][3]["durationMs"] = (-1).into();
+    detail["checks"][4] = "marker".into();
+    let told = problems(payload);
+    assert!(!told.join(" ").contains("marker"), "{told:#?}");
+    let places: Vec<_> = told.iter().map(|problem| problem.split(' ').next().unwrap()).collect();
+    assert_eq!(
+        places,
+        [
+            "detail.stackId",
+            "detail.checkedAt",
+            "detail.status",
+            "detail.findings[0].severity",
+            "detail.findings[1].summary",
+            "detail.findings[1].dataLossAt",
+            "detail.checks[3].durationMs",
+            "detail.checks[4]",
+        ]
+    );
+}
+
+#[test]
+fn a_report_from_the_future_would_shut_out_all_others_and_is_refused() {
+    assert_eq!(
+        problems(with(HEALTH, "/detail/checkedAt", "2027-01-01T00:00:00Z".into())),
+        ["detail.checkedAt must not lie in the future"]
+    );
+}
+
+#[test]
+fn no_more_problems_are_told_than_can_be_read() {
+    let findings: Vec<_> = (0..100).map(|_| json!({})).collect();
+    assert_eq!(problems(with(HEALTH, "/detail/findings", findings.into())).len(), 21);
+}
+
+#[test]
+fn every_field_of_every_detail_is_looked_at() {
+    for sample in [HEALTH, REPAIR, REDRIVE, HANDED_OVER] {
+        let whole = json_of(sample);
+        for name in whole["detail"].as_object().unwrap().keys() {
+            let told = read(with(sample, &format!("/detail/{name}"), json!([[]])));
+            let may_be_anything =
+                name == "requestedBy" || ["planned", "outcomes", "remaining"].contains(&name.as_str());
+            assert_eq!(told.is_ok(), may_be_anything, "{name}: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn only_names_of_errors_are_taken_from_a_redrive() {
+    let counts = json!({"400/mapper_parsing_exception": 2, "400/reason: John Doe": 3, "marker": 4});
+    let Ok(Input::Redrive { redrive, .. }) = read(with(REDRIVE, "/detail/byError", counts)) else { panic!() };
+    let counts: Vec<_> = redrive.by_error.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+    assert_eq!(counts, [("400/mapper_parsing_exception", 2), ("other", 7)]);
+}
+
+#[test]
+fn a_failure_record_says_how_the_health_check_failed_and_no_more() {
+    let how = |answer: Value| match read(with(RECORD, "/responsePayload", answer)) {
+        Ok(Input::Failure(failure)) => failure.how,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        how(json!({"errorType": "BadSpec", "errorMessage": "marker"})),
+        How::Crashed(Some("BadSpec".to_owned()))
+    );
+    assert_eq!(how(json!({"errorType": "marker one", "errorMessage": "marker"})), How::Crashed(None));
+    assert_eq!(how(json!({"errorMessage": "Task timed out after $(x) seconds"})), How::Crashed(None));
+    assert_eq!(how(json!({"errorMessage": "Task timed out after 3.00 seconds"})), How::TimedOut("3.00".to_owned()));
+    assert_eq!(how(Value::Null), How::Crashed(None));
+    let Ok(Input::Failure(late)) = read(with(RECORD, "/requestContext/condition", "EventAgeExceeded".into())) else {
+        panic!()
+    };
+    assert_eq!(late.how, How::NotRun);
+}
+
+#[test]
+fn failure_records_of_other_functions_are_refused() {
+    let other = "arn:aws:lambda:ap-southeast-2:111122223333:function:emite-connect-HealthCheckFunction-1A2B3C4D5E6Fx";
+    let told = problems(with(RECORD, "/requestContext/functionArn", other.into()));
+    assert!(told.len() == 1 && told[0].starts_with("requestContext.functionArn must be that of"), "{told:?}");
+    let mut broken = json_of(RECORD);
+    broken["version"] = "2".into();
+    broken["timestamp"] = "marker".into();
+    assert_eq!(problems(broken).len(), 2);
+}
+
+#[test]
+fn a_silence_has_an_end_and_a_reason_and_all_that_is_wrong_with_it_is_told() {
+    let wish = |silence: Value| json!({ "silence": silence });
+    assert_eq!(problems(wish(json!({"check": "marker", "until": "marker", "reason": ""}))).len(), 3);
+    assert_eq!(problems(wish(json!("marker"))).len(), 3);
+    for until in ["2026-11-24T03:00:00Z", "2026-11-24T02:00:00Z", "2026-12-01T03:00:01Z", "tomorrow"] {
+        let told = problems(wish(json!({"check": "iterator-age", "until": until, "reason": "x"})));
+        assert!(told.len() == 1 && told[0].starts_with("silence.until must be a time in the next 7 days"), "{told:?}");
+    }
+    let longest = wish(json!({"check": "health-check", "until": "2026-12-01T14:00:00+11:00", "reason": "x"}));
+    assert!(read(longest).is_ok());
+    let long = wish(json!({"check": "iterator-age", "until": "2026-11-25T00:00:00Z", "reason": "x".repeat(201)}));
+    assert_eq!(problems(long), ["silence.reason must be 1 to 200 printable characters"]);
+    let lifted = wish(json!({"check": "iterator-age", "until": null}));
+    assert_eq!(read(lifted), Ok(Input::Silence { check: "iterator-age".to_owned(), silence: None }));
+}
+
+#[test]
+fn a_test_is_true_and_nothing_else() {
+    assert!(read(json!({"test": false})).is_err());
+    assert!(read(json!({"test": true, "surprise": 1})).is_err());
+}

@@ -1,0 +1,414 @@
+//! Owns the mails: what an admin reads when something happens, in plain words.
+//!
+//! What AWS or a report says in free text is bounded and made printable first; commands come from [`commands`] alone.
+//! Pure: no I/O, no clock. The limits are those of SNS
+//! (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>): a subject of fewer than 100 characters, and far less
+//! text than its 262,144 bytes.
+
+mod titles;
+
+use emite_connect::finding::{Finding, Severity, Status};
+use emite_connect::spec::Spec;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::commands::{self, Command, Subject};
+use crate::episodes::{HEALTH_CHECK, Scene};
+use crate::input::Redrive;
+use crate::text::{ascii, stored, wrapped};
+
+/// What a message says of what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum News {
+    Opened,
+    Worsened,
+    Reminder,
+    Resolved,
+    OpenFindings,
+    Deployed,
+    Redrive,
+    Test,
+}
+
+impl News {
+    /// The value of the message attribute `state`, for the filters of subscriptions.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Worsened => "worsened",
+            Self::Reminder => "reminder",
+            Self::Resolved => "resolved",
+            Self::OpenFindings => "open-findings",
+            Self::Deployed => "deployed",
+            Self::Redrive => "redrive",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// A message, ready to be published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Message {
+    pub(crate) state: News,
+    pub(crate) check: String,
+    pub(crate) severity: Severity,
+    pub(crate) subject: String,
+    pub(crate) body: String,
+}
+
+impl Message {
+    /// The bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.check.len() + self.subject.len() + self.body.len()
+    }
+}
+
+/// The value of the message attribute `severity`.
+pub(crate) fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "Info",
+        Severity::Warning => "Warning",
+        Severity::Critical => "Critical",
+    }
+}
+
+/// The check of messages that are about the whole.
+const INTEGRATION: &str = "integration";
+const SUBJECT: usize = 99;
+
+/// What is known of an open episode apart from its finding.
+#[derive(Clone, Debug)]
+pub(crate) struct Story<'a> {
+    /// When it was first seen.
+    pub(crate) since: Timestamp,
+    /// The time of the report that this is told from.
+    pub(crate) at: Timestamp,
+    /// The summaries of what follows from it.
+    pub(crate) consequences: Vec<&'a str>,
+}
+
+/// The message that `finding` is there: now, worse, or still.
+pub(crate) fn found(scene: &Scene, state: News, finding: &Finding, story: &Story<'_>) -> Message {
+    let spec = &scene.spec;
+    let tag = if state == News::Reminder { "Reminder" } else { severity_name(finding.severity) };
+    let title = titles::of(&finding.check, finding.status, &finding.resource);
+    let mut body = Body::default();
+    match state {
+        News::Worsened => body.paragraph("This has become worse, and is critical now."),
+        News::Reminder => body.paragraph("This is still so. You get this reminder once a day until it is mended."),
+        _ => {}
+    }
+    body.paragraph(&stored(&finding.summary, 600));
+    body.facts(&[
+        ("Integration", &spec.integration),
+        ("Since", &moment(spec, story.since)),
+        ("How urgent", urgency(finding.severity)),
+    ]);
+    body.facts(&[("Expected", &finding.expected), ("Seen", &finding.observed), ("About", &finding.resource)]);
+    let loss = finding.data_loss_at.map_or(String::new(), |loss| data_loss(spec, finding, loss, story.at));
+    body.facts(&[("What it costs", &finding.impact), ("Loss of records", &loss)]);
+    body.facts(&[("What to do", &finding.remedy)]);
+    body.commands(&commands::for_finding(spec, subject_of(&finding.check, finding.status, &finding.resource)));
+    body.list("Follows from this:", &story.consequences);
+    body.paragraph("To look again now, paste this into AWS CloudShell:");
+    body.command(&commands::look_again(spec));
+    let muted = format!("To hear nothing more of the check {} for a day, while somebody works on it:", finding.check);
+    body.paragraph(&stored(&muted, 200));
+    body.command(&commands::silence(scene, &finding.check));
+    message(spec, state, (&finding.check, finding.severity), (tag, title), body)
+}
+
+/// What a closed episode was about.
+#[derive(Clone, Debug)]
+pub(crate) struct Closed<'a> {
+    pub(crate) check: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) status: Status,
+    pub(crate) severity: Severity,
+    pub(crate) summary: &'a str,
+    pub(crate) since: Timestamp,
+    pub(crate) at: Timestamp,
+    pub(crate) by_repair: bool,
+}
+
+/// The message that it is over.
+pub(crate) fn resolved(scene: &Scene, closed: &Closed<'_>) -> Message {
+    let spec = &scene.spec;
+    let title = titles::of(closed.check, closed.status, closed.resource);
+    let mut body = Body::default();
+    body.paragraph(if closed.by_repair {
+        "This is mended: the repair looked again, and it is as it should be."
+    } else if closed.status == Status::Unobservable {
+        "This is over: the check can look again."
+    } else if closed.check == HEALTH_CHECK {
+        "This is over: a health report has arrived again."
+    } else {
+        "This is over: the check has found it as it should be, twice."
+    });
+    body.paragraph(&format!("It was: {}", stored(closed.summary, 600)));
+    body.facts(&[
+        ("Integration", &spec.integration),
+        ("From", &moment(spec, closed.since)),
+        ("To", &moment(spec, closed.at)),
+        ("About", closed.resource),
+    ]);
+    body.paragraph("There is nothing to do.");
+    message(spec, News::Resolved, (closed.check, closed.severity), ("Resolved", title), body)
+}
+
+/// One line of the message of all that is open.
+#[derive(Clone, Debug)]
+pub(crate) struct Open<'a> {
+    pub(crate) severity: Severity,
+    pub(crate) summary: &'a str,
+    pub(crate) since: Timestamp,
+}
+
+/// The message of all that is open, for people who have heard of none of it.
+pub(crate) fn open_findings(scene: &Scene, open: &[Open<'_>]) -> Message {
+    let spec = &scene.spec;
+    let mut body = Body::default();
+    body.paragraph("Nobody was subscribed to these messages until now. This is what is wrong at present:");
+    let lines: Vec<String> = open
+        .iter()
+        .map(|one| {
+            let since = moment(spec, one.since);
+            format!("{}: {} (since {since})", severity_name(one.severity), stored(one.summary, 240))
+        })
+        .collect();
+    body.list("", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    body.paragraph("To see each of them in full, paste this into AWS CloudShell:");
+    body.command(&commands::look_again(spec));
+    let worst = open.iter().map(|one| one.severity).max().unwrap_or(Severity::Info);
+    let title = match open.len() {
+        1 => "one thing is wrong".to_owned(),
+        count => format!("{count} things are wrong"),
+    };
+    message(spec, News::OpenFindings, (INTEGRATION, worst), (severity_name(worst), &title), body)
+}
+
+/// The message that the integration is deployed, with what the eMite team needs.
+pub(crate) fn deployed(scene: &Scene, release: Option<&str>) -> Message {
+    let spec = &scene.spec;
+    let mut body = Body::default();
+    body.paragraph(&format!(
+        "The integration of {} with eMite is deployed, and is looked after from now on.",
+        stored(&spec.integration, 200)
+    ));
+    if let Some(release) = release {
+        body.facts(&[("Release", release)]);
+    }
+    body.paragraph("Please send this to the eMite team:");
+    body.line("IAM role", &spec.emite_role.to_string());
+    body.line("External id of the role (customer id)", &spec.customer_id);
+    body.line("Amazon Connect instance", &spec.instance_arn.to_string());
+    body.line("Kinesis stream of agent events", &spec.agent_event_stream.to_string());
+    body.line("Search endpoint of contact records", &spec.search_endpoint);
+    body.line("Time zone", spec.time_zone.iana_name().unwrap_or("UTC"));
+    body.end();
+    body.paragraph(&format!(
+        "Every link between Amazon Connect and eMite is checked every {} minutes. You get one message when something \
+         breaks, one when it is over, and a reminder once a day in between. No message means that all is well.",
+        spec.interval.as_mins()
+    ));
+    body.paragraph("To look now, paste this into AWS CloudShell:");
+    body.command(&commands::look_again(spec));
+    message(spec, News::Deployed, (INTEGRATION, Severity::Info), ("Deployed", "integration deployed"), body)
+}
+
+/// The message that shows whether messages arrive.
+pub(crate) fn test(scene: &Scene, now: Timestamp) -> Message {
+    let spec = &scene.spec;
+    let mut body = Body::default();
+    body.paragraph(
+        "This is a test, and nothing is wrong: somebody asked whether messages of emite-connect arrive here.",
+    );
+    body.facts(&[("Integration", &spec.integration), ("Sent", &moment(spec, now))]);
+    body.paragraph("To look at the integration now, paste this into AWS CloudShell:");
+    body.command(&commands::look_again(spec));
+    message(spec, News::Test, ("test", Severity::Info), ("Test", "this is a test message"), body)
+}
+
+/// The message of what a redrive came to.
+pub(crate) fn redrive(scene: &Scene, redrive: &Redrive) -> Message {
+    const CHECK: &str = "failed-records";
+    let spec = &scene.spec;
+    let (severity, title, resource, next) = match (redrive.remaining, redrive.quarantined) {
+        (0, 0) => (Severity::Info, "failed records are in the domain now", None, "There is nothing to do."),
+        (0, _) => (
+            Severity::Warning,
+            "some failed records are in quarantine",
+            Some("/quarantine/"),
+            "What is in quarantine is kept there for a year, and nothing of it is lost: its cause has to be mended first.",
+        ),
+        _ => (
+            Severity::Warning,
+            "some failed records are left",
+            Some("/failed/"),
+            "What is left stays where it is, and nothing of it is lost. Run the redrive again once the cause is mended.",
+        ),
+    };
+    let mut body = Body::default();
+    outcome(&mut body, spec, redrive);
+    body.paragraph(next);
+    if let Some(resource) = resource {
+        body.commands(&commands::for_finding(spec, subject_of(CHECK, Status::Unhealthy, resource)));
+    }
+    message(spec, News::Redrive, (CHECK, severity), ("Redrive", title), body)
+}
+
+fn outcome(body: &mut Body, spec: &Spec, redrive: &Redrive) {
+    body.paragraph(&format!(
+        "Records that had failed were sent to the search domain again: {} of {} are there now.",
+        redrive.indexed.saturating_add(redrive.already_present),
+        redrive.records
+    ));
+    let time = |at: Option<Timestamp>| at.map_or(String::new(), |at| moment(spec, at));
+    body.facts(&[
+        ("Integration", &spec.integration),
+        ("Objects read", &redrive.objects.to_string()),
+        ("Records read", &redrive.records.to_string()),
+        ("Written now", &redrive.indexed.to_string()),
+        ("Already there", &redrive.already_present.to_string()),
+        ("Refused for good, put aside in quarantine", &redrive.quarantined.to_string()),
+        ("Objects that are left for another time", &redrive.remaining.to_string()),
+        ("Oldest record", &time(redrive.oldest)),
+        ("Newest record", &time(redrive.newest)),
+    ]);
+    let kinds: Vec<String> = redrive.by_error.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
+    body.list("By kind of error (status/type: records):", &kinds.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn message(
+    spec: &Spec,
+    state: News,
+    (check, severity): (&str, Severity),
+    (tag, title): (&str, &str),
+    body: Body,
+) -> Message {
+    let integration = ascii(&spec.integration, 40);
+    Message {
+        state,
+        check: check.to_owned(),
+        severity,
+        subject: ascii(&format!("[{tag}] {integration}: {title}"), SUBJECT),
+        body: body.text(&spec.integration),
+    }
+}
+
+fn subject_of<'a>(check: &'a str, status: Status, resource: &'a str) -> Subject<'a> {
+    Subject { check, status, part: titles::part(resource), resource }
+}
+
+fn urgency(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "nobody has to act",
+        Severity::Warning => "somebody should act within days",
+        Severity::Critical => "somebody should act now: records are being lost, or soon will be",
+    }
+}
+
+fn data_loss(spec: &Spec, finding: &Finding, loss: Timestamp, at: Timestamp) -> String {
+    if loss <= at {
+        return "Records are being lost now.".to_owned();
+    }
+    let from = moment(spec, loss);
+    match finding.check.as_str() {
+        "iterator-age" | "agent-event-stream" | "emite-role" => {
+            format!(
+                "Agent events older than the stream keeps them are lost from {from} on, unless eMite reads them before."
+            )
+        }
+        _ => format!("Records are lost from {from} on."),
+    }
+}
+
+/// A time as the customer's clocks show it, and in UTC.
+fn moment(spec: &Spec, at: Timestamp) -> String {
+    let zone = spec.time_zone.iana_name().unwrap_or("UTC");
+    let local = at.to_zoned(spec.time_zone.clone()).strftime("%A %-d %B %Y, %H:%M").to_string();
+    format!("{local} {zone} ({} UTC)", at.strftime("%Y-%m-%d %H:%M"))
+}
+
+/// The text of a mail while it is written.
+#[derive(Debug, Default)]
+struct Body(String);
+
+impl Body {
+    fn paragraph(&mut self, text: &str) {
+        self.0.push_str(&wrapped(text));
+        self.end();
+    }
+
+    /// Names and values, one a line; what has no value is left out.
+    fn facts(&mut self, facts: &[(&str, &str)]) {
+        for (name, value) in facts {
+            let value = stored(value, 900);
+            if !value.is_empty() {
+                self.0.push_str(&wrapped(&format!("{name}: {value}")));
+                self.0.push('\n');
+            }
+        }
+        self.end();
+    }
+
+    /// A value to be copied: on one line, whatever its length.
+    fn line(&mut self, name: &str, value: &str) {
+        self.0.push_str(&format!("{name}: {}\n", stored(value, 2048)));
+    }
+
+    fn command(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.end();
+    }
+
+    fn commands(&mut self, commands: &[Command]) {
+        for command in commands {
+            self.paragraph(command.does);
+            self.command(&command.line);
+        }
+    }
+
+    fn list(&mut self, title: &str, entries: &[&str]) {
+        const MOST: usize = 12;
+        if entries.is_empty() {
+            return;
+        }
+        if !title.is_empty() {
+            self.0.push_str(title);
+            self.0.push('\n');
+        }
+        for entry in entries.iter().take(MOST) {
+            self.0.push_str(&wrapped(&format!("- {}", stored(entry, 400))));
+            self.0.push('\n');
+        }
+        if entries.len() > MOST {
+            self.0.push_str(&format!("- and {} more\n", entries.len() - MOST));
+        }
+        self.end();
+    }
+
+    /// Ends a paragraph; one empty line follows, never two.
+    fn end(&mut self) {
+        while self.0.ends_with('\n') {
+            self.0.pop();
+        }
+        if !self.0.is_empty() {
+            self.0.push_str("\n\n");
+        }
+    }
+
+    fn text(mut self, integration: &str) -> String {
+        self.paragraph(&format!(
+            "-- emite-connect, which watches the integration of {} with eMite",
+            stored(integration, 200)
+        ));
+        self.0.truncate(self.0.trim_end().len());
+        self.0.push('\n');
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

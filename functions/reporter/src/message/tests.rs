@@ -1,0 +1,495 @@
+use std::collections::BTreeSet;
+
+use emite_connect::checks::CHECKS;
+
+use super::*;
+use crate::episodes::Scene;
+use crate::fixtures::{minutes, noon, scene};
+use crate::input::{Failure, How};
+
+/// A finding as the checks word them; for what is the same everywhere see [`mail`].
+fn seen(check: &str, status: Status, severity: Severity, resource: &str, texts: [&str; 5]) -> Finding {
+    let [summary, expected, observed, impact, remedy] = texts.map(str::to_owned);
+    let (check, resource) = (check.to_owned(), resource.to_owned());
+    let (data_loss_at, caused_by, repair) = (None, None, None);
+    Finding {
+        check,
+        status,
+        severity,
+        resource,
+        summary,
+        expected,
+        observed,
+        impact,
+        data_loss_at,
+        caused_by,
+        remedy,
+        repair,
+    }
+}
+
+fn opened(scene: &Scene, finding: &Finding) -> Message {
+    let story = Story { since: noon() - minutes(5), at: noon(), consequences: vec![] };
+    found(scene, News::Opened, finding, &story)
+}
+
+/// The whole mail as it is published.
+fn mail(message: &Message) -> String {
+    let Message { state, check, severity, subject, body } = message;
+    let (state, severity) = (state.name(), severity_name(*severity));
+    format!("state={state} severity={severity} check={check}\nSubject: {subject}\n\n{body}")
+}
+
+const INSTANCE: &str = "arn:aws:connect:ap-southeast-2:111122223333:instance/1b2c3d4e-0000-4000-8000-000000000002";
+const STREAM: &str = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/connect-agentevents";
+const DELIVERY: &str = "arn:aws:firehose:ap-southeast-2:111122223333:deliverystream/emite-ctrfirehose";
+const DOMAIN: &str = "arn:aws:es:ap-southeast-2:111122223333:domain/emite-kinesis-connect";
+const ROLE: &str = "arn:aws:iam::111122223333:role/emite-role";
+const TOPIC: &str = "arn:aws:sns:ap-southeast-2:111122223333:emite-connect-AlertTopic-1A2B3C4D5E6F";
+const FAILED: &str = "arn:aws:s3:::emite-connect-backup-example/emite-connect/emite-ctrfirehose/failed/";
+
+/// One finding of every check, from Connect to eMite.
+fn one_of_each() -> Vec<Finding> {
+    use Severity::{Critical, Warning};
+    use Status::{Incorrect, Missing, Unhealthy};
+    let at = |resource: &str, part: &str| format!("{resource}#{part}");
+    let origin = at(INSTANCE, "https://emite.example.com");
+    let subscription = at(TOPIC, "email:a***@example.com");
+    vec![
+        seen(
+            "connect-instance",
+            Unhealthy,
+            Critical,
+            INSTANCE,
+            [
+                "The Amazon Connect instance cannot be used: its creation failed.",
+                "status ACTIVE",
+                "status CREATION_FAILED",
+                "No calls are taken, so there is nothing for eMite to show.",
+                "Open the instance in the Amazon Connect console, which names the reason.",
+            ],
+        ),
+        Finding {
+            data_loss_at: Some(noon() - minutes(5)),
+            ..seen(
+                "data-streaming",
+                Missing,
+                Critical,
+                &at(INSTANCE, "AGENT_EVENTS"),
+                [
+                    "Amazon Connect sends its agent events nowhere, so eMite gets none.",
+                    "agent events go to arn:aws:kinesis:ap-southeast-2:111122223333:stream/connect-agentevents",
+                    "no stream is set for agent events",
+                    "Agent events of this time are missing in eMite for good.",
+                    "Set the stream again, with the command below or under Data streaming in the Amazon Connect console.",
+                ],
+            )
+        },
+        seen(
+            "approved-origins",
+            Missing,
+            Warning,
+            &origin,
+            [
+                "The web address of eMite is not among the approved origins of the Amazon Connect instance.",
+                "https://emite.example.com is an approved origin",
+                "it is not in the list of 1 approved origin",
+                "Chat and the contact panel do not work inside eMite.",
+                "Add it again, with the command below or under Approved origins in the Amazon Connect console.",
+            ],
+        ),
+        seen(
+            "agent-event-stream",
+            Incorrect,
+            Warning,
+            &at(STREAM, "retention"),
+            [
+                "The agent event stream keeps records for 24 hours instead of 48.",
+                "a retention of 48 hours or more",
+                "a retention of 24 hours",
+                "If eMite is away for longer, agent events are lost.",
+                "Raise the retention, with the command below.",
+            ],
+        ),
+        Finding {
+            data_loss_at: Some(noon() + minutes(660)),
+            ..seen(
+                "iterator-age",
+                Unhealthy,
+                Critical,
+                STREAM,
+                [
+                    "eMite is 13 hours behind in reading agent events.",
+                    "less than 1 minute behind",
+                    "46,800 seconds behind",
+                    "Agent dashboards in eMite show an old state.",
+                    "Ask the eMite team to look whether their Kinesis adapter runs, and whether it can use its role.",
+                ],
+            )
+        },
+        seen(
+            "stream-throttling",
+            Unhealthy,
+            Warning,
+            STREAM,
+            [
+                "The agent event stream is too small for what is written to it.",
+                "no refused writes",
+                "412 writes were refused in the last hour",
+                "Agent events arrive late, and some may be lost.",
+                "Raise the stack parameter AgentEventShards to 2.",
+            ],
+        ),
+        seen(
+            "agent-event-flow",
+            Unhealthy,
+            Critical,
+            STREAM,
+            [
+                "No agent event has arrived for 35 minutes, although calls are being taken.",
+                "an agent event at least every 30 minutes while agents work",
+                "none since 11:25, and 14 calls in that time",
+                "Agent dashboards in eMite stand still.",
+                "Look whether data streaming is on in the Amazon Connect console.",
+            ],
+        ),
+        seen(
+            "delivery-stream",
+            Incorrect,
+            Critical,
+            &at(DELIVERY, "destination"),
+            [
+                "The delivery stream does not deliver to the search domain as it was set up.",
+                "index emite-contacts, rotated each month",
+                "index contacts, not rotated",
+                "eMite does not find new contact records.",
+                "Update the stack, which puts the destination back.",
+            ],
+        ),
+        Finding {
+            data_loss_at: Some(noon() + minutes(24 * 60)),
+            ..seen(
+                "firehose-delivery",
+                Unhealthy,
+                Critical,
+                DELIVERY,
+                [
+                    "Contact records have not been delivered to the search domain for 20 minutes.",
+                    "every record is delivered within 6 minutes",
+                    "the oldest record has waited for 1,200 seconds",
+                    "eMite does not show the newest contacts.",
+                    "Look at the state of the search domain.",
+                ],
+            )
+        },
+        seen(
+            "failed-records",
+            Unhealthy,
+            Warning,
+            FAILED,
+            [
+                "120 contact records could not be stored in the search domain, and wait in the bucket.",
+                "nothing waits in failed/",
+                "2 objects; error kind 400/mapper_parsing_exception",
+                "These contacts are missing in eMite until they are sent again.",
+                "Mend the mapping of the index, then run the redrive.",
+            ],
+        ),
+        Finding {
+            data_loss_at: Some(noon() + minutes(3 * 24 * 60)),
+            ..seen(
+                "search-domain",
+                Unhealthy,
+                Warning,
+                &at(DOMAIN, "storage"),
+                [
+                    "The search domain has 12 % of its storage left, which lasts for about 3 days.",
+                    "25 % free or more",
+                    "6,100 MiB of 51,200 MiB free on the fullest node",
+                    "A full domain takes no contact records.",
+                    "Raise the stack parameter DomainVolumeGiB, or delete indexes of months that nobody needs.",
+                ],
+            )
+        },
+        seen(
+            "domain-access",
+            Incorrect,
+            Critical,
+            &at(DOMAIN, "emite-servers"),
+            [
+                "The access policy of the search domain does not let the eMite servers in.",
+                "198.51.100.0/28 and 203.0.113.10/32 are admitted",
+                "203.0.113.10/32 is admitted",
+                "eMite cannot read contact records.",
+                "Add the missing addresses to the access policy, or update the stack.",
+            ],
+        ),
+        seen(
+            "emite-role",
+            Incorrect,
+            Critical,
+            &at(ROLE, "trust"),
+            [
+                "eMite cannot use its role, as the trust policy was changed.",
+                "arn:aws:iam::444455556666:root may assume it with the external id of this customer",
+                "nobody may assume it",
+                "eMite reads no agent events.",
+                "Put the trust policy back, with the command below.",
+            ],
+        ),
+        seen(
+            "alert-path",
+            Incorrect,
+            Warning,
+            &subscription,
+            [
+                "The subscription of a***@example.com to these alerts is not confirmed.",
+                "every subscription is confirmed",
+                "an email subscription waits for confirmation",
+                "Nobody there hears when something breaks.",
+                "Open the mail with the subject 'AWS Notification - Subscription Confirmation', and confirm it.",
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn every_check_has_a_mail_and_these_are_they() {
+    let all = one_of_each();
+    let names: BTreeSet<_> = all.iter().map(|finding| finding.check.as_str()).collect();
+    assert_eq!(names, CHECKS.iter().map(|check| check.name).collect());
+    for finding in &all {
+        insta::assert_snapshot!(format!("opened-{}", finding.check), mail(&opened(&scene(), finding)));
+    }
+}
+
+#[test]
+fn failed_records_are_told_by_what_refused_them() {
+    use Severity::{Critical, Warning};
+    let impact = "These contacts are missing in eMite until they are sent again.";
+    let kind = |severity, resource: &str, summary: &str, observed: &str, remedy: &str| {
+        seen(
+            "failed-records",
+            Status::Unhealthy,
+            severity,
+            resource,
+            [summary, "nothing waits", observed, impact, remedy],
+        )
+    };
+    let quarantine = FAILED.replace("failed", "quarantine");
+    let kinds = [
+        (
+            "mapping",
+            kind(
+                Warning,
+                FAILED,
+                "40 contact records do not fit the fields of the index.",
+                "1 object; error kind 400/mapper_parsing_exception",
+                "Two records use one attribute in different ways. Mend the mapping of the index, then run the redrive.",
+            ),
+        ),
+        (
+            "fields",
+            kind(
+                Warning,
+                FAILED,
+                "40 contact records have more different attributes than the index takes.",
+                "1 object; error kind 400/illegal_argument_exception; the limit is 1,000 fields",
+                "Raise index.mapping.total_fields.limit, or use fewer attributes, then run the redrive.",
+            ),
+        ),
+        (
+            "blocked",
+            kind(
+                Critical,
+                FAILED,
+                "The search domain takes no contact records, as it is full or set to read-only.",
+                "12 objects; error kind 403/cluster_block_exception",
+                "Make room in the domain, then run the redrive.",
+            ),
+        ),
+        (
+            "quarantine",
+            kind(
+                Warning,
+                &quarantine,
+                "12 contact records were refused again by the redrive.",
+                "1 object in quarantine/",
+                "Mend the cause, then run the redrive with this prefix.",
+            ),
+        ),
+    ];
+    for (name, finding) in kinds {
+        insta::assert_snapshot!(format!("failed-records-{name}"), mail(&opened(&scene(), &finding)));
+    }
+}
+
+#[test]
+fn other_parts_of_a_resource_get_commands_of_their_own() {
+    use Status::{Incorrect, Missing, Unhealthy, Unobservable};
+    let scene = scene();
+    let queue = scene.spec.dead_letter_queue.clone();
+    let health = scene.spec.home.arn("lambda", "function:x").to_string();
+    let subjects = [
+        ("data-streaming", Incorrect, format!("{INSTANCE}#AGENT_EVENTS")),
+        ("data-streaming", Missing, format!("{INSTANCE}#CONTACT_TRACE_RECORDS")),
+        ("data-streaming", Incorrect, format!("{INSTANCE}#CONTACT_TRACE_RECORDS")),
+        ("agent-event-stream", Missing, STREAM.to_owned()),
+        ("search-domain", Unhealthy, DOMAIN.to_owned()),
+        ("search-domain", Unhealthy, format!("{DOMAIN}#red")),
+        ("emite-role", Missing, ROLE.to_owned()),
+        ("emite-role", Incorrect, format!("{ROLE}#session")),
+        ("emite-role", Incorrect, format!("{ROLE}#policy")),
+        ("alert-path", Missing, TOPIC.to_owned()),
+        ("alert-path", Unhealthy, queue),
+        ("emite-role", Unobservable, ROLE.to_owned()),
+        ("health-check", Unhealthy, health),
+    ];
+    let mut text = String::new();
+    for (check, status, resource) in &subjects {
+        text.push_str(&format!("== {check} {status:?}: {}\n", titles::of(check, *status, resource)));
+        for command in commands::for_finding(&scene.spec, subject_of(check, *status, resource)) {
+            text.push_str(&format!("{}\n{}\n", command.does, command.line));
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn each_title_is_known_and_fits_a_subject() {
+    for finding in one_of_each() {
+        for status in [Status::Missing, Status::Incorrect, Status::Unexpected, Status::Unhealthy, Status::Unobservable]
+        {
+            let title = titles::of(&finding.check, status, &finding.resource);
+            assert!(!title.starts_with("something") && title.len() <= 45, "{}: {title}", finding.check);
+        }
+    }
+}
+
+#[test]
+fn consequences_follow_their_root_cause() {
+    let finding = &one_of_each()[1];
+    let consequences = vec!["No agent event has arrived for 35 minutes.", "eMite is 35 minutes behind."];
+    let story = Story { since: noon() - minutes(40), at: noon(), consequences };
+    insta::assert_snapshot!(mail(&found(&scene(), News::Worsened, finding, &story)));
+}
+
+#[test]
+fn a_reminder_says_that_it_is_one() {
+    let story = Story { since: noon() - minutes(1440), at: noon(), consequences: vec![] };
+    insta::assert_snapshot!(mail(&found(&scene(), News::Reminder, &one_of_each()[4], &story)));
+}
+
+#[test]
+fn what_is_over_says_what_it_was() {
+    let finding = &one_of_each()[1];
+    for (name, by_repair) in [("twice-good", false), ("repaired", true)] {
+        let closed = Closed {
+            check: &finding.check,
+            resource: &finding.resource,
+            status: finding.status,
+            severity: finding.severity,
+            summary: &finding.summary,
+            since: noon() - minutes(40),
+            at: noon(),
+            by_repair,
+        };
+        insta::assert_snapshot!(format!("resolved-{name}"), mail(&resolved(&scene(), &closed)));
+    }
+}
+
+#[test]
+fn the_health_check_itself_can_fail_in_three_ways() {
+    let scene = scene();
+    let function = scene.spec.home.arn("lambda", format!("function:{}", scene.spec.health_check_function));
+    let hows = [
+        ("timed-out", How::TimedOut("60.00".to_owned())),
+        ("crashed", How::Crashed(Some("Runtime.ExitError".to_owned()))),
+        ("not-run", How::NotRun),
+    ];
+    for (name, how) in hows {
+        let failure = Failure { at: noon(), function: function.clone(), how };
+        insta::assert_snapshot!(format!("health-check-{name}"), mail(&opened(&scene, &failure.finding(&scene.spec))));
+    }
+}
+
+#[test]
+fn a_check_that_cannot_look_says_what_it_lacks() {
+    use emite_connect::snapshot::{Cause, Unseen};
+    let unseen = Unseen { action: "iam:GetRole", cause: Cause::Denied, request_id: Some("request-1".to_owned()) };
+    let finding = Finding { severity: Severity::Warning, ..Finding::unobservable("emite-role", ROLE, &unseen) };
+    insta::assert_snapshot!(mail(&opened(&scene(), &finding)));
+}
+
+#[test]
+fn the_whole_is_told_in_these_words() {
+    let scene = scene();
+    let open = [
+        Open { severity: Severity::Critical, summary: "Agent events go nowhere.", since: noon() - minutes(60) },
+        Open { severity: Severity::Warning, summary: "Storage is short.", since: noon() - minutes(90) },
+    ];
+    insta::assert_snapshot!("deployed", mail(&deployed(&scene, Some("0.1.0"))));
+    insta::assert_snapshot!("open-findings", mail(&open_findings(&scene, &open)));
+    insta::assert_snapshot!("test", mail(&test(&scene, noon())));
+    let mut outcome = Redrive { objects: 4, records: 1200, indexed: 1150, already_present: 38, ..Redrive::default() };
+    outcome.quarantined = 12;
+    outcome.by_error.insert("400/mapper_parsing_exception".to_owned(), 12);
+    (outcome.oldest, outcome.newest) = (Some(noon() - minutes(600)), Some(noon() - minutes(300)));
+    insta::assert_snapshot!("redrive", mail(&redrive(&scene, &outcome)));
+}
+
+/// What SNS takes, and what people can read.
+fn assert_within_limits(message: &Message) {
+    let subject = &message.subject;
+    assert!(subject.len() <= 99 && subject.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{subject}");
+    assert!(subject.starts_with('['), "{subject}");
+    assert!(message.size() <= crate::outbox::LARGEST, "{} bytes", message.size());
+    assert!(message.body.chars().all(|char| char == '\n' || !char.is_control()));
+    assert!(!message.body.contains("\n\n\n"));
+}
+
+#[test]
+fn the_limits_of_sns_hold_whatever_the_names_contain() {
+    let mut scene = scene();
+    for name in [
+        "x".repeat(4000),
+        "a\nSubject: b\r\n\u{0}".to_owned(),
+        "\u{1F600} caf\u{e9} \u{202e}gnp".repeat(40),
+        String::new(),
+    ] {
+        scene.spec.integration = name.clone();
+        for mut finding in one_of_each() {
+            for text in [&mut finding.summary, &mut finding.expected, &mut finding.observed, &mut finding.impact] {
+                text.push_str(&name.repeat(3));
+            }
+            finding.remedy = name.clone();
+            finding.resource.push_str(&name);
+            finding.data_loss_at = Some(noon());
+            let consequences = vec![name.as_str(); 200];
+            let story = Story { since: Timestamp::MIN, at: noon(), consequences };
+            for state in [News::Opened, News::Worsened, News::Reminder] {
+                assert_within_limits(&found(&scene, state, &finding, &story));
+            }
+        }
+        let open: Vec<_> = vec![Open { severity: Severity::Warning, summary: &name, since: noon() }; 200];
+        assert_within_limits(&open_findings(&scene, &open));
+        assert_within_limits(&deployed(&scene, Some(&name)));
+        assert_within_limits(&test(&scene, noon()));
+        assert_within_limits(&redrive(&scene, &Redrive::default()));
+    }
+}
+
+#[test]
+fn commands_are_never_taken_from_what_a_report_says() {
+    let scene = scene();
+    for finding in one_of_each() {
+        let hostile = Finding { resource: format!("{}$(reboot)", finding.resource), ..finding.clone() };
+        let commands =
+            commands::for_finding(&scene.spec, subject_of(&hostile.check, hostile.status, &hostile.resource));
+        assert!(!commands.is_empty(), "{}", hostile.check);
+        for command in commands {
+            assert!(!command.line.contains("reboot"), "{}", command.line);
+            assert!(command.line.contains(" --region ap-southeast-2 "), "{}", command.line);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Owns the titles of mails: what is wrong in a few words, by check and kind of finding.
+
+use emite_connect::finding::Status;
+
+use crate::episodes::HEALTH_CHECK;
+
+/// Which part of a resource a finding is about: what stands behind the last `#`.
+pub(super) fn part(resource: &str) -> &str {
+    resource.rsplit_once('#').map_or("", |(_, part)| part)
+}
+
+/// The title of a finding.
+pub(super) fn of(check: &str, status: Status, resource: &str) -> &'static str {
+    let part = part(resource);
+    if status == Status::Unobservable {
+        return unseen(check);
+    }
+    match (check, part) {
+        ("connect-instance", _) => "the Amazon Connect instance is not usable",
+        ("data-streaming", "CONTACT_TRACE_RECORDS") => "contact records are not sent to eMite",
+        ("data-streaming", _) => "agent events are not sent to eMite",
+        ("approved-origins", _) => "eMite is not an approved origin",
+        ("agent-event-stream", "retention") => "agent events are kept too short",
+        ("agent-event-stream", "shards") => "the agent event stream is too small",
+        ("agent-event-stream", "encryption") => "agent event encryption is not as set up",
+        ("agent-event-stream", _) => "the agent event stream is not usable",
+        ("iterator-age", _) if status == Status::Missing => "eMite does not read agent events",
+        ("iterator-age", _) => "eMite is late reading agent events",
+        ("stream-throttling", _) => "the agent event stream is overloaded",
+        ("agent-event-flow", _) => "agent events are not arriving",
+        ("delivery-stream", "destination") => "contact records go to another place",
+        ("delivery-stream", _) => "the delivery stream is not usable",
+        ("firehose-delivery", _) => "contact records are not delivered",
+        ("failed-records", _) if resource.ends_with("/quarantine/") => "contact records are in quarantine",
+        ("failed-records", _) => "contact records could not be stored",
+        ("search-domain", part) => search_domain(part),
+        ("domain-access", "public") => "the search domain is open to everybody",
+        ("domain-access", "emite-servers") => "eMite cannot reach the search domain",
+        ("domain-access", "this-account") => "this account cannot use the search domain",
+        ("domain-access", _) => "access to the search domain has changed",
+        ("emite-role", part) => emite_role(part),
+        ("alert-path", "delivery") => "alerts could not be delivered",
+        ("alert-path", _) if status == Status::Missing => "nobody hears of alerts",
+        ("alert-path", _) if status == Status::Unhealthy => "some events were not handled",
+        ("alert-path", _) => "a subscription to alerts is not confirmed",
+        (HEALTH_CHECK, _) => "the health check itself failed",
+        _ => "something is not as it should be",
+    }
+}
+
+fn emite_role(part: &str) -> &'static str {
+    match part {
+        "trust" => "eMite cannot use its role",
+        "session" => "sessions of the eMite role are too short",
+        "policy" => "permissions of the eMite role have changed",
+        "boundary" => "the limit of the eMite role has changed",
+        _ => "the eMite role is not usable",
+    }
+}
+
+fn search_domain(part: &str) -> &'static str {
+    match part {
+        "red" => "the search domain has lost access to data",
+        "writes-blocked" => "the search domain takes no records",
+        "storage" => "the search domain is running out of space",
+        "memory" => "the search domain is short of memory",
+        "cpu" => "the search domain is overloaded",
+        "snapshots" => "the search domain has no fresh snapshot",
+        "key" => "the search domain cannot use its key",
+        "nodes" => "the search domain lacks a node",
+        "engine" => "the search engine is not supported for long",
+        "update" => "the search domain needs an update",
+        _ => "the search domain is not usable",
+    }
+}
+
+fn unseen(check: &str) -> &'static str {
+    match check {
+        "connect-instance" | "data-streaming" | "approved-origins" => "Amazon Connect cannot be checked",
+        "agent-event-stream" | "iterator-age" | "stream-throttling" | "agent-event-flow" => {
+            "the agent event stream cannot be checked"
+        }
+        "delivery-stream" | "firehose-delivery" => "the delivery stream cannot be checked",
+        "failed-records" => "failed records cannot be checked",
+        "search-domain" | "domain-access" => "the search domain cannot be checked",
+        "emite-role" => "the eMite role cannot be checked",
+        "alert-path" => "the way of the alerts cannot be checked",
+        _ => "something cannot be checked",
+    }
+}

@@ -1,0 +1,97 @@
+//! Owns the messages that wait to be published.
+//!
+//! A message is stored in the write that decides on it, and taken out after it was published. In between an invocation
+//! claims it for a while. If that one dies, the claim runs out and whoever comes next publishes it. So no message is lost,
+//! and one is sent twice only if an invocation dies between publishing it and taking it out.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::message::Message;
+
+/// How long a claim holds without being renewed.
+pub(crate) const CLAIM: SignedDuration = SignedDuration::from_secs(90);
+/// Bytes of messages that may wait: with the episodes they must fit into one DynamoDB item.
+const MOST_BYTES: usize = 110_000;
+/// Bytes that a message takes at most.
+pub(crate) const LARGEST: usize = 20_000;
+
+/// The messages that wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Outbox {
+    /// The number of the newest message. None is ever given again.
+    last: u64,
+    waiting: Vec<Waiting>,
+}
+
+/// One message that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    /// What tells it from every other message, for ever.
+    pub(crate) id: u64,
+    pub(crate) message: Message,
+    claim: Option<Claim>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Claim {
+    by: String,
+    until: Timestamp,
+}
+
+impl Outbox {
+    /// Whether another message fits.
+    pub(crate) fn has_room(&self) -> bool {
+        let waiting: usize = self.waiting.iter().map(|waiting| waiting.message.size()).sum();
+        waiting + LARGEST <= MOST_BYTES
+    }
+
+    pub(crate) fn push(&mut self, message: Message) {
+        self.last += 1;
+        self.waiting.push(Waiting { id: self.last, message, claim: None });
+    }
+
+    /// Claims for `by` what nobody else holds, and returns it in its order.
+    pub(crate) fn claim(&mut self, by: &str, now: Timestamp) -> Vec<Waiting> {
+        let free =
+            |waiting: &&mut Waiting| waiting.claim.as_ref().is_none_or(|claim| claim.until <= now || claim.by == by);
+        self.waiting
+            .iter_mut()
+            .filter(free)
+            .map(|waiting| {
+                waiting.claim = Some(Claim { by: by.to_owned(), until: now + CLAIM });
+                waiting.clone()
+            })
+            .collect()
+    }
+
+    /// Takes out the message `id`, which was published, and renews the other claims of `by`.
+    pub(crate) fn mark(&mut self, id: u64, by: &str, now: Timestamp) {
+        self.waiting.retain(|waiting| waiting.id != id);
+        for claim in self.waiting.iter_mut().filter_map(|waiting| waiting.claim.as_mut()) {
+            if claim.by == by {
+                claim.until = now + CLAIM;
+            }
+        }
+    }
+
+    /// Gives up what `by` holds.
+    pub(crate) fn release(&mut self, by: &str) {
+        for waiting in &mut self.waiting {
+            if waiting.claim.as_ref().is_some_and(|claim| claim.by == by) {
+                waiting.claim = None;
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> &[Waiting] {
+        &self.waiting
+    }
+}

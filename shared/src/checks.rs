@@ -1,0 +1,191 @@
+//! Owns the registry of health checks. Each is a pure judge in a file of its own, named like the check; adding one is that
+//! file and one line of [`CHECKS`].
+//!
+//! A judge reads the [`Spec`] and the [`Snapshot`] and nothing else. Where it needs a look that failed, `?` makes the check
+//! unobservable: unknown is not healthy, and it is not broken.
+
+mod agent_event_flow;
+mod agent_event_stream;
+mod alert_path;
+mod approved_origins;
+mod connect_instance;
+mod data_streaming;
+mod delivery_stream;
+mod domain_access;
+mod emite_role;
+mod failed_records;
+mod firehose_delivery;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod iterator_age;
+mod search_domain;
+mod stream_throttling;
+
+use crate::finding::Finding;
+use crate::metrics::MetricQuery;
+use crate::snapshot::{Look, Snapshot};
+use crate::spec::Spec;
+
+/// What a judge says of one check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// This stack has nothing for the check to look at.
+    NotApplicable,
+    /// What is wrong; nothing, if the link is healthy.
+    Judged(Vec<Finding>),
+}
+
+impl From<Vec<Finding>> for Verdict {
+    fn from(findings: Vec<Finding>) -> Self {
+        Self::Judged(findings)
+    }
+}
+
+impl From<Option<Finding>> for Verdict {
+    fn from(finding: Option<Finding>) -> Self {
+        Self::Judged(finding.into_iter().collect())
+    }
+}
+
+/// A health check.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// Its name in reports, alerts and documents.
+    pub name: &'static str,
+    /// The resource that an unobservable check is about.
+    pub resource: fn(&Spec) -> String,
+    /// The metrics that it needs.
+    pub metrics: fn(&Spec) -> Vec<MetricQuery>,
+    /// Pure: no I/O, no clock.
+    pub judge: fn(&Spec, &Snapshot) -> Look<Verdict>,
+}
+
+/// All checks, in the order in which reports list them: from Connect to eMite, then who hears of it.
+pub const CHECKS: &[Check] = &[
+    connect_instance::CHECK,
+    data_streaming::CHECK,
+    approved_origins::CHECK,
+    agent_event_stream::CHECK,
+    iterator_age::CHECK,
+    stream_throttling::CHECK,
+    agent_event_flow::CHECK,
+    delivery_stream::CHECK,
+    firehose_delivery::CHECK,
+    failed_records::CHECK,
+    search_domain::CHECK,
+    domain_access::CHECK,
+    emite_role::CHECK,
+    alert_path::CHECK,
+];
+
+/// What a look showed, borrowed; for `seen(&snapshot.domain)?`.
+fn seen<T>(look: &Look<T>) -> Look<&T> {
+    look.as_ref().map_err(Clone::clone)
+}
+
+/// The verdict of a check that has several parts. What one part finds is told even if another could not look; if nothing
+/// is found, not having looked is what counts.
+fn together(check: &Check, spec: &Spec, parts: impl IntoIterator<Item = Look<Vec<Finding>>>) -> Look<Verdict> {
+    let (mut found, mut blind) = (Vec::new(), None);
+    for part in parts {
+        match part {
+            Ok(findings) => found.extend(findings),
+            Err(unseen) => blind = blind.or(Some(unseen)),
+        }
+    }
+    match blind {
+        Some(unseen) if found.is_empty() => Err(unseen),
+        Some(unseen) => {
+            found.push(Finding::unobservable(check.name, &(check.resource)(spec), &unseen));
+            Ok(found.into())
+        }
+        None => Ok(found.into()),
+    }
+}
+
+/// For checks that need no metric.
+fn no_metrics(_: &Spec) -> Vec<MetricQuery> {
+    Vec::new()
+}
+
+/// The metrics that all checks of this stack need, each once.
+pub fn metrics(spec: &Spec) -> Vec<MetricQuery> {
+    let mut queries: Vec<MetricQuery> = Vec::new();
+    for query in CHECKS.iter().flat_map(|check| (check.metrics)(spec)) {
+        if !queries.iter().any(|known| known.id == query.id) {
+            queries.push(query);
+        }
+    }
+    queries
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::report::{Report, Status};
+
+    #[test]
+    fn every_check_passes_on_a_healthy_snapshot() {
+        for check in CHECKS {
+            let verdict = (check.judge)(&fixtures::spec(), &fixtures::healthy());
+            assert_eq!(verdict, Ok(Verdict::Judged(Vec::new())), "{}", check.name);
+        }
+    }
+
+    #[test]
+    fn every_check_finds_what_is_broken_and_no_other_check_claims_it() {
+        let broken: Vec<_> = fixtures::BROKEN.iter().map(|(name, _)| *name).collect();
+        assert_eq!(broken, CHECKS.iter().map(|check| check.name).collect::<Vec<_>>());
+        for (name, break_it) in fixtures::BROKEN {
+            let mut snapshot = fixtures::healthy();
+            break_it(&mut snapshot);
+            let report = Report::judge(&fixtures::spec(), &snapshot);
+            let roots = report.findings.iter().filter(|finding| finding.caused_by.is_none());
+            let roots: BTreeSet<_> = roots.map(|finding| finding.check.as_str()).collect();
+            assert_eq!(roots, BTreeSet::from([*name]), "{:#?}", report.findings);
+            assert_ne!(report.status, Status::Healthy, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_readme_describes_every_check() {
+        let readme = include_str!("../../README.md");
+        let described: BTreeSet<_> = readme
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(name, _)| name))
+            .filter(|name| name.contains('-') && !name.contains(' '))
+            .collect();
+        for check in CHECKS {
+            assert!(described.contains(check.name), "README.md has no row for {}", check.name);
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_one_query_id_is_one_metric() {
+        let names: BTreeSet<_> = CHECKS.iter().map(|check| check.name).collect();
+        assert_eq!(names.len(), CHECKS.len());
+        for query in CHECKS.iter().flat_map(|check| (check.metrics)(&fixtures::spec())) {
+            assert!(metrics(&fixtures::spec()).contains(&query), "two metrics are called {}", query.id);
+        }
+    }
+
+    #[test]
+    fn a_run_asks_for_at_most_thirty_metrics() {
+        assert!(metrics(&fixtures::spec()).len() <= 30);
+    }
+
+    #[test]
+    fn every_check_has_a_file_named_like_it() {
+        let files: BTreeSet<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/checks"))
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+            .map(|path| path.file_stem().unwrap().to_str().unwrap().replace('_', "-"))
+            .filter(|name| name != "fixtures")
+            .collect();
+        let names: BTreeSet<String> = CHECKS.iter().map(|check| check.name.to_owned()).collect();
+        assert_eq!(files, names);
+    }
+}

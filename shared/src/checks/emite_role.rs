@@ -1,0 +1,381 @@
+//! Owns the check `emite-role`: eMite, and nobody else, can assume the role and read with it what it needs.
+
+use super::{Check, Verdict, no_metrics, seen};
+use crate::finding::{Finding, Severity, Status};
+use crate::policy::{self, Decision, Effect, Operator, Scope, Statement, Test, shown};
+use crate::snapshot::{Look, Role, Snapshot};
+use crate::spec::Spec;
+
+/// The check.
+pub(super) const CHECK: Check =
+    Check { name: "emite-role", resource: |spec| spec.emite_role.to_string(), metrics: no_metrics, judge };
+
+const ASSUME: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
+/// Twelve hours, the longest that AWS allows.
+const SESSION_SECONDS: u32 = 43_200;
+
+fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
+    let Some(role) = seen(&snapshot.emite_role)? else { return Ok(Some(missing(spec)).into()) };
+    let found = [trust(spec, role), session(spec, role), policies(spec, role), boundary(spec, role)];
+    Ok(found.into_iter().flatten().collect::<Vec<_>>().into())
+}
+
+/// A finding about `part` of the role, with the texts: summary, expected, observed, impact, remedy.
+fn finding(spec: &Spec, part: &str, status: Status, severity: Severity, texts: [String; 5]) -> Finding {
+    let [summary, expected, observed, impact, remedy] = texts;
+    Finding {
+        check: CHECK.name.to_owned(),
+        status,
+        severity,
+        resource: format!("{}{part}", spec.emite_role),
+        summary,
+        expected,
+        observed,
+        impact,
+        data_loss_at: None,
+        caused_by: None,
+        remedy,
+        repair: None,
+    }
+}
+
+fn cannot_read(spec: &Spec) -> String {
+    let hours = spec.agent_event_retention_hours;
+    format!("eMite cannot read. Agent events that it has not read after {hours} hours are lost.")
+}
+
+fn missing(spec: &Spec) -> Finding {
+    let texts = [
+        "The role with which eMite reads does not exist.".to_owned(),
+        format!("the role {} exists", spec.emite_role_name()),
+        "IAM knows no role of this name".to_owned(),
+        cannot_read(spec),
+        "Find out who deleted the role, and ask whoever deployed the stack to bring it back under the same name."
+            .to_owned(),
+    ];
+    finding(spec, "", Status::Missing, Severity::Critical, texts)
+}
+
+fn trust(spec: &Spec, role: &Role) -> Option<Finding> {
+    let statements = policy::statements(&role.trust);
+    let open = |action: &&str| !policy::open_to_anybody(&statements, |one| one.covers_action(action)).is_empty();
+    let strangers = strangers(spec, &statements);
+    let (status, severity, summary, impact) = if !admitted(spec, &statements) {
+        let summary = "The role with which eMite reads does not admit eMite.";
+        (Status::Incorrect, Severity::Critical, summary, cannot_read(spec))
+    } else if ASSUME.iter().any(open) {
+        let impact = "Anybody with an AWS account can read agent events and Amazon Connect's figures.".to_owned();
+        (Status::Unexpected, Severity::Critical, "The role with which eMite reads admits anybody.", impact)
+    } else if !strangers.is_empty() {
+        let impact = "Somebody other than eMite can read agent events and Amazon Connect's figures.".to_owned();
+        (Status::Unexpected, Severity::Warning, "The role with which eMite reads admits others too.", impact)
+    } else if !guarded(spec, &statements) {
+        let impact = "Another customer of eMite could have eMite read your data as if it were theirs.".to_owned();
+        let summary = "The role with which eMite reads admits eMite without your customer ID.";
+        (Status::Unexpected, Severity::Warning, summary, impact)
+    } else {
+        return None;
+    };
+    let Spec { emite_principal, customer_id, .. } = spec;
+    let texts = [
+        summary.to_owned(),
+        format!("only {emite_principal} is admitted, with the external ID {customer_id}"),
+        admissions(&statements),
+        impact,
+        "In the IAM console, open the role, then Trust relationships, and change the policy to what is expected."
+            .to_owned(),
+    ];
+    Some(finding(spec, "#trust", status, severity, texts))
+}
+
+/// Whether eMite's principal, presenting the external id, can assume the role.
+fn admitted(spec: &Spec, statements: &[Statement]) -> bool {
+    let external_id = |test: &Test| if test.key == EXTERNAL_ID { test.accepts(&spec.customer_id) } else { None };
+    let principal = spec.emite_principal.to_string();
+    let hits = |effect| {
+        let about = |statement: &&Statement| statement.effect == effect && statement.covers_action(ASSUME[0]);
+        statements.iter().filter(about).any(|one| one.names(&principal) && one.holds(external_id))
+    };
+    hits(Effect::Allow) && !hits(Effect::Deny)
+}
+
+const EXTERNAL_ID: &str = "sts:externalid";
+
+/// Whether nobody can assume the role as eMite without the external id.
+fn guarded(spec: &Spec, statements: &[Statement]) -> bool {
+    let principal = spec.emite_principal.to_string();
+    let exact = |test: &Test, negated: bool| {
+        let compares = matches!(test.operator, Operator::Equals | Operator::EqualsIgnoreCase | Operator::Like);
+        let only = !test.values.is_empty() && test.values.iter().all(|value| *value == spec.customer_id);
+        test.key == EXTERNAL_ID && compares && only && test.negated == negated && (negated || !test.if_exists)
+    };
+    let about = |statement: &&Statement| statement.covers_action(ASSUME[0]) && statement.names(&principal);
+    statements
+        .iter()
+        .filter(about)
+        .any(|one| one.effect == Effect::Deny && matches!(&one.tests[..], [test] if exact(test, true)))
+        || statements
+            .iter()
+            .filter(about)
+            .filter(|one| one.effect == Effect::Allow)
+            .all(|one| one.tests.iter().any(|test| exact(test, false)))
+}
+
+/// Whom statements admit who is not eMite's principal. A principal that was deleted is nobody.
+fn strangers(spec: &Spec, statements: &[Statement]) -> Vec<String> {
+    let wanted = spec.emite_principal.to_string();
+    let mut strangers = Vec::new();
+    for statement in allowing(statements) {
+        match &statement.principals {
+            Scope::Only(named) => {
+                let others = named.iter().filter(|principal| !principal.is(&wanted) && !principal.is_deleted());
+                strangers.extend(others.map(|principal| principal.id.clone()));
+            }
+            Scope::Except(_) => strangers.push("*".to_owned()),
+        }
+    }
+    strangers
+}
+
+fn allowing(statements: &[Statement]) -> impl Iterator<Item = &Statement> {
+    let assuming = |statement: &&Statement| ASSUME.iter().any(|action| statement.covers_action(action));
+    statements.iter().filter(|statement| statement.effect == Effect::Allow).filter(assuming)
+}
+
+/// Who is admitted, in words.
+fn admissions(statements: &[Statement]) -> String {
+    let mut told = Vec::new();
+    let mut deleted = false;
+    for statement in allowing(statements) {
+        let ids: Vec<&str> = statement
+            .tests
+            .iter()
+            .filter(|test| test.key == EXTERNAL_ID)
+            .flat_map(|test| &test.values)
+            .map(String::as_str)
+            .collect();
+        let with = if ids.is_empty() {
+            "without an external ID".to_owned()
+        } else {
+            format!("with the external ID {}", shown(ids))
+        };
+        match &statement.principals {
+            Scope::Only(named) => {
+                deleted |= named.iter().any(|principal| principal.is_deleted());
+                told.push(format!("{} {with}", shown(named.iter().map(|principal| principal.id.as_str()))));
+            }
+            Scope::Except(_) => told.push(format!("everybody but a few {with}")),
+        }
+    }
+    let mut text =
+        if told.is_empty() { "nobody is admitted".to_owned() } else { format!("admitted: {}", told.join("; ")) };
+    if statements.iter().any(|statement| statement.effect == Effect::Deny) {
+        text.insert_str(0, "there is a statement that denies; ");
+    }
+    if deleted {
+        text.insert_str(0, "a principal that was admitted has been deleted in its account, IAM shows its old ID; ");
+    }
+    text.chars().take(600).collect()
+}
+
+fn session(spec: &Spec, role: &Role) -> Option<Finding> {
+    let texts = [
+        "eMite's sessions end too soon.".to_owned(),
+        "sessions of up to 12 hours (43200 seconds)".to_owned(),
+        format!("sessions of up to {} seconds", role.max_session_seconds),
+        "eMite starts anew more often and reads the same agent events again and again.".to_owned(),
+        "In the IAM console, open the role, choose Edit, and set the maximum session duration to 12 hours.".to_owned(),
+    ];
+    (role.max_session_seconds < SESSION_SECONDS)
+        .then(|| finding(spec, "#session", Status::Incorrect, Severity::Warning, texts))
+}
+
+/// The actions that eMite needs, each with the resources of which one must be allowed, and whether agent events need it.
+fn needs(spec: &Spec) -> Vec<(&'static str, Vec<String>, bool)> {
+    let stream = spec.agent_event_stream.to_string();
+    let instance = spec.instance_arn.to_string();
+    let inside = |kind: &str| format!("{instance}/{kind}/*");
+    let reads = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"];
+    let mut needs: Vec<_> = reads.into_iter().map(|action| (action, vec![stream.clone()], true)).collect();
+    if let Some(key) = &spec.agent_event_key {
+        needs.push(("kms:Decrypt", vec![key.to_string()], true));
+    }
+    needs.extend([
+        ("connect:DescribeInstance", vec![instance.clone()], false),
+        ("connect:ListUsers", vec![instance.clone()], false),
+        ("connect:ListQueues", vec![instance.clone(), inside("queue")], false),
+        ("connect:GetCurrentMetricData", vec![inside("queue")], false),
+        ("connect:GetMetricData", vec![inside("queue")], false),
+        ("connect:GetCurrentUserData", vec![instance.clone(), inside("queue"), inside("agent")], false),
+    ]);
+    needs
+}
+
+/// What the role's policies lack, or else managed policies that it should not have. One of those may allow what no policy
+/// of the role's own does, so then only what is denied counts as lacking.
+fn policies(spec: &Spec, role: &Role) -> Option<Finding> {
+    let statements: Vec<Statement> = role.inline.values().flat_map(policy::statements).collect();
+    let lacks = |(action, resources, _): &(&str, Vec<String>, bool)| {
+        let said: Vec<_> = resources.iter().map(|resource| policy::decide(&statements, action, resource)).collect();
+        !said.contains(&Decision::Allowed) && (role.attached.is_empty() || !said.contains(&Decision::Unsaid))
+    };
+    let lacking: Vec<_> = needs(spec).into_iter().filter(lacks).collect();
+    if lacking.is_empty() {
+        return attached(spec, role);
+    }
+    let events = lacking.iter().any(|(_, _, events)| *events);
+    let actions: Vec<_> = lacking.iter().map(|(action, ..)| *action).collect();
+    let (severity, impact) = if events {
+        (Severity::Critical, cannot_read(spec))
+    } else {
+        let impact = "eMite cannot show some of Amazon Connect's figures or names. No records are lost.".to_owned();
+        (Severity::Warning, impact)
+    };
+    let texts = [
+        "The role with which eMite reads does not allow all that eMite needs.".to_owned(),
+        "it may read the agent event stream, and users, queues and figures of the Amazon Connect instance".to_owned(),
+        format!("not allowed: {}", actions.join(", ")),
+        impact,
+        "In the IAM console, open the role, then Permissions, and allow these actions in its policy again.".to_owned(),
+    ];
+    Some(finding(spec, "#policy", Status::Incorrect, severity, texts))
+}
+
+fn attached(spec: &Spec, role: &Role) -> Option<Finding> {
+    let texts = [
+        "The role with which eMite reads has more policies than the stack gave it.".to_owned(),
+        "no managed policy is attached".to_owned(),
+        format!("attached: {}", shown(role.attached.iter().map(String::as_str))),
+        "eMite may be allowed more than it needs, within the permissions boundary.".to_owned(),
+        "If nobody needs it, detach it in the IAM console.".to_owned(),
+    ];
+    (!role.attached.is_empty()).then(|| finding(spec, "#policy", Status::Unexpected, Severity::Info, texts))
+}
+
+fn boundary(spec: &Spec, role: &Role) -> Option<Finding> {
+    let wanted = spec.role_boundary.to_string();
+    let (status, observed) = match role.boundary.as_deref() {
+        Some(boundary) if boundary == wanted => return None,
+        Some(boundary) => (Status::Incorrect, format!("the boundary is {}", shown([boundary]))),
+        None => (Status::Missing, "the role has no boundary".to_owned()),
+    };
+    let texts = [
+        "The role with which eMite reads is not held within its permissions boundary.".to_owned(),
+        format!("the permissions boundary is {wanted}"),
+        observed,
+        "Whoever adds a policy to the role can give eMite more than it should have.".to_owned(),
+        "In the IAM console, open the role, then Permissions boundary, and set the expected one.".to_owned(),
+    ];
+    Some(finding(spec, "#boundary", status, Severity::Warning, texts))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::checks::fixtures::{findings, healthy, is_unobservable_without, only, spec};
+
+    fn with(change: impl FnOnce(&mut Role)) -> Snapshot {
+        let mut snapshot = healthy();
+        change(snapshot.emite_role.as_mut().unwrap().as_mut().unwrap());
+        snapshot
+    }
+
+    fn trusting(statements: Value) -> Vec<Finding> {
+        findings(&CHECK, &spec(), &with(|role| role.trust = json!({"Statement": statements})))
+    }
+
+    fn admits(principal: Value, condition: Value) -> Value {
+        json!({"Effect": "Allow", "Principal": principal, "Action": "STS:assumerole", "Condition": condition})
+    }
+
+    fn id(id: &str) -> Value {
+        json!({"StringEquals": {"sts:ExternalId": id}})
+    }
+
+    #[test]
+    fn a_role_that_is_gone_stops_emite_reading() {
+        let mut snapshot = healthy();
+        snapshot.emite_role = Ok(None);
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
+    }
+
+    #[test]
+    fn trust_that_is_not_as_specified_is_told_by_what_is_wrong() {
+        let emite = json!({"AWS": "444455556666"});
+        let both = json!({"AWS": ["444455556666", "arn:aws:iam::999999999999:root"], "Service": "ec2.amazonaws.com"});
+        let found: Vec<_> = [
+            json!([]),
+            Value::Null,
+            admits(emite.clone(), id("customer-0002")),
+            admits(json!({"AWS": "AROAEXAMPLEEXAMPLE1"}), id("customer-0001")),
+            json!([admits(emite.clone(), id("customer-0001")), {"Effect": "Deny", "Principal": "*", "Action": "*"}]),
+            admits(json!("*"), json!({})),
+            admits(json!({"AWS": "*"}), id("customer-0001")),
+            admits(both, id("customer-0001")),
+            admits(emite, json!({})),
+        ]
+        .into_iter()
+        .flat_map(trusting)
+        .collect();
+        assert_eq!(found.len(), 9);
+        insta::assert_json_snapshot!(found);
+    }
+
+    #[test]
+    fn trust_that_comes_to_the_same_is_as_specified() {
+        let emite = json!({"AWS": ["444455556666"]});
+        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", "Condition": {"StringNotEquals": {"sts:ExternalId": "customer-0001"}}});
+        for statements in [admits(emite.clone(), id("customer-0001")), json!([admits(emite, json!({})), deny])] {
+            assert_eq!(trusting(statements), []);
+        }
+    }
+
+    #[test]
+    fn sessions_that_are_too_short_are_told() {
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with(|role| role.max_session_seconds = 3600)));
+    }
+
+    #[test]
+    fn actions_that_are_not_allowed_are_named() {
+        let mut spec = spec();
+        spec.agent_event_key = Some("arn:aws:kms:ap-southeast-2:111122223333:key/1".parse().unwrap());
+        let events = only(&CHECK, &spec, &healthy());
+        let within = format!("{}/*", spec.instance_arn);
+        let seed = json!({"Statement": {"Effect": "Allow", "Action": ["kinesis:*", "kms:*"], "Resource": "*"}});
+        let inside = json!({"Statement": {"Effect": "Allow", "Action": "connect:*", "Resource": within}});
+        let figures = with(|role| role.inline = [("a".to_owned(), seed), ("b".to_owned(), inside)].into());
+        insta::assert_json_snapshot!([events, only(&CHECK, &spec, &figures)]);
+        let garbage = with(|role| role.inline = [("a".to_owned(), Value::Null)].into());
+        assert_eq!(only(&CHECK, &spec, &garbage).severity, Severity::Critical);
+    }
+
+    #[test]
+    fn a_managed_policy_may_allow_what_is_lacking_unless_that_is_denied() {
+        let snapshot = with(|role| {
+            role.inline.clear();
+            role.attached = ["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()].into();
+        });
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
+        let deny = json!({"Statement": {"Effect": "Deny", "Action": "kinesis:Get*", "Resource": "*"}});
+        let mut denied = snapshot;
+        denied.emite_role.as_mut().unwrap().as_mut().unwrap().inline = [("a".to_owned(), deny)].into();
+        assert_eq!(
+            only(&CHECK, &spec(), &denied).observed,
+            "not allowed: kinesis:GetShardIterator, kinesis:GetRecords"
+        );
+    }
+
+    #[test]
+    fn another_boundary_or_none_is_told() {
+        let none = only(&CHECK, &spec(), &with(|role| role.boundary = None));
+        let other = with(|role| role.boundary = Some("arn:aws:iam::111122223333:policy/other".into()));
+        insta::assert_json_snapshot!([none, only(&CHECK, &spec(), &other)]);
+    }
+
+    #[test]
+    fn a_role_that_cannot_be_seen_is_neither() {
+        is_unobservable_without(&CHECK, |snapshot, unseen| snapshot.emite_role = Err(unseen));
+    }
+}

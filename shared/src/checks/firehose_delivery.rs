@@ -1,0 +1,369 @@
+//! Owns the check `firehose-delivery`: contact records get from Firehose into the search domain, and in time.
+//!
+//! Firehose measures only while it has something to deliver: no measurement is an idle contact centre, not a failure.
+//! Its delivery metrics have two names, of which a stream uses one, so both are asked for.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Check, Verdict, agent_event_flow, seen};
+use crate::finding::{Finding, Severity, Status};
+use crate::metrics::{MetricQuery, Point, Series, Stat};
+use crate::snapshot::{Look, Snapshot};
+use crate::spec::Spec;
+use crate::words::{bounded, in_words};
+
+/// The check.
+pub(super) const CHECK: Check = Check {
+    name: "firehose-delivery",
+    resource: |spec| spec.delivery_stream.to_string(),
+    metrics: |spec| {
+        let ask = |id, name, stat| firehose(spec, id, name, stat);
+        vec![
+            contact_records(spec),
+            agent_event_flow::calls(spec),
+            ask("firehose_throttled", "ThrottledRecords", Stat::Sum),
+            ask("delivery_success", "DeliveryToAmazonOpenSearchService.Success", Stat::Average),
+            ask("delivery_success_legacy", "DeliveryToElasticsearch.Success", Stat::Average),
+            ask("delivery_freshness", "DeliveryToAmazonOpenSearchService.DataFreshness", Stat::Maximum),
+            ask("delivery_freshness_legacy", "DeliveryToElasticsearch.DataFreshness", Stat::Maximum),
+            ask("backup_success", "DeliveryToS3.Success", Stat::Average),
+        ]
+    },
+    judge,
+};
+
+/// How old the two newest measurements may be.
+const RECENT: SignedDuration = SignedDuration::from_mins(30);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// What may be added to the buffer before records are late.
+const MARGIN: SignedDuration = SignedDuration::from_mins(10);
+/// How late is critical.
+const CRITICAL: SignedDuration = SignedDuration::from_hours(12);
+/// How long Firehose keeps what it cannot deliver.
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// How long Firehose buffers if the stream could not be looked at, in seconds.
+const USUAL_BUFFER: u32 = 300;
+/// In how many periods something must be seen to be believed.
+const BELIEVED: usize = 2;
+
+fn firehose(spec: &Spec, id: &'static str, name: &'static str, stat: Stat) -> MetricQuery {
+    let dimensions = vec![("DeliveryStreamName", spec.delivery_stream_name().to_owned())];
+    MetricQuery { id, namespace: "AWS/Firehose", name, dimensions, stat }
+}
+
+/// How many contact records came.
+pub(super) fn contact_records(spec: &Spec) -> MetricQuery {
+    firehose(spec, "contact_records", "IncomingRecords", Stat::Sum)
+}
+
+/// What is wrong; a finding tells all of one kind, the worst first.
+struct Trouble {
+    severity: Severity,
+    summary: String,
+    observed: String,
+    impact: &'static str,
+    remedy: &'static str,
+    data_loss_at: Option<Timestamp>,
+}
+
+fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
+    let metric = |id| snapshot.metrics.get(id);
+    let records = metric("contact_records")?;
+    let calls = metric("calls")?;
+    let throttled_records = metric("firehose_throttled")?;
+    let success = newer(metric("delivery_success")?, metric("delivery_success_legacy")?);
+    let freshness = newer(metric("delivery_freshness")?, metric("delivery_freshness_legacy")?);
+    let backup = metric("backup_success")?;
+    let watched_since = *seen(&snapshot.watched_since)?;
+    if let Ok(None) = snapshot.delivery_stream {
+        return Ok(Vec::new().into());
+    }
+    let hour_ago = snapshot.taken_at - HOUR;
+    let idle = freshness.since(hour_ago).is_empty() && !records.sum_since(hour_ago).is_some_and(|sum| sum > 0.0);
+    let delivery = [failing(snapshot, success), late(snapshot, freshness)].into_iter().flatten().filter(|_| !idle);
+    let others = [nowhere_to_put(snapshot, backup, freshness), throttled(snapshot, throttled_records)];
+    let stream = spec.delivery_stream.to_string();
+    // What does not come in has other causes than what does not go out.
+    let input =
+        merged(format!("{stream}#input"), Vec::from_iter(nothing_came(snapshot, calls, records, watched_since)));
+    let output = merged(stream, delivery.chain(others.into_iter().flatten()).collect());
+    Ok(Vec::from_iter(output.into_iter().chain(input)).into())
+}
+
+/// Whichever of a metric's two names was measured last.
+fn newer<'a>(current: &'a Series, legacy: &'a Series) -> &'a Series {
+    if legacy.last().map(|(at, _)| at) > current.last().map(|(at, _)| at) { legacy } else { current }
+}
+
+/// The two newest of the recent points.
+fn newest_two(points: &[Point]) -> Option<[f64; 2]> {
+    let [.., (_, before), (_, newest)] = points else { return None };
+    Some([*before, *newest])
+}
+
+fn failing(snapshot: &Snapshot, success: &Series) -> Option<Trouble> {
+    let newest = newest_two(success.since(snapshot.taken_at - RECENT))?;
+    if !newest.iter().all(|ratio| *ratio < 1.0) {
+        return None;
+    }
+    let none_since = success.holds_since(|ratio| ratio <= 0.0);
+    let nothing = none_since
+        .filter(|since| snapshot.since(*since) >= RECENT && success.since(*since).len() > BELIEVED)
+        .map(|since| in_words(snapshot.since(since)));
+    Some(match nothing {
+        Some(lasts) => Trouble {
+            severity: Severity::Critical,
+            summary: format!("No contact record has got into the search domain for {lasts}."),
+            observed: format!("every delivery failed for {lasts}"),
+            impact: "eMite does not get new contact records. Firehose puts what it cannot deliver into the backup bucket.",
+            remedy: "Mend what is reported of the search domain first (search-domain, domain-access, delivery-stream). Then send the failed records again, as failed-records says.",
+            data_loss_at: None,
+        },
+        None => Trouble {
+            severity: Severity::Warning,
+            summary: "Some contact records do not get into the search domain.".to_owned(),
+            observed: format!("{} of deliveries succeeded", percent(newest)),
+            impact: "Firehose tries again for 5 minutes, then puts the records into the backup bucket. eMite lacks them until they are sent again.",
+            remedy: "Look at what is reported of the search domain and of failed records; those tell the reason.",
+            data_loss_at: None,
+        },
+    })
+}
+
+/// The range of the two newest ratios, never rounded up to all.
+fn percent(newest: [f64; 2]) -> String {
+    let whole = |ratio: f64| (ratio.clamp(0.0, 1.0) * 100.0).floor() as u8;
+    let (low, high) = (whole(newest[0].min(newest[1])), whole(newest[0].max(newest[1])));
+    if low == high { format!("{low} %") } else { format!("{low} to {high} %") }
+}
+
+/// How long a measurement says that the oldest record waits.
+fn age(seconds: f64) -> SignedDuration {
+    SignedDuration::from_secs(seconds as i64)
+}
+
+/// When Firehose drops the record that waited for `age`.
+fn dropped(snapshot: &Snapshot, age: SignedDuration) -> Timestamp {
+    snapshot.taken_at + KEPT.saturating_sub(age).max(SignedDuration::ZERO)
+}
+
+fn late(snapshot: &Snapshot, freshness: &Series) -> Option<Trouble> {
+    let [before, newest] = newest_two(freshness.since(snapshot.taken_at - HOUR))?;
+    let (held, worst) = (age(before.min(newest)), age(before.max(newest)));
+    let stream = snapshot.delivery_stream.as_ref().ok().and_then(Option::as_ref);
+    let buffer = stream.and_then(|stream| stream.destination.as_ref()?.buffer_seconds).unwrap_or(USUAL_BUFFER);
+    (held > SignedDuration::from_secs(buffer.into()) + MARGIN).then(|| Trouble {
+        severity: if held > CRITICAL { Severity::Critical } else { Severity::Warning },
+        summary: format!("Contact records reach the search domain {} late.", in_words(worst)),
+        observed: format!("the oldest record waits for {}", in_words(worst)),
+        impact: "eMite shows contacts late. Firehose keeps records for 24 h; what it cannot deliver by then is lost.",
+        remedy: "Look at what is reported of the search domain: it may be overloaded, full or not let Firehose in.",
+        data_loss_at: Some(dropped(snapshot, worst)),
+    })
+}
+
+fn nowhere_to_put(snapshot: &Snapshot, backup: &Series, freshness: &Series) -> Option<Trouble> {
+    let (_, ratio) = backup.since(snapshot.taken_at - HOUR).last()?;
+    let waits = freshness.since(snapshot.taken_at - HOUR).last().map(|(_, seconds)| age(*seconds));
+    (*ratio < 1.0).then(|| Trouble {
+        severity: Severity::Critical,
+        summary: "Contact records that the search domain refused cannot be put into the backup bucket either.".to_owned(),
+        observed: "writing to the backup bucket failed".to_owned(),
+        impact: "These contact records exist only inside Firehose, which drops them 24 h after they came.",
+        remedy: "Make sure that the backup bucket exists, that the role of the Firehose stream may write to it, and that the bucket's key is usable.",
+        data_loss_at: Some(waits.map_or(snapshot.taken_at, |waits| dropped(snapshot, waits))),
+    })
+}
+
+fn throttled(snapshot: &Snapshot, records: &Series) -> Option<Trouble> {
+    let periods = records.since(snapshot.taken_at - HOUR).iter().filter(|(_, count)| *count > 0.0).count();
+    (periods >= BELIEVED).then(|| Trouble {
+        severity: Severity::Warning,
+        summary: "Amazon Connect sends more contact records than the Firehose stream may take.".to_owned(),
+        observed: format!("records were refused in {periods} of the last 12 periods of 5 minutes"),
+        impact: "Amazon Connect sends them again: contact records come late, and some may be lost.",
+        remedy: "Ask AWS for a higher quota of the Firehose stream (Service Quotas, or Firehose limits in AWS Support).",
+        data_loss_at: None,
+    })
+}
+
+/// Calls that should have led to contact records by now, and did not.
+fn nothing_came(snapshot: &Snapshot, calls: &Series, records: &Series, watched_since: Timestamp) -> Option<Trouble> {
+    let from = (snapshot.taken_at - HOUR * 6).max(watched_since + HOUR);
+    let over = |&&(at, count): &&Point| count > 0.0 && at < snapshot.taken_at - HOUR;
+    let made: Vec<_> = calls.since(from).iter().filter(over).collect();
+    let (first, _) = made.first()?;
+    let came = records.sum_since(*first).is_some_and(|sum| sum > 0.0);
+    (made.len() >= BELIEVED && !came).then(|| Trouble {
+        severity: Severity::Warning,
+        summary: "Calls were made and no contact record arrived.".to_owned(),
+        observed: format!("calls since {} ago, and not one contact record", in_words(snapshot.since(*first))),
+        impact: "eMite does not get contact records; Amazon Connect does not send again what it could not deliver.",
+        remedy: "Open the instance in the Amazon Connect console, choose Data streaming, and check that contact records go to the Firehose stream.",
+        data_loss_at: None,
+    })
+}
+
+fn merged(resource: String, mut troubles: Vec<Trouble>) -> Option<Finding> {
+    troubles.sort_by_key(|trouble| std::cmp::Reverse(trouble.severity));
+    let all = |text: fn(&Trouble) -> &str, between| troubles.iter().map(text).collect::<Vec<_>>().join(between);
+    let worst = troubles.first()?;
+    Some(Finding {
+        check: CHECK.name.to_owned(),
+        status: Status::Unhealthy,
+        severity: worst.severity,
+        resource,
+        summary: worst.summary.clone(),
+        expected: "every contact record is delivered within minutes".to_owned(),
+        observed: bounded(all(|trouble| &trouble.observed, "; ")),
+        impact: worst.impact.to_owned(),
+        data_loss_at: troubles.iter().filter_map(|trouble| trouble.data_loss_at).min(),
+        caused_by: None,
+        remedy: all(|trouble| trouble.remedy, " "),
+        repair: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{
+        findings, flat, healthy, is_unobservable_without, noon, only, put, series, spec, unseen,
+    };
+    use super::*;
+    use crate::snapshot::Cause;
+
+    fn with(id: &'static str, values: &[f64]) -> Snapshot {
+        let mut snapshot = healthy();
+        put(&mut snapshot, id, series(values));
+        snapshot
+    }
+
+    fn idle() -> Snapshot {
+        let mut snapshot = healthy();
+        for id in ["contact_records", "calls", "delivery_success", "delivery_freshness", "backup_success"] {
+            put(&mut snapshot, id, Series::default());
+        }
+        snapshot
+    }
+
+    /// Calls at so many minutes before noon, and no contact record.
+    fn called(minutes: &[i64]) -> Snapshot {
+        let mut snapshot = idle();
+        let points = minutes.iter().map(|minutes| (noon() - SignedDuration::from_mins(*minutes), 1.0)).collect();
+        put(&mut snapshot, "calls", Series::new(points));
+        snapshot
+    }
+
+    #[test]
+    fn a_contact_centre_without_contacts_is_idle() {
+        assert_eq!(findings(&CHECK, &spec(), &idle()), []);
+        let mut zeros = idle();
+        put(&mut zeros, "contact_records", flat(0.0));
+        put(&mut zeros, "delivery_success", flat(0.0));
+        assert_eq!(findings(&CHECK, &spec(), &zeros), []);
+    }
+
+    #[test]
+    fn some_failed_deliveries_are_worth_a_warning_and_one_dip_is_not() {
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("delivery_success", &[1.0, 0.503, 0.999])));
+        assert_eq!(findings(&CHECK, &spec(), &with("delivery_success", &[1.0, 0.0, 1.0, 0.5])), []);
+        assert_eq!(findings(&CHECK, &spec(), &with("delivery_success", &[0.5])), []);
+    }
+
+    #[test]
+    fn half_an_hour_without_any_delivery_is_critical() {
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("delivery_success", &[0.0; 7])));
+        assert_eq!(only(&CHECK, &spec(), &with("delivery_success", &[0.0; 5])).severity, Severity::Warning);
+        let old = Series::new((7..20).map(|steps| (noon() - SignedDuration::from_mins(5 * steps), 0.0)).collect());
+        let mut snapshot = healthy();
+        put(&mut snapshot, "delivery_success", old);
+        assert_eq!(findings(&CHECK, &spec(), &snapshot), []);
+    }
+
+    #[test]
+    fn records_that_are_late_are_told_with_when_firehose_drops_them() {
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("delivery_freshness", &[1200.0, 1500.0])));
+        let hours = |hours: f64| hours * 3600.0;
+        let critical = only(&CHECK, &spec(), &with("delivery_freshness", &[hours(13.0), hours(14.0)]));
+        assert_eq!(critical.severity, Severity::Critical);
+        assert_eq!(critical.data_loss_at, Some(noon() + SignedDuration::from_hours(10)));
+        assert_eq!(only(&CHECK, &spec(), &with("delivery_freshness", &[1e300; 2])).data_loss_at, Some(noon()));
+    }
+
+    #[test]
+    fn a_buffer_and_its_margin_are_not_late_and_neither_is_a_single_peak() {
+        assert_eq!(findings(&CHECK, &spec(), &with("delivery_freshness", &[900.0, 900.0])), []);
+        assert_eq!(findings(&CHECK, &spec(), &with("delivery_freshness", &[280.0, 5000.0])), []);
+        let mut slow = with("delivery_freshness", &[1200.0, 1200.0]);
+        let stream = slow.delivery_stream.as_mut().unwrap().as_mut().unwrap();
+        stream.destination.as_mut().unwrap().buffer_seconds = Some(900);
+        assert_eq!(findings(&CHECK, &spec(), &slow), []);
+        slow.delivery_stream = Err(unseen(Cause::Denied));
+        assert_eq!(findings(&CHECK, &spec(), &slow).len(), 1);
+    }
+
+    #[test]
+    fn both_names_of_the_metrics_are_read() {
+        for (id, name) in
+            [("delivery_success", "delivery_success_legacy"), ("delivery_freshness", "delivery_freshness_legacy")]
+        {
+            let mut snapshot = with(name, if name.contains("success") { &[0.5, 0.5] } else { &[5000.0, 5000.0] });
+            put(&mut snapshot, id, Series::default());
+            assert_eq!(only(&CHECK, &spec(), &snapshot).severity, Severity::Warning, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_backup_bucket_that_takes_nothing_is_critical() {
+        let mut snapshot = with("backup_success", &[1.0, 0.0]);
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
+        put(&mut snapshot, "delivery_freshness", Series::default());
+        assert_eq!(only(&CHECK, &spec(), &snapshot).data_loss_at, Some(noon()));
+        assert_eq!(findings(&CHECK, &spec(), &with("backup_success", &[0.0, 1.0])), []);
+    }
+
+    #[test]
+    fn a_stream_that_refuses_records_needs_a_higher_quota() {
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("firehose_throttled", &[7.0, 0.0, 7.0])));
+        assert_eq!(findings(&CHECK, &spec(), &with("firehose_throttled", &[7.0, 0.0])), []);
+    }
+
+    #[test]
+    fn calls_that_leave_no_contact_record_are_told() {
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &called(&[180, 175, 90, 20])));
+        assert_eq!(findings(&CHECK, &spec(), &called(&[90])), []);
+        assert_eq!(findings(&CHECK, &spec(), &called(&[90, 55, 50])), []);
+        assert_eq!(findings(&CHECK, &spec(), &called(&[500, 400])), []);
+        let mut came = called(&[180, 175]);
+        put(&mut came, "contact_records", Series::new(vec![(noon() - SignedDuration::from_mins(170), 1.0)]));
+        assert_eq!(findings(&CHECK, &spec(), &came), []);
+        let mut new = called(&[180, 175]);
+        new.watched_since = Ok(noon() - SignedDuration::from_hours(3));
+        assert_eq!(findings(&CHECK, &spec(), &new), []);
+    }
+
+    #[test]
+    fn several_troubles_are_one_finding_that_begins_with_the_worst() {
+        let mut snapshot = with("backup_success", &[0.0]);
+        put(&mut snapshot, "delivery_success", series(&[0.9, 0.9]));
+        put(&mut snapshot, "delivery_freshness", series(&[4000.0, 4000.0]));
+        put(&mut snapshot, "firehose_throttled", series(&[1.0, 1.0]));
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
+    }
+
+    #[test]
+    fn a_stream_that_is_gone_is_not_told_twice() {
+        let snapshot = Snapshot { delivery_stream: Ok(None), ..called(&[180, 175]) };
+        assert_eq!(findings(&CHECK, &spec(), &snapshot), []);
+    }
+
+    #[test]
+    fn it_says_so_when_it_cannot_look() {
+        is_unobservable_without(&CHECK, |snapshot, unseen| snapshot.watched_since = Err(unseen));
+        for query in (CHECK.metrics)(&spec()) {
+            is_unobservable_without(&CHECK, |snapshot, unseen| {
+                snapshot.metrics.0.insert(query.id, Err(unseen));
+            });
+        }
+    }
+}

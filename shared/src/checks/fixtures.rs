@@ -1,0 +1,227 @@
+//! Owns the healthy stack that the tests of the judges break, one thing at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::finding::Finding;
+use crate::links::data_streaming::{Association, Target};
+use crate::metrics::{Metrics, Series};
+use crate::snapshot::{
+    Cause, DataStream, DeliveryStream, Destination, Domain, FailedRecords, Instance, Role, Snapshot, Subscription,
+    Unseen,
+};
+use crate::spec::Spec;
+
+use super::{Check, Verdict};
+
+/// The text of the sample spec.
+pub(crate) const SPEC: &str = include_str!("../../../infra/events/spec.json");
+
+/// A stack with everything that can be asked for.
+pub(crate) fn spec() -> Spec {
+    Spec::parse(SPEC).unwrap()
+}
+
+/// Tuesday 2026-11-24 12:00 in Sydney: agents work.
+pub(crate) fn noon() -> Timestamp {
+    "2026-11-24T01:00:00Z".parse().unwrap()
+}
+
+/// A series whose newest point is `values`' last one, five minutes before [`noon`], the others five minutes apart.
+pub(crate) fn series(values: &[f64]) -> Series {
+    let newest = noon() - SignedDuration::from_mins(5);
+    let ages = (0..).map(|steps| SignedDuration::from_mins(5 * steps));
+    Series::new(values.iter().rev().zip(ages).map(|(value, age)| (newest - age, *value)).collect())
+}
+
+/// The whole window of one value.
+pub(crate) fn flat(value: f64) -> Series {
+    series(&[value; 288])
+}
+
+/// Everything as it should be: agents and calls, eMite reading, records delivered.
+pub(crate) fn healthy() -> Snapshot {
+    let spec = spec();
+    Snapshot {
+        taken_at: noon(),
+        took: Duration::from_millis(120),
+        instance: Ok(Some(Instance { status: "ACTIVE".into(), alias: Some("example-contact-centre".into()) })),
+        agent_event_streaming: Ok(Some(Association {
+            id: "a1".into(),
+            target: Target::KinesisStream(spec.agent_event_stream.clone()),
+        })),
+        contact_record_streaming: Ok(Some(Association {
+            id: "c1".into(),
+            target: Target::KinesisFirehose(spec.delivery_stream.clone()),
+        })),
+        approved_origins: Ok(vec!["https://crm.example.com".into(), "https://emite.example.com".into()]),
+        agent_event_stream: Ok(Some(DataStream {
+            status: "ACTIVE".into(),
+            retention_hours: 24,
+            shards: 1,
+            mode: "PROVISIONED".into(),
+            key: None,
+        })),
+        delivery_stream: Ok(Some(DeliveryStream {
+            status: "ACTIVE".into(),
+            failure: None,
+            destination: Some(Destination {
+                domain_arn: Some(spec.domain.to_string()),
+                index: Some("emite-contacts".into()),
+                rotation: Some("OneMonth".into()),
+                document_type: Some("contacts".into()),
+                role_arn: Some(spec.delivery_role.to_string()),
+                bucket_arn: Some("arn:aws:s3:::emite-connect-backup-example".into()),
+                error_prefix: Some("emite-connect/emite-ctrfirehose/failed/!{firehose:error-output-type}/".into()),
+                buffer_seconds: Some(300),
+            }),
+        })),
+        failed_records: Ok(FailedRecords::default()),
+        domain: Ok(Some(domain(&spec))),
+        emite_role: Ok(Some(role(&spec))),
+        subscriptions: Ok(vec![Subscription {
+            protocol: "email".into(),
+            endpoint: "admin@example.com".into(),
+            confirmed: true,
+            filtered: false,
+        }]),
+        dead_letters: Ok(0),
+        first_read: Ok(Some(noon() - SignedDuration::from_hours(24 * 30))),
+        watched_since: Ok(noon() - SignedDuration::from_hours(24 * 31)),
+        metrics: Metrics(
+            super::metrics(&spec)
+                .into_iter()
+                .map(|query| (query.id, Ok(normal(query.id).map_or_else(Series::default, flat))))
+                .collect(),
+        ),
+    }
+}
+
+/// What each metric shows on a normal day; nothing for those that are only there in trouble.
+fn normal(id: &str) -> Option<f64> {
+    match id {
+        "iterator_age" => Some(500.0),
+        "agent_events" => Some(20.0),
+        "delivery_success" | "backup_success" => Some(1.0),
+        "delivery_freshness" => Some(280.0),
+        "contact_records" | "calls" => Some(3.0),
+        "write_throttled" | "read_throttled" | "firehose_throttled" => Some(0.0),
+        "domain_red" | "domain_writes_blocked" | "domain_snapshot_failure" => Some(0.0),
+        "domain_free_storage" => Some(40_960.0),
+        "domain_jvm" | "domain_cpu" => Some(30.0),
+        "domain_nodes" => Some(1.0),
+        _ => None,
+    }
+}
+
+fn domain(spec: &Spec) -> Domain {
+    let actions =
+        json!(["es:ESHttpDelete", "es:ESHttpGet", "es:ESHttpHead", "es:ESHttpPatch", "es:ESHttpPost", "es:ESHttpPut"]);
+    Domain {
+        engine: "Elasticsearch_6.8".into(),
+        deleted: false,
+        processing: false,
+        processing_status: Some("Active".into()),
+        instance_count: 1,
+        volume_gib: Some(50),
+        access_policy: json!({"Version": "2012-10-17", "Statement": [
+            {"Sid": "EmiteServers", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": actions,
+             "Resource": format!("{}/*", spec.domain),
+             "Condition": {"IpAddress": {"aws:SourceIp": ["203.0.113.10", "198.51.100.0/28"]}}},
+            {"Sid": "ThisAccount", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": actions,
+             "Resource": format!("{}/*", spec.domain)},
+        ]}),
+        required_update_at: None,
+    }
+}
+
+fn role(spec: &Spec) -> Role {
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Sid": "AllowReadKinesis1", "Effect": "Allow",
+         "Action": ["kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator",
+                    "kinesis:ListShards", "kinesis:ListTagsForStream"],
+         "Resource": spec.agent_event_stream.to_string()},
+        {"Sid": "AllowReadKinesis2", "Effect": "Allow", "Action": "kinesis:DescribeLimits", "Resource": "*"},
+        {"Sid": "AllowReadAmazonConnect1", "Effect": "Allow",
+         "Action": ["connect:DescribeInstance", "connect:DescribeUser", "connect:GetCurrentMetricData", "connect:GetCurrentUserData",
+                    "connect:GetMetricData", "connect:GetMetricDataV2", "connect:ListQueues", "connect:ListRoutingProfiles",
+                    "connect:ListUsers"],
+         "Resource": [spec.instance_arn.to_string(), format!("{}/*", spec.instance_arn)]},
+        {"Sid": "AllowReadAmazonConnect2", "Effect": "Allow", "Action": ["connect:ListInstances", "ds:DescribeDirectories"], "Resource": "*"},
+        {"Sid": "DenyFederationTokens", "Effect": "Deny",
+         "Action": ["connect:AdminGetEmergencyAccessToken", "connect:GetFederationToken", "connect:GetFederationTokens"], "Resource": "*"},
+    ]});
+    Role {
+        max_session_seconds: 43_200,
+        trust: json!({"Version": "2012-10-17", "Statement": [
+            {"Sid": "AllowEmite", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "sts:AssumeRole",
+             "Condition": {"StringEquals": {"sts:ExternalId": "customer-0001"}}},
+        ]}),
+        inline: BTreeMap::from([("emite-role-policy".to_owned(), policy)]),
+        attached: BTreeSet::new(),
+        boundary: Some(spec.role_boundary.to_string()),
+    }
+}
+
+/// Puts another series in place of the metric `id`, which must be one that is asked for.
+pub(crate) fn put(snapshot: &mut Snapshot, id: &'static str, series: Series) {
+    let replaced = snapshot.metrics.0.insert(id, Ok(series));
+    assert!(replaced.is_some(), "no check asks for {id}");
+}
+
+/// A look that failed for `cause`.
+pub(crate) fn unseen(cause: Cause) -> Unseen {
+    Unseen { action: "test:Look", cause, request_id: None }
+}
+
+/// What the check finds; it must be able to look.
+pub(crate) fn findings(check: &Check, spec: &Spec, snapshot: &Snapshot) -> Vec<Finding> {
+    match (check.judge)(spec, snapshot) {
+        Ok(Verdict::Judged(findings)) => findings,
+        other => panic!("{}: {other:?}", check.name),
+    }
+}
+
+/// The one thing that the check finds.
+pub(crate) fn only(check: &Check, spec: &Spec, snapshot: &Snapshot) -> Finding {
+    let mut found = findings(check, spec, snapshot);
+    assert_eq!(found.len(), 1, "{}: {found:#?}", check.name);
+    found.remove(0)
+}
+
+/// Asserts that the check says Unobservable, with the cause, when the look that `blind` takes away fails for each cause.
+pub(crate) fn is_unobservable_without(check: &Check, blind: impl Fn(&mut Snapshot, Unseen)) {
+    for cause in [Cause::Denied, Cause::Throttled, Cause::TimedOut, Cause::Failed] {
+        let mut snapshot = healthy();
+        blind(&mut snapshot, unseen(cause));
+        assert_eq!((check.judge)(&spec(), &snapshot), Err(unseen(cause)), "{}", check.name);
+    }
+}
+
+/// One way to break what each check looks at.
+pub(crate) const BROKEN: &[(&str, fn(&mut Snapshot))] = &[
+    ("connect-instance", |snapshot| snapshot.instance = Ok(None)),
+    ("data-streaming", |snapshot| snapshot.contact_record_streaming = Ok(None)),
+    ("approved-origins", |snapshot| snapshot.approved_origins = Ok(Vec::new())),
+    ("agent-event-stream", |snapshot| snapshot.agent_event_stream = Ok(None)),
+    ("iterator-age", |snapshot| put(snapshot, "iterator_age", flat(13.0 * 3_600_000.0))),
+    ("stream-throttling", |snapshot| put(snapshot, "write_throttled", flat(5.0))),
+    ("agent-event-flow", |snapshot| put(snapshot, "agent_events", Series::default())),
+    ("delivery-stream", |snapshot| snapshot.delivery_stream = Ok(None)),
+    ("firehose-delivery", |snapshot| put(snapshot, "delivery_success", flat(0.0))),
+    ("failed-records", |snapshot| {
+        let oldest = Some(noon() - SignedDuration::from_hours(2));
+        snapshot.failed_records = Ok(FailedRecords { failed: 3, oldest, ..FailedRecords::default() });
+    }),
+    ("search-domain", |snapshot| put(snapshot, "domain_red", flat(1.0))),
+    ("domain-access", |snapshot| {
+        if let Ok(Some(domain)) = &mut snapshot.domain {
+            domain.access_policy = serde_json::Value::Null;
+        }
+    }),
+    ("emite-role", |snapshot| snapshot.emite_role = Ok(None)),
+    ("alert-path", |snapshot| snapshot.subscriptions = Ok(Vec::new())),
+];

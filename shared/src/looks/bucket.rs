@@ -1,0 +1,80 @@
+//! Owns looking at the contact records that the search domain refused.
+
+use aws_sdk_s3::Client;
+use jiff::Timestamp;
+
+use super::{if_there, timestamp};
+use crate::error::AwsError;
+use crate::failed_object;
+use crate::snapshot::{ErrorKind, FailedRecords};
+use crate::spec::Spec;
+
+/// Pages of a listing that are read in one run, of a thousand objects each.
+const PAGES: usize = 5;
+/// What is read of one object to tell why its records were refused.
+const BEGINNING: &str = "bytes=0-65535";
+
+/// What waits below `failed/` and `quarantine/`.
+pub(super) async fn failed_records(s3: &Client, spec: &Spec) -> Result<FailedRecords, AwsError> {
+    let folder = format!("emite-connect/{}", spec.delivery_stream_name());
+    let (failed, quarantined) = tokio::try_join!(
+        listing(s3, &spec.backup_bucket, format!("{folder}/failed/")),
+        listing(s3, &spec.backup_bucket, format!("{folder}/quarantine/")),
+    )?;
+    let kind = match &failed.oldest {
+        Some((_, key)) => kind(s3, &spec.backup_bucket, key).await,
+        None => None,
+    };
+    Ok(FailedRecords {
+        failed: failed.objects,
+        quarantined: quarantined.objects,
+        more: failed.more || quarantined.more,
+        oldest: failed.oldest.map(|(at, _)| at),
+        kind,
+    })
+}
+
+#[derive(Default)]
+struct Listing {
+    objects: u64,
+    more: bool,
+    oldest: Option<(Timestamp, String)>,
+}
+
+/// The beginning of a listing (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
+async fn listing(s3: &Client, bucket: &str, prefix: String) -> Result<Listing, AwsError> {
+    let mut listing = Listing::default();
+    let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+    for _ in 0..PAGES {
+        let Some(page) = pages.next().await else { break };
+        let page = page.map_err(AwsError::of("s3:ListBucket"))?;
+        listing.more = page.is_truncated == Some(true);
+        // The console makes empty objects that stand for folders.
+        for object in page.contents.unwrap_or_default().into_iter().filter(|object| object.size != Some(0)) {
+            listing.objects += 1;
+            let written = object.last_modified.as_ref().and_then(timestamp);
+            if let (Some(at), Some(key)) = (written, object.key)
+                && listing.oldest.as_ref().is_none_or(|(oldest, _)| at < *oldest)
+            {
+                listing.oldest = Some((at, key));
+            }
+        }
+        if !listing.more {
+            break;
+        }
+    }
+    Ok(listing)
+}
+
+/// Why the records of an object were refused. Failing to tell hides nothing: that they wait is known.
+async fn kind(s3: &Client, bucket: &str, key: &str) -> Option<ErrorKind> {
+    const ACTION: &str = "s3:GetObject";
+    let answer = s3.get_object().bucket(bucket).key(key).range(BEGINNING).send().await;
+    match if_there(answer.map_err(AwsError::of(ACTION))) {
+        Ok(object) => failed_object::kind_of(&object?.body.collect().await.ok()?.into_bytes()),
+        Err(error) => {
+            tracing::warn!(action = ACTION, code = error.code, "could not tell why records were refused");
+            None
+        }
+    }
+}

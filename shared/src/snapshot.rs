@@ -1,0 +1,260 @@
+//! Owns the snapshot: everything that the checks of one run judge, seen once.
+//!
+//! Each look stands for itself. One that failed is [`Unseen`], with its cause, and hides no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::error::AwsError;
+use crate::links::data_streaming::Association;
+use crate::metrics::Metrics;
+
+/// What a look showed, or why there is nothing to show.
+pub type Look<T> = Result<T, Unseen>;
+
+/// A look that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// The IAM action of the call, such as `kinesis:DescribeStreamSummary`.
+    pub action: &'static str,
+    /// Why it failed.
+    pub cause: Cause,
+    /// AWS's id of the request, for a support case.
+    pub request_id: Option<String>,
+}
+
+/// Why a look failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A policy refused the function's role.
+    Denied,
+    /// AWS asked to come back later, again and again.
+    Throttled,
+    /// No answer in time.
+    TimedOut,
+    /// Anything else.
+    Failed,
+}
+
+impl Cause {
+    /// What happened to the call, as the end of a sentence that begins with its action.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Denied => "was denied",
+            Self::Throttled => "was throttled by AWS",
+            Self::TimedOut => "did not answer in time",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// What an admin can do about it.
+    pub fn remedy(self, action: &str) -> String {
+        match self {
+            Self::Denied => format!(
+                "Allow {action} for the role of the health check again: a policy, a permissions boundary or an organisation's rule denies it."
+            ),
+            Self::Throttled => {
+                "Nothing yet: the next run looks again. If it lasts, find what else calls this API so often.".to_owned()
+            }
+            Self::TimedOut | Self::Failed => {
+                "Nothing yet: the next run looks again. If it lasts, see https://health.aws.amazon.com for this region."
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl From<AwsError> for Unseen {
+    fn from(error: AwsError) -> Self {
+        let cause = if error.is_denied() {
+            Cause::Denied
+        } else if error.is_throttled() {
+            Cause::Throttled
+        } else if error.code == AwsError::TIMED_OUT {
+            Cause::TimedOut
+        } else {
+            Cause::Failed
+        };
+        Self { action: error.operation, cause, request_id: error.request_id }
+    }
+}
+
+/// What one run saw. A thing that does not exist is `None`; one that could not be looked at is [`Unseen`].
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When the run began.
+    pub taken_at: Timestamp,
+    /// How long looking took; all looks run at once.
+    pub took: Duration,
+    /// The Amazon Connect instance.
+    pub instance: Look<Option<Instance>>,
+    /// Where its agent events go.
+    pub agent_event_streaming: Look<Option<Association>>,
+    /// Where its contact records go.
+    pub contact_record_streaming: Look<Option<Association>>,
+    /// Its approved origins, as listed.
+    pub approved_origins: Look<Vec<String>>,
+    /// The stream of agent events.
+    pub agent_event_stream: Look<Option<DataStream>>,
+    /// The delivery stream of contact records.
+    pub delivery_stream: Look<Option<DeliveryStream>>,
+    /// Records that the search domain refused and that wait in the bucket.
+    pub failed_records: Look<FailedRecords>,
+    /// The search domain.
+    pub domain: Look<Option<Domain>>,
+    /// The role that eMite assumes.
+    pub emite_role: Look<Option<Role>>,
+    /// Who hears alerts.
+    pub subscriptions: Look<Vec<Subscription>>,
+    /// How many events wait in the dead-letter queues.
+    pub dead_letters: Look<u64>,
+    /// When the stream was first seen being read, if ever.
+    pub first_read: Look<Option<Timestamp>>,
+    /// When this stack was first checked.
+    pub watched_since: Look<Timestamp>,
+    /// All metrics of the run.
+    pub metrics: Metrics,
+}
+
+/// An Amazon Connect instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// `ACTIVE`, `CREATION_IN_PROGRESS` or `CREATION_FAILED`.
+    pub status: String,
+    /// The name in its web address.
+    pub alias: Option<String>,
+}
+
+/// A Kinesis data stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataStream {
+    /// `CREATING`, `DELETING`, `ACTIVE` or `UPDATING`.
+    pub status: String,
+    /// How many hours records are kept.
+    pub retention_hours: u32,
+    /// Open shards.
+    pub shards: u32,
+    /// `PROVISIONED` or `ON_DEMAND`.
+    pub mode: String,
+    /// The key it is encrypted with, as Kinesis names it (id, ARN or alias); none if it is not.
+    pub key: Option<String>,
+}
+
+/// A Firehose delivery stream with what matters of its one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryStream {
+    /// `CREATING`, `CREATING_FAILED`, `DELETING`, `DELETING_FAILED` or `ACTIVE`.
+    pub status: String,
+    /// Why creating or deleting it failed: Firehose's type of failure.
+    pub failure: Option<String>,
+    /// Where it delivers; none if that is no search domain.
+    pub destination: Option<Destination>,
+}
+
+/// A search domain as the destination of a delivery stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Destination {
+    /// The domain.
+    pub domain_arn: Option<String>,
+    /// The index, without its rotation suffix.
+    pub index: Option<String>,
+    /// `NoRotation`, `OneHour`, `OneDay`, `OneWeek` or `OneMonth`.
+    pub rotation: Option<String>,
+    /// The document type; empty or none where the engine has no types.
+    pub document_type: Option<String>,
+    /// The role that it delivers as.
+    pub role_arn: Option<String>,
+    /// The bucket for refused records.
+    pub bucket_arn: Option<String>,
+    /// Where in that bucket refused records go.
+    pub error_prefix: Option<String>,
+    /// Seconds that it buffers before it delivers.
+    pub buffer_seconds: Option<u32>,
+}
+
+/// Contact records that wait in the bucket because the domain refused them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailedRecords {
+    /// Objects below `failed/`; at least so many if `more`.
+    pub failed: u64,
+    /// Objects below `quarantine/`; at least so many if `more`.
+    pub quarantined: u64,
+    /// The listing was not read to its end.
+    pub more: bool,
+    /// When the oldest of them was written.
+    pub oldest: Option<Timestamp>,
+    /// What the domain answered to the records of the oldest object; none if it could not be told.
+    pub kind: Option<ErrorKind>,
+}
+
+/// Why the domain refused a record: its HTTP status and the engine's error type, never the engine's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorKind {
+    /// `errorCode`, such as `400`.
+    pub status: String,
+    /// The engine's type of error, such as `mapper_parsing_exception`, if it is a known one.
+    pub error_type: Option<String>,
+    /// The field that it is about, masked below `Attributes.`, if the engine names one.
+    pub field: Option<String>,
+    /// The error is the limit on the number of fields of an index.
+    pub field_limit: bool,
+}
+
+/// A search domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    /// `Elasticsearch_6.8`, …
+    pub engine: String,
+    /// It is being deleted.
+    pub deleted: bool,
+    /// A change of its configuration is going on.
+    pub processing: bool,
+    /// AWS's word for what is going on: `Active`, `Isolated`, `Modifying`, …
+    pub processing_status: Option<String>,
+    /// Number of data nodes.
+    pub instance_count: u32,
+    /// Storage of each node in GiB; none without EBS.
+    pub volume_gib: Option<u32>,
+    /// The access policy, parsed; null if there is none.
+    pub access_policy: Value,
+    /// A service software update that AWS installs by itself on this date.
+    pub required_update_at: Option<Timestamp>,
+}
+
+/// The role that eMite assumes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// The longest session in seconds.
+    pub max_session_seconds: u32,
+    /// The trust policy, parsed.
+    pub trust: Value,
+    /// The inline policies by name, parsed.
+    pub inline: BTreeMap<String, Value>,
+    /// ARNs of attached managed policies.
+    pub attached: BTreeSet<String>,
+    /// The ARN of the permissions boundary.
+    pub boundary: Option<String>,
+}
+
+/// A subscription of the alert topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// `email`, `sqs`, `https`, …
+    pub protocol: String,
+    /// The address or ARN.
+    pub endpoint: String,
+    /// Somebody confirmed it.
+    pub confirmed: bool,
+    /// It has a filter policy.
+    pub filtered: bool,
+}
+
+impl Snapshot {
+    /// How long ago `then` was; zero if it is yet to come.
+    pub fn since(&self, then: Timestamp) -> SignedDuration {
+        self.taken_at.duration_since(then).max(SignedDuration::ZERO)
+    }
+}
