@@ -172,8 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_asks_for_at_most_thirty_metrics() {
-        assert!(metrics(&fixtures::spec()).len() <= 30);
+    fn a_run_asks_for_at_most_thirty_metrics_and_the_readme_counts_them() {
+        let count = metrics(&fixtures::spec()).len();
+        assert!(count <= 30, "{count}");
+        let row = format!("{count} metrics × 8,640 checks");
+        assert!(include_str!("../../README.md").contains(&row), "README.md works out the cost of another number: {row}");
     }
 
     #[test]
