@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo up down test lint deploy clean
+.PHONY: help build demo up down test bench lint deploy clean
 
 # The first Python that is new enough; PYTHON=... names another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -46,6 +46,12 @@ down: ## delete that stack and stop the local AWS
 
 test: build ## run all tests
 	@EMITE_PYTHON="$(call venv,local)" LINT_PYTHON="$(call venv,lint)" $(PYTHON) tests/total.py
+
+bench: ## measure start-up, memory and the health check against Python, into docs/benchmarks.md
+	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
+	@echo "Building releases (the first time 7 to 15 minutes, then seconds) ..." >&2
+	@cargo build --locked --release --workspace
+	@sam="$(call venv,sam)"; PYTHONPATH=tests "$(call venv,local)" -m bench --sam "$$sam"
 
 lint: ## check format, lints, licences, template and Python
 	cargo fmt --all --check
