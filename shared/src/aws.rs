@@ -15,6 +15,8 @@ use aws_config::{BehaviorVersion, SdkConfig};
 /// The clients of every service that the functions call.
 #[derive(Clone, Debug)]
 pub struct Aws {
+    /// CloudFormation.
+    pub cloudformation: aws_sdk_cloudformation::Client,
     /// CloudWatch.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     /// Amazon Connect.
@@ -63,6 +65,7 @@ impl Aws {
     /// Clients that share `config`.
     pub fn new(config: &SdkConfig) -> Self {
         Self {
+            cloudformation: aws_sdk_cloudformation::Client::new(config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             connect: aws_sdk_connect::Client::new(config),
             dynamodb: aws_sdk_dynamodb::Client::new(config),

@@ -176,7 +176,10 @@ mod tests {
         let count = metrics(&fixtures::spec()).len();
         assert!(count <= 30, "{count}");
         let row = format!("{count} metrics × 8,640 checks");
-        assert!(include_str!("../../README.md").contains(&row), "README.md works out the cost of another number: {row}");
+        assert!(
+            include_str!("../../README.md").contains(&row),
+            "README.md works out the cost of another number: {row}"
+        );
     }
 
     #[test]

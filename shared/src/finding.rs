@@ -71,7 +71,8 @@ impl Finding {
         format!("{}|{}", self.check, self.resource)
     }
 
-    /// The finding that `check` could not look at something it needs: not healthy, and not broken either.
+    /// The finding that `check` could not look at something it needs: not healthy, and not broken either. Its resource is
+    /// the one that `resource` names, with the call that failed behind a `#`.
     pub fn unobservable(check: &str, resource: &str, unseen: &Unseen) -> Self {
         let Unseen { action, cause, request_id } = unseen;
         let request = request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default();
@@ -79,7 +80,7 @@ impl Finding {
             check: check.to_owned(),
             status: Status::Unobservable,
             severity: Severity::Info,
-            resource: resource.to_owned(),
+            resource: format!("{resource}#{action}"),
             summary: format!("The check {check} could not look: {action} {}.", cause.words()),
             expected: format!("an answer to {action}"),
             observed: format!("{action} {}{request}", cause.words()),

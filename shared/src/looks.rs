@@ -9,8 +9,9 @@ mod connect;
 mod domain;
 mod metrics;
 mod role;
+pub mod stack;
 mod streams;
-mod watch;
+pub(crate) mod watch;
 
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, now: Timestamp) ->
         subscriptions,
         dead_letters,
         first_read: watch.clone().map(|watch| watch.first_read),
+        last_read: watch.clone().map(|watch| watch.last_read),
+        unread_since: watch.clone().map(|watch| watch.unread_since),
         watched_since: watch.map(|watch| watch.watched_since),
         metrics,
     }

@@ -101,8 +101,8 @@ pub struct Snapshot {
     pub agent_event_stream: Look<Option<DataStream>>,
     /// The delivery stream of contact records.
     pub delivery_stream: Look<Option<DeliveryStream>>,
-    /// Records that the search domain refused and that wait in the bucket.
-    pub failed_records: Look<FailedRecords>,
+    /// Records that the search domain refused and that wait in the bucket; none if there is no such bucket.
+    pub failed_records: Look<Option<FailedRecords>>,
     /// The search domain.
     pub domain: Look<Option<Domain>>,
     /// The role that eMite assumes.
@@ -111,8 +111,12 @@ pub struct Snapshot {
     pub subscriptions: Look<Vec<Subscription>>,
     /// How many events wait in the dead-letter queues.
     pub dead_letters: Look<u64>,
-    /// When the stream was first seen being read, if ever.
+    /// When the stream was first seen being read for longer than somebody tries it out, if ever.
     pub first_read: Look<Option<Timestamp>>,
+    /// When the stream was last read, if ever.
+    pub last_read: Look<Option<Timestamp>>,
+    /// Since when there are records in the stream that nobody has read, if there are any.
+    pub unread_since: Look<Option<Timestamp>>,
     /// When this stack was first checked.
     pub watched_since: Look<Timestamp>,
     /// All metrics of the run.
@@ -220,6 +224,11 @@ pub struct Domain {
     pub volume_gib: Option<u32>,
     /// The access policy, parsed; null if there is none.
     pub access_policy: Value,
+    /// How the newest change of its configuration is getting on, in AWS's word: `Pending`, `InProgress`, `Completed`,
+    /// `ValidationFailed`, …
+    pub change_status: Option<String>,
+    /// When that change began.
+    pub change_began: Option<Timestamp>,
     /// A service software update that AWS installs by itself on this date.
     pub required_update_at: Option<Timestamp>,
 }
@@ -248,8 +257,8 @@ pub struct Subscription {
     pub endpoint: String,
     /// Somebody confirmed it.
     pub confirmed: bool,
-    /// It has a filter policy.
-    pub filtered: bool,
+    /// It has a filter policy. Nobody asks those that are not confirmed.
+    pub filtered: Look<bool>,
 }
 
 impl Snapshot {

@@ -115,14 +115,18 @@ pub enum SpecError {
     Bad(#[from] BadSpec),
 }
 
-/// Reads the spec from the SSM parameter `name`. Needs `ssm:GetParameter`
-/// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>).
+/// Reads the spec from the SSM parameter `name`. Needs `ssm:GetParameter`.
 pub async fn read(ssm: &aws_sdk_ssm::Client, name: &str) -> Result<Spec, SpecError> {
+    Ok(Spec::parse(&text(ssm, name).await?)?)
+}
+
+/// The text of the SSM parameter `name`, which [`Spec::parse`] reads. Needs `ssm:GetParameter`
+/// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>).
+pub async fn text(ssm: &aws_sdk_ssm::Client, name: &str) -> Result<String, AwsError> {
     const ACTION: &str = "ssm:GetParameter";
     let answer = ssm.get_parameter().name(name).send().await.map_err(AwsError::of(ACTION))?;
     let text = answer.parameter.and_then(|parameter| parameter.value);
-    let text = text.ok_or_else(|| AwsError::unusable(ACTION, "the parameter has no value".to_owned()))?;
-    Ok(Spec::parse(&text)?)
+    text.ok_or_else(|| AwsError::unusable(ACTION, "the parameter has no value".to_owned()))
 }
 
 impl Spec {
@@ -174,7 +178,7 @@ impl Spec {
         let minutes = fields.within("healthCheckMinutes", 1, 60);
         let iterator_age_warning_seconds = fields.within("iteratorAgeWarningSeconds", 10, 86_400);
         let iterator_age_critical_percent = fields.within("iteratorAgeCriticalPercent", 5, 95);
-        let free_storage_percent = fields.within("freeStoragePercent", 5, 90);
+        let free_storage_percent = fields.within("freeStoragePercent", 5, 60);
         let agent_silence_minutes = fields.within("agentSilenceMinutes", 5, 1440);
         let instance = instance_arn.as_ref().and_then(|arn| {
             let id = InstanceId::of(arn);

@@ -115,7 +115,7 @@ ACCEPTED = {
     "AgentSilenceMinutes": ["5", "1440"],
     "IteratorAgeWarningSeconds": ["10", "86400"],
     "IteratorAgeCriticalPercent": ["5", "95"],
-    "FreeStoragePercent": ["5", "90"],
+    "FreeStoragePercent": ["5", "60"],
     "AgentEventStreamName": ["a", "connect-agentevents", "A.b_c-9", "x" * 128],
     "AgentEventShards": ["1", "200"],
     "AgentEventRetentionHours": ["24", "8760"],

@@ -347,6 +347,7 @@ def health_check(bucket, topic):
         ("ssm:GetParameter", SPEC): None,
         ("dynamodb:GetItem", "<Ledger.Arn>"): items("latch#*"),
         ("dynamodb:PutItem", "<Ledger.Arn>"): items("latch#*"),
+        ("cloudformation:DescribeStacks", cfn.PSEUDO["AWS::StackId"]): None,
         ("connect:DescribeInstance", cfn.INSTANCE_ARN): None,
         ("connect:ListApprovedOrigins", cfn.INSTANCE_ARN): None,
         ("connect:ListInstanceStorageConfigs", cfn.INSTANCE_ARN): None,

@@ -32,17 +32,27 @@ pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, 
     read.finish()?;
     let now = clock::now();
     let stack = stack_name(&services.stack_id);
-    write(&services.aws.cloudwatch, stack, now).await?;
-    let started = tokio::time::Instant::now();
-    while !is_visible(&services.aws.cloudwatch, stack, now).await? {
-        if started.elapsed() > PATIENCE {
-            // The alarm may then report missing runs until the first one; no reason to take the deployment back.
-            tracing::warn!("CloudWatch does not show the first run yet");
-            break;
-        }
-        tokio::time::sleep(PAUSE).await;
+    // Without it the alarm may report missing runs until the first one: no reason to take the deployment back.
+    if let Err(error) = count_one(&services.aws.cloudwatch, stack, now).await {
+        tracing::warn!(%error, "CloudWatch does not show the first run yet");
     }
     Ok(Data::new())
+}
+
+async fn count_one(cloudwatch: &Client, stack: &str, now: Timestamp) -> Result<(), AwsError> {
+    write(cloudwatch, stack, now).await?;
+    let started = tokio::time::Instant::now();
+    loop {
+        match is_visible(cloudwatch, stack, now).await {
+            Ok(true) => return Ok(()),
+            Err(error) if error.is_denied() => return Err(error),
+            outcome if started.elapsed() > PATIENCE => {
+                let late = || AwsError::unusable("cloudwatch:GetMetricData", "the datapoint is not there".to_owned());
+                return Err(outcome.err().unwrap_or_else(late));
+            }
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
 }
 
 fn dimension(stack: &str) -> Dimension {

@@ -6,17 +6,21 @@
 
 mod metrics;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use emite_connect::arn::Arn;
 use emite_connect::aws::Aws;
 use emite_connect::clock;
 use emite_connect::error::AwsError;
 use emite_connect::ledger::Ledger;
-use emite_connect::looks;
+use emite_connect::looks::{self, stack};
 use emite_connect::report::{HEALTH_REPORT, Report, SOURCE};
 use emite_connect::settings::{BadSettings, Settings};
-use emite_connect::spec::{self, SpecError};
+use emite_connect::spec::{self, Spec, SpecError};
+use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent};
+use serde::Serialize;
 use serde_json::Value;
 
 /// What a process sets up once.
@@ -29,6 +33,14 @@ struct Services {
     ledger: Ledger,
     spec_parameter: String,
     stack_id: Arn,
+    known: Mutex<Option<Arc<Known>>>,
+}
+
+/// The spec of the last run, and the text that it was read from.
+#[derive(Debug)]
+struct Known {
+    text: String,
+    spec: Spec,
 }
 
 impl App {
@@ -49,7 +61,23 @@ impl Services {
             return Err(BadSettings(Vec::new()));
         };
         let aws = Aws::from_env().await;
-        Ok(Self { ledger: Ledger::new(aws.dynamodb.clone(), table), aws, spec_parameter, stack_id })
+        Ok(Self {
+            ledger: Ledger::new(aws.dynamodb.clone(), table),
+            aws,
+            spec_parameter,
+            stack_id,
+            known: Mutex::default(),
+        })
+    }
+
+    /// The spec that `text` is, if it is that of this stack.
+    fn own(&self, text: &str) -> Result<Spec, CheckError> {
+        let spec = Spec::parse(text).map_err(SpecError::from)?;
+        if spec.stack_id == self.stack_id {
+            return Ok(spec);
+        }
+        let parameter = self.spec_parameter.clone();
+        Err(CheckError::OtherStack { parameter, found: spec.stack_id.to_string(), own: self.stack_id.to_string() })
     }
 }
 
@@ -68,9 +96,9 @@ pub enum CheckError {
         /// The SSM parameter.
         parameter: String,
         /// The stack that it names.
-        found: Arn,
+        found: String,
         /// The stack of this function.
-        own: Arn,
+        own: String,
     },
     /// The report could not be published.
     #[error(transparent)]
@@ -93,29 +121,61 @@ impl From<CheckError> for Diagnostic {
     }
 }
 
-/// Checks everything once, and returns the report.
+/// Checks everything once, and returns the report. While the stack is being changed, nothing is judged.
 ///
 /// # Errors
 /// [`CheckError`], when there is no report or nobody could be told.
-pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<Report, CheckError> {
+pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<Answer, CheckError> {
     let services = app.0.as_ref().map_err(BadSettings::clone)?;
-    let report = check(services).await?;
+    let now = clock::now();
+    let changing = stack::is_changing(&services.aws.cloudformation, &services.stack_id, now);
+    // What a change of the stack has half done, the spec included, is no report.
+    let (changing, report) = tokio::join!(changing, Box::pin(check(services, now)));
+    if changing {
+        metrics::log_skipped(&services.stack_id, now);
+        return Ok(Answer::Skipped { skipped: "the stack is being changed; run it again when that is done" });
+    }
+    let report = report?;
     publish(services, &report).await?;
     metrics::log(&services.stack_id, &report);
-    Ok(report)
+    Ok(Answer::Report(Box::new(report)))
 }
 
-async fn check(services: &Services) -> Result<Report, CheckError> {
-    let spec = spec::read(&services.aws.ssm, &services.spec_parameter).await?;
-    if spec.stack_id != services.stack_id {
-        return Err(CheckError::OtherStack {
-            parameter: services.spec_parameter.clone(),
-            found: spec.stack_id,
-            own: services.stack_id.clone(),
-        });
+/// What a run answers.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// What it found.
+    Report(Box<Report>),
+    /// Nothing was judged and nobody told.
+    Skipped {
+        /// Why.
+        skipped: &'static str,
+    },
+}
+
+/// Looks and judges. A process that is warm looks by the spec that it knows while it reads the present one, which is
+/// nearly always the same; if it is not, that look is thrown away.
+async fn check(services: &Services, now: Timestamp) -> Result<Report, CheckError> {
+    let known = services.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let look = async |spec: &Spec| looks::observe(&services.aws, &services.ledger, spec, now).await;
+    let early = async {
+        match &known {
+            Some(known) => Some((known, Box::pin(look(&known.spec)).await)),
+            None => None,
+        }
+    };
+    let (text, early) = tokio::join!(spec::text(&services.aws.ssm, &services.spec_parameter), early);
+    let text = text.map_err(SpecError::from)?;
+    if let Some((known, snapshot)) = early
+        && known.text == text
+    {
+        return Ok(Report::judge(&known.spec, &snapshot));
     }
-    let snapshot = looks::observe(&services.aws, &services.ledger, &spec, clock::now()).await;
-    Ok(Report::judge(&spec, &snapshot))
+    let spec = services.own(&text)?;
+    let report = Report::judge(&spec, &Box::pin(look(&spec)).await);
+    *services.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Known { text, spec }));
+    Ok(report)
 }
 
 /// Puts the report on the account's default event bus

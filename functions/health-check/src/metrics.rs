@@ -9,12 +9,31 @@ use std::io::Write;
 use emite_connect::arn::Arn;
 use emite_connect::report::Report;
 use emite_connect::watchdog::{COMPLETED, DIMENSION, NAMESPACE, OPEN_FINDINGS, stack_name};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// Writes the line of a completed run.
 pub(crate) fn log(stack_id: &Arn, report: &Report) {
     // A log that takes no line must not fail a run; the alarm on missing runs is what tells.
     let _ = writeln!(std::io::stdout().lock(), "{}", line(stack_id, report));
+}
+
+/// Writes the line of a run that judged nothing. It counts as completed: the watcher runs.
+pub(crate) fn log_skipped(stack_id: &Arn, now: Timestamp) {
+    let line = json!({
+        "_aws": {
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [[DIMENSION]],
+                "Metrics": [{"Name": COMPLETED, "Unit": "Count"}],
+            }],
+        },
+        (DIMENSION): stack_name(stack_id),
+        (COMPLETED): 1,
+        "status": "Skipped",
+    });
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 fn line(stack_id: &Arn, report: &Report) -> Value {

@@ -47,6 +47,9 @@ pub(crate) fn for_finding(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
         "approved-origins" => approved_origins(spec, subject),
         "agent-event-stream" => agent_event_stream(spec, subject),
         "iterator-age" => shows(kinesis_metric(spec, "GetRecords.IteratorAgeMilliseconds", "Maximum")),
+        "stream-throttling" if subject.part == "read" => {
+            shows(kinesis_metric(spec, "ReadProvisionedThroughputExceeded", "Sum"))
+        }
         "stream-throttling" => shows(kinesis_metric(spec, "WriteProvisionedThroughputExceeded", "Sum")),
         "agent-event-flow" => shows(kinesis_metric(spec, "IncomingRecords", "Sum")),
         "delivery-stream" => shows(describe_delivery_stream(spec)),
@@ -199,7 +202,7 @@ fn trust(spec: &Spec) -> Value {
 
 fn search_domain(spec: &Spec, part: &str) -> String {
     let metric = match part {
-        "red" => ("ClusterStatus.red", "Maximum"),
+        "status" => ("ClusterStatus.red", "Maximum"),
         "writes-blocked" => ("ClusterIndexWritesBlocked", "Maximum"),
         "storage" => ("FreeStorageSpace", "Minimum"),
         "memory" => ("JVMMemoryPressure", "Maximum"),

@@ -147,6 +147,16 @@ impl Reading<'_> {
         is_known && !is_listed || self.report.unobservable().contains(check)
     }
 
+    /// Whether the report says nothing of who subscribed.
+    fn sees_no_subscriptions(&self) -> bool {
+        let listed = |finding: &Finding| {
+            finding.check == ALERT_PATH
+                && finding.status == Status::Unobservable
+                && finding.resource.ends_with("#sns:ListSubscriptionsByTopic")
+        };
+        !self.report.checks.iter().any(|outcome| outcome.name == ALERT_PATH) || self.report.findings.iter().any(listed)
+    }
+
     fn consequences(&self, finding: &Finding) -> Vec<&str> {
         let key = finding.key();
         let follows = |other: &&Finding| other.caused_by.as_deref() == Some(&key);
@@ -163,8 +173,14 @@ enum Sighting {
     Explained,
 }
 
-/// The sightings of a report by the keys of their episodes, the worst of each.
-fn sightings(reading: &Reading<'_>) -> BTreeMap<String, Sighting> {
+/// The sightings of a report by the keys of their episodes, the worst of each. What follows from something that is
+/// silenced counts for itself: the silence is about that one check.
+fn sightings(reading: &Reading<'_>, silences: &BTreeMap<String, Silence>) -> BTreeMap<String, Sighting> {
+    let silenced = |check: &str| is_silenced(silences, check, reading.now);
+    let explained = |finding: &Finding| {
+        let root = finding.caused_by.as_deref().map(parts);
+        root.is_some_and(|(root, _)| !silenced(root) || silenced(&finding.check))
+    };
     let mut found: Vec<&Finding> = reading.report.findings.iter().collect();
     found.sort_by_key(|finding| (finding.caused_by.is_none(), finding.severity));
     let mut sightings = BTreeMap::new();
@@ -172,13 +188,13 @@ fn sightings(reading: &Reading<'_>) -> BTreeMap<String, Sighting> {
         let key = key(&finding.check, &finding.resource);
         let blind = finding.status == Status::Unobservable;
         let (key, sighting) = match finding.severity {
-            _ if blind && finding.caused_by.is_some() => (format!("{UNOBSERVABLE}{key}"), Sighting::Explained),
+            _ if blind && explained(finding) => (format!("{UNOBSERVABLE}{key}"), Sighting::Explained),
             _ if blind => {
                 let finding = Finding { severity: Severity::Warning, ..finding.clone() };
                 (format!("{UNOBSERVABLE}{key}"), Sighting::Wrong(Box::new(finding), BLIND_FOR))
             }
             Severity::Info => continue,
-            _ if finding.caused_by.is_some() => (key, Sighting::Explained),
+            _ if explained(finding) => (key, Sighting::Explained),
             Severity::Warning => (key, Sighting::Wrong(Box::new(finding.clone()), reading.gap())),
             Severity::Critical => (key, Sighting::Wrong(Box::new(finding.clone()), SignedDuration::ZERO)),
         };
@@ -216,10 +232,10 @@ impl State {
         self.checked_at = Some(at);
         if !self.deployed && !reading.by_repair && self.outbox.has_room() {
             self.deployed = true;
-            self.outbox.push(message::deployed(reading.scene, None));
+            self.outbox.push(message::deployed(reading.scene, self.releases.last().map(String::as_str)));
         }
         let heard_again = self.is_heard_again(reading);
-        let sightings = sightings(reading);
+        let sightings = sightings(reading, &self.silences);
         for (key, sighting) in worst_first(&sightings) {
             match sighting {
                 Sighting::Wrong(finding, opens_after) => self.see(key, finding, *opens_after, at),
@@ -247,7 +263,7 @@ impl State {
             self.unheard = true;
             return false;
         }
-        if !self.unheard || reading.is_blind_on(ALERT_PATH) || !self.outbox.has_room() {
+        if !self.unheard || reading.sees_no_subscriptions() || !self.outbox.has_room() {
             return false;
         }
         self.unheard = false;
@@ -309,10 +325,14 @@ impl State {
             Some(_) if a_day_ago => News::Reminder,
             Some(_) => return,
         };
-        episode.told = episode.told.max(Some(finding.severity));
+        // A reminder says how bad it is now, so that it can get worse again from there.
+        episode.told = match news {
+            News::Reminder => Some(finding.severity),
+            _ => episode.told.max(Some(finding.severity)),
+        };
         episode.told_at = Some(at);
         let story = Story { since: episode.first_seen, at, consequences };
-        self.outbox.push(message::found(scene, news, finding, &story));
+        self.outbox.push_about(key, message::found(scene, news, finding, &story));
     }
 
     /// Takes in that a report does not list something.
@@ -345,7 +365,7 @@ impl State {
             if !has_room {
                 return;
             }
-            self.outbox.push(message::resolved(
+            let message = message::resolved(
                 reading.scene,
                 &Closed {
                     check,
@@ -356,15 +376,20 @@ impl State {
                     since: episode.first_seen,
                     at: episode.good_since.unwrap_or(reading.report.checked_at),
                     by_repair: reading.by_repair,
+                    lesser: reading.report.findings.iter().any(|finding| {
+                        finding.severity == Severity::Info && self::key(&finding.check, &finding.resource) == key
+                    }),
                 },
-            ));
+            );
+            self.outbox.push_about(key, message);
         }
         self.episodes.remove(key);
     }
 
     /// Takes in that the health check itself failed.
     fn failed(&mut self, failure: &Failure, now: Timestamp, scene: &Scene) {
-        if self.checked_at.is_some_and(|checked_at| checked_at >= failure.at) {
+        // Another run may have worked while Lambda was still trying this one.
+        if self.checked_at.is_some_and(|checked_at| checked_at >= failure.due) {
             return;
         }
         let finding = failure.finding(&scene.spec);
@@ -380,10 +405,13 @@ impl State {
         if !self.outbox.has_room() {
             return Err(Full);
         }
-        self.deployed = true;
         self.releases.push(release.to_owned());
         forget(&mut self.releases);
-        self.outbox.push(message::deployed(scene, Some(release)));
+        // Whether anybody hears is known from the first report on, which tells it then.
+        if self.checked_at.is_some() {
+            self.deployed = true;
+            self.outbox.push(message::deployed(scene, Some(release)));
+        }
         Ok(())
     }
 

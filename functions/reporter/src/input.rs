@@ -169,8 +169,11 @@ fn report(at: &str, detail: Value, known: &Known<'_>, problems: &mut Problems) -
 }
 
 fn repair(mut detail: Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {
+    let applied = detail.get("mode").and_then(Value::as_str) == Some("apply");
     let after = match detail.get_mut("after").map(Value::take) {
+        // A plan has changed nothing: what it saw mends nothing.
         None | Some(Value::Null) => None,
+        Some(_) if !applied => None,
         Some(after) => {
             if !of_this_stack("detail.after", form::REPORT, &after, known, problems) {
                 return None;

@@ -128,19 +128,27 @@ impl Turn<'_> {
     async fn publish(&self, scene: &Scene, claimed: Vec<Waiting>) -> Result<Vec<Message>, ReportError> {
         const FAILURES: usize = 2;
         let (mut published, mut failed, mut left) = (Vec::new(), Vec::new(), claimed.len());
+        let mut held: Vec<String> = Vec::new();
         for waiting in claimed {
-            let no_time = clock::until_epoch_ms(self.deadline) < RESERVE;
-            if no_time || failed.len() >= FAILURES {
+            let time = clock::until_epoch_ms(self.deadline).saturating_sub(RESERVE);
+            if time.is_zero() || failed.len() >= FAILURES {
                 break;
             }
-            match send(self.services, scene, &waiting.message).await {
+            if held.contains(&waiting.episode) {
+                continue;
+            }
+            let sent = tokio::time::timeout(time, send(self.services, scene, &waiting.message)).await;
+            match sent.unwrap_or_else(|_| Err(AwsError::unusable(PUBLISH, "no answer in time".to_owned()))) {
                 Ok(()) => {
                     tracing::info!(state = waiting.message.state.name(), check = waiting.message.check, "published");
                     self.mark(waiting.id).await?;
                     published.push(waiting.message);
                     left -= 1;
                 }
-                Err(error) => failed.push(error),
+                Err(error) => {
+                    failed.push(error);
+                    held.extend(Some(waiting.episode).filter(|episode| !episode.is_empty()));
+                }
             }
         }
         if left == 0 {
@@ -187,9 +195,10 @@ impl Turn<'_> {
     }
 }
 
+const PUBLISH: &str = "sns:Publish";
+
 /// Needs `sns:Publish`.
 async fn send(services: &Services, scene: &Scene, message: &Message) -> Result<(), AwsError> {
-    const ACTION: &str = "sns:Publish";
     let attributes = [
         ("severity", severity_name(message.severity)),
         ("check", message.check.as_str()),
@@ -204,10 +213,10 @@ async fn send(services: &Services, scene: &Scene, message: &Message) -> Result<(
         .message(&message.body);
     for (name, value) in attributes {
         let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-        let value = value.map_err(|_| AwsError::unusable(ACTION, "an attribute has no type".to_owned()))?;
+        let value = value.map_err(|_| AwsError::unusable(PUBLISH, "an attribute has no type".to_owned()))?;
         publish = publish.message_attributes(name, value);
     }
-    publish.send().await.map_err(AwsError::of(ACTION))?;
+    publish.send().await.map_err(AwsError::of(PUBLISH))?;
     Ok(())
 }
 

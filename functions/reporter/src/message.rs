@@ -8,6 +8,7 @@
 mod titles;
 
 use emite_connect::finding::{Finding, Severity, Status};
+use emite_connect::snapshot::Cause;
 use emite_connect::spec::Spec;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -103,13 +104,15 @@ pub(crate) fn found(scene: &Scene, state: News, finding: &Finding, story: &Story
     body.facts(&[
         ("Integration", &spec.integration),
         ("Since", &moment(spec, story.since)),
-        ("How urgent", urgency(finding.severity)),
+        ("How urgent", urgency(finding)),
     ]);
     body.facts(&[("Expected", &finding.expected), ("Seen", &finding.observed), ("About", &finding.resource)]);
     let loss = finding.data_loss_at.map_or(String::new(), |loss| data_loss(spec, finding, loss, story.at));
-    body.facts(&[("What it costs", &finding.impact), ("Loss of records", &loss)]);
+    body.facts(&[("What it costs", &finding.impact), ("Time left", &loss)]);
     body.facts(&[("What to do", &finding.remedy)]);
-    body.commands(&commands::for_finding(spec, subject_of(&finding.check, finding.status, &finding.resource)));
+    if finding.status != Status::Unobservable || finding.observed.contains(Cause::Denied.words()) {
+        body.commands(&commands::for_finding(spec, subject_of(&finding.check, finding.status, &finding.resource)));
+    }
     body.list("Follows from this:", &story.consequences);
     body.paragraph("To look again now, paste this into AWS CloudShell:");
     body.command(&commands::look_again(spec));
@@ -130,6 +133,8 @@ pub(crate) struct Closed<'a> {
     pub(crate) since: Timestamp,
     pub(crate) at: Timestamp,
     pub(crate) by_repair: bool,
+    /// Something of it is left that nobody has to act on.
+    pub(crate) lesser: bool,
 }
 
 /// The message that it is over.
@@ -141,6 +146,8 @@ pub(crate) fn resolved(scene: &Scene, closed: &Closed<'_>) -> Message {
         "This is mended: the repair looked again, and it is as it should be."
     } else if closed.status == Status::Unobservable {
         "This is over: the check can look again."
+    } else if closed.lesser {
+        "Nobody has to act on this any more, although it is not quite as it was set up."
     } else if closed.check == HEALTH_CHECK {
         "This is over: a health report has arrived again."
     } else {
@@ -301,21 +308,25 @@ fn subject_of<'a>(check: &'a str, status: Status, resource: &'a str) -> Subject<
     Subject { check, status, part: titles::part(resource), resource }
 }
 
-fn urgency(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "nobody has to act",
-        Severity::Warning => "somebody should act within days",
-        Severity::Critical => "somebody should act now: records are being lost, or soon will be",
+fn urgency(finding: &Finding) -> &'static str {
+    match (finding.severity, finding.data_loss_at) {
+        (Severity::Info, _) => "nobody has to act",
+        (Severity::Warning, _) => "somebody should act within days",
+        (Severity::Critical, None) => "somebody should act now",
+        (Severity::Critical, Some(_)) => "somebody should act now: records are being lost, or soon will be",
     }
 }
 
 fn data_loss(spec: &Spec, finding: &Finding, loss: Timestamp, at: Timestamp) -> String {
-    if loss <= at {
-        return "Records are being lost now.".to_owned();
-    }
     let from = moment(spec, loss);
-    match finding.check.as_str() {
-        "iterator-age" | "agent-event-stream" | "emite-role" => {
+    match (finding.check.as_str(), titles::part(&finding.resource)) {
+        ("search-domain", "engine") => format!("AWS stops supporting the engine on {from}."),
+        ("search-domain", "snapshots") => format!("The last good backup is deleted on {from}."),
+        ("search-domain", "storage") if loss > at => {
+            format!("The domain is full on {from}, if it fills up as fast as in the last day.")
+        }
+        _ if loss <= at => "Records are being lost now.".to_owned(),
+        ("iterator-age" | "agent-event-stream" | "emite-role", _) => {
             format!(
                 "Agent events older than the stream keeps them are lost from {from} on, unless eMite reads them before."
             )

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
 
-/// How long a claim holds without being renewed.
-pub(crate) const CLAIM: SignedDuration = SignedDuration::from_secs(90);
+/// How long a claim holds without being renewed: longer than the function's time-out of 40 s, and shorter than the 60 s
+/// after which Lambda tries a failed invocation again
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>), which then finds it run out.
+pub(crate) const CLAIM: SignedDuration = SignedDuration::from_secs(50);
 /// Bytes of messages that may wait: with the episodes they must fit into one DynamoDB item.
 const MOST_BYTES: usize = 110_000;
 /// Bytes that a message takes at most.
@@ -30,6 +32,9 @@ pub(crate) struct Outbox {
 pub(crate) struct Waiting {
     /// What tells it from every other message, for ever.
     pub(crate) id: u64,
+    /// The episode that it is about; empty if it is about none. Messages about one are sent in their order.
+    #[serde(default)]
+    pub(crate) episode: String,
     pub(crate) message: Message,
     claim: Option<Claim>,
 }
@@ -48,14 +53,26 @@ impl Outbox {
     }
 
     pub(crate) fn push(&mut self, message: Message) {
-        self.last += 1;
-        self.waiting.push(Waiting { id: self.last, message, claim: None });
+        self.push_about("", message);
     }
 
-    /// Claims for `by` what nobody else holds, and returns it in its order.
+    pub(crate) fn push_about(&mut self, episode: &str, message: Message) {
+        self.last += 1;
+        self.waiting.push(Waiting { id: self.last, episode: episode.to_owned(), message, claim: None });
+    }
+
+    /// Claims for `by` what nobody else holds, and returns it in its order. What comes after a message about the same
+    /// episode that somebody else holds has to wait for it.
     pub(crate) fn claim(&mut self, by: &str, now: Timestamp) -> Vec<Waiting> {
-        let free =
-            |waiting: &&mut Waiting| waiting.claim.as_ref().is_none_or(|claim| claim.until <= now || claim.by == by);
+        let mut held: Vec<String> = Vec::new();
+        let free = |waiting: &&mut Waiting| {
+            let own = waiting.claim.as_ref().is_none_or(|claim| claim.until <= now || claim.by == by);
+            let free = own && (waiting.episode.is_empty() || !held.contains(&waiting.episode));
+            if !free {
+                held.push(waiting.episode.clone());
+            }
+            free
+        };
         self.waiting
             .iter_mut()
             .filter(free)

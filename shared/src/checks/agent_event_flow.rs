@@ -25,6 +25,9 @@ const LATE: SignedDuration = SignedDuration::from_mins(10);
 /// In how many periods there must be calls to bear witness: a single caller may have hung up before an agent answered.
 const WITNESSES: usize = 2;
 
+/// In how many periods of a day, where opening hours are not known.
+const WITNESSES_OF_A_DAY: usize = 12;
+
 /// How many agent events came.
 pub(super) fn agent_events(spec: &Spec) -> MetricQuery {
     MetricQuery {
@@ -67,19 +70,20 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let last_event = ended(events);
     let since = last_event.unwrap_or(snapshot.taken_at - WINDOW).max(watched_since);
     let enough = SignedDuration::from_mins(spec.thresholds.agent_silence_minutes.into()) + LATE;
-    let works = spec
-        .business_hours
-        .as_ref()
-        .map(|hours| hours.open_for(&spec.time_zone, snapshot.taken_at).is_some_and(|open_for| open_for >= enough));
-    let silence = Silence {
-        since,
-        last_event,
-        witnesses: busy(calls, since, snapshot).max(busy(records, since, snapshot)),
-        is_start: last_event.is_none() && snapshot.since(watched_since) < WINDOW,
+    let is_start = last_event.is_none() && snapshot.since(watched_since) < WINDOW;
+    // A closed contact centre still gets calls, which no agent takes: only what happens in opening hours counts.
+    let open_for = spec.business_hours.as_ref().map(|hours| hours.open_for(&spec.time_zone, snapshot.taken_at));
+    let since = match open_for {
+        Some(open_for) => since.max(snapshot.taken_at - open_for.unwrap_or_default()),
+        None => since,
     };
-    // A closed contact centre still gets calls, which no agent takes.
-    let means_something = works.unwrap_or(silence.witnesses >= WITNESSES);
-    let silent = snapshot.since(since) >= enough && means_something;
+    let witnesses = busy(calls, since, snapshot).max(busy(records, since, snapshot));
+    let silent = match open_for {
+        Some(_) => snapshot.since(since) >= enough,
+        // Nobody said when agents work. A day without any of them, and with an hour of calls, is none of theirs off.
+        None => last_event.is_none() && !is_start && witnesses >= WITNESSES_OF_A_DAY,
+    };
+    let silence = Silence { since, last_event, witnesses, is_start };
     Ok(silent.then(|| finding(spec, snapshot, &silence)).into())
 }
 
@@ -96,7 +100,8 @@ fn busy(series: &Series, since: Timestamp, snapshot: &Snapshot) -> usize {
 
 fn finding(spec: &Spec, snapshot: &Snapshot, silence: &Silence) -> Finding {
     let witnessed = silence.witnesses >= WITNESSES;
-    let severity = if witnessed && !silence.is_start { Severity::Critical } else { Severity::Warning };
+    let certain = witnessed && !silence.is_start && spec.business_hours.is_some();
+    let severity = if certain { Severity::Critical } else { Severity::Warning };
     let seen_silence = silence.last_event.is_some_and(|last| last == silence.since);
     let lasts = format!("{}{}", if seen_silence { "" } else { "at least " }, in_words(snapshot.since(silence.since)));
     let meanwhile = if witnessed { "although there were calls" } else { "although agents should be working" };
@@ -202,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_of_more_than_a_day_is_told_as_at_least_that() {
+    fn a_silence_that_began_before_opening_is_told_from_there_on() {
         let mut snapshot = with_calls(silent_for(50));
         put(&mut snapshot, "agent_events", Series::default());
         let found = only(&CHECK, &spec(), &snapshot);
         assert_eq!(found.data_loss_at, Some(noon()));
-        assert!(found.summary.contains("at least 24 h"), "{}", found.summary);
+        assert!(found.summary.contains("at least 4 h"), "open since 08:00: {}", found.summary);
     }
 
     #[test]
@@ -230,12 +235,33 @@ mod tests {
     }
 
     #[test]
-    fn without_business_hours_only_calls_prove_that_somebody_works() {
-        assert_eq!(findings(&CHECK, &without_hours(), &silent_for(300)), []);
-        insta::assert_json_snapshot!(only(&CHECK, &without_hours(), &with_calls(silent_for(50))));
-        let mut records = silent_for(50);
-        put(&mut records, "contact_records", series(&[1.0, 2.0, 1.0, 0.0, 0.0]));
-        assert_eq!(only(&CHECK, &without_hours(), &records).severity, Severity::Critical);
+    fn calls_before_opening_are_no_witnesses() {
+        let mut snapshot = silent_for(600);
+        let night = noon() - SignedDuration::from_hours(6);
+        put(
+            &mut snapshot,
+            "calls",
+            Series::new((0..12).map(|step| (night + SignedDuration::from_mins(5 * step), 1.0)).collect()),
+        );
+        let found = only(&CHECK, &spec(), &snapshot);
+        assert_eq!((found.severity, found.data_loss_at), (Severity::Warning, None));
+        assert!(found.summary.contains("at least 4 h"), "{}", found.summary);
+    }
+
+    #[test]
+    fn without_business_hours_a_day_with_many_calls_and_no_agent_is_told() {
+        for evening in [silent_for(300), with_calls(silent_for(50))] {
+            assert_eq!(findings(&CHECK, &without_hours(), &evening), []);
+        }
+        for witness in ["calls", "contact_records"] {
+            let mut snapshot = silent_for(50);
+            put(&mut snapshot, "agent_events", Series::default());
+            put(&mut snapshot, witness, series(&[1.0; 14]));
+            assert_eq!(only(&CHECK, &without_hours(), &snapshot).severity, Severity::Warning);
+            insta::assert_json_snapshot!(only(&CHECK, &without_hours(), &snapshot));
+            snapshot.watched_since = Ok(noon() - SignedDuration::from_hours(23));
+            assert_eq!(findings(&CHECK, &without_hours(), &snapshot), []);
+        }
     }
 
     #[test]

@@ -17,10 +17,29 @@ pub(super) const CHECK: Check =
     Check { name: NAME, resource: |spec| folder(spec, "failed"), metrics: no_metrics, judge };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
-    let records = seen(&snapshot.failed_records)?;
+    let Some(records) = seen(&snapshot.failed_records)? else { return Ok(Some(no_bucket(spec)).into()) };
     let failed = (records.failed > 0).then(|| failed(spec, snapshot, records));
     let quarantined = (records.quarantined > 0).then(|| quarantined(spec, records));
     Ok(failed.into_iter().chain(quarantined).collect::<Vec<_>>().into())
+}
+
+fn no_bucket(spec: &Spec) -> Finding {
+    Finding {
+        check: NAME.to_owned(),
+        status: Status::Missing,
+        severity: Severity::Warning,
+        resource: folder(spec, "failed"),
+        summary: format!("The bucket {} for contact records that the search domain refuses does not exist.", spec.backup_bucket),
+        expected: format!("a bucket named {}", spec.backup_bucket),
+        observed: "no bucket of this name".to_owned(),
+        impact: "A contact record that the search domain refuses from now on is lost within 24 hours, as Firehose has nowhere to put it."
+            .to_owned(),
+        data_loss_at: None,
+        caused_by: None,
+        remedy: "Create the bucket again, under the same name, in this account and region; or update the stack with another BackupBucketName."
+            .to_owned(),
+        repair: None,
+    }
 }
 
 fn folder(spec: &Spec, folder: &str) -> String {
@@ -207,21 +226,21 @@ mod tests {
         };
         let oldest = Some(noon() - SignedDuration::from_hours(30));
         let records = FailedRecords { failed: 7, kind: Some(kind), oldest, ..FailedRecords::default() };
-        Snapshot { failed_records: Ok(records), ..healthy() }
+        Snapshot { failed_records: Ok(Some(records)), ..healthy() }
     }
 
     #[test]
     fn refused_records_are_told_with_their_number_their_age_and_why() {
         let mut snapshot = refused("400", Some("mapper_parsing_exception"), Some("Attributes.*"));
-        snapshot.failed_records.as_mut().unwrap().failed = 5000;
-        snapshot.failed_records.as_mut().unwrap().more = true;
+        snapshot.failed_records.as_mut().unwrap().as_mut().unwrap().failed = 5000;
+        snapshot.failed_records.as_mut().unwrap().as_mut().unwrap().more = true;
         insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
     }
 
     #[test]
     fn each_kind_of_refusal_has_its_reason_and_its_remedy() {
         let mut limit = refused("400", Some("illegal_argument_exception"), None);
-        limit.failed_records.as_mut().unwrap().kind.as_mut().unwrap().field_limit = true;
+        limit.failed_records.as_mut().unwrap().as_mut().unwrap().kind.as_mut().unwrap().field_limit = true;
         let told: Vec<String> = [
             refused("400", Some("mapper_parsing_exception"), Some("Queue.Duration")),
             refused("400", Some("strict_dynamic_mapping_exception"), None),
@@ -247,7 +266,7 @@ mod tests {
     #[test]
     fn records_of_which_nothing_is_known_are_told_all_the_same() {
         let records = FailedRecords { failed: 1, ..FailedRecords::default() };
-        let finding = only(&CHECK, &spec(), &Snapshot { failed_records: Ok(records), ..healthy() });
+        let finding = only(&CHECK, &spec(), &Snapshot { failed_records: Ok(Some(records)), ..healthy() });
         assert_eq!((finding.severity, finding.observed.as_str()), (Severity::Warning, "1 object"));
         assert!(finding.summary.ends_with("why is not known."), "{}", finding.summary);
         assert_eq!(finding.data_loss_at, None);
@@ -256,14 +275,14 @@ mod tests {
     #[test]
     fn quarantine_is_worth_knowing_and_no_more() {
         let records = FailedRecords { quarantined: 12, ..FailedRecords::default() };
-        let snapshot = Snapshot { failed_records: Ok(records), ..healthy() };
+        let snapshot = Snapshot { failed_records: Ok(Some(records)), ..healthy() };
         insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
     }
 
     #[test]
     fn both_folders_are_told_apart() {
         let records = FailedRecords { failed: 1, quarantined: 1, ..FailedRecords::default() };
-        let found = findings(&CHECK, &spec(), &Snapshot { failed_records: Ok(records), ..healthy() });
+        let found = findings(&CHECK, &spec(), &Snapshot { failed_records: Ok(Some(records)), ..healthy() });
         assert_eq!(
             found.iter().map(|finding| finding.severity).collect::<Vec<_>>(),
             [Severity::Warning, Severity::Info]
@@ -287,5 +306,10 @@ mod tests {
     #[test]
     fn a_bucket_that_cannot_be_listed_is_neither_empty_nor_full() {
         is_unobservable_without(&CHECK, |snapshot, unseen| snapshot.failed_records = Err(unseen));
+    }
+
+    #[test]
+    fn a_bucket_that_is_gone_is_told() {
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &Snapshot { failed_records: Ok(None), ..healthy() }));
     }
 }

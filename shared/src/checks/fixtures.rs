@@ -79,17 +79,19 @@ pub(crate) fn healthy() -> Snapshot {
                 buffer_seconds: Some(300),
             }),
         })),
-        failed_records: Ok(FailedRecords::default()),
+        failed_records: Ok(Some(FailedRecords::default())),
         domain: Ok(Some(domain(&spec))),
         emite_role: Ok(Some(role(&spec))),
         subscriptions: Ok(vec![Subscription {
             protocol: "email".into(),
             endpoint: "admin@example.com".into(),
             confirmed: true,
-            filtered: false,
+            filtered: Ok(false),
         }]),
         dead_letters: Ok(0),
         first_read: Ok(Some(noon() - SignedDuration::from_hours(24 * 30))),
+        last_read: Ok(Some(noon() - SignedDuration::from_mins(5))),
+        unread_since: Ok(None),
         watched_since: Ok(noon() - SignedDuration::from_hours(24 * 31)),
         metrics: Metrics(
             super::metrics(&spec)
@@ -134,6 +136,8 @@ fn domain(spec: &Spec) -> Domain {
             {"Sid": "ThisAccount", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": actions,
              "Resource": format!("{}/*", spec.domain)},
         ]}),
+        change_status: Some("Completed".into()),
+        change_began: None,
         required_update_at: None,
     }
 }
@@ -201,8 +205,11 @@ pub(crate) fn is_unobservable_without(check: &Check, blind: impl Fn(&mut Snapsho
     }
 }
 
+/// Breaks something in a healthy snapshot.
+pub(crate) type Break = fn(&mut Snapshot);
+
 /// One way to break what each check looks at.
-pub(crate) const BROKEN: &[(&str, fn(&mut Snapshot))] = &[
+pub(crate) const BROKEN: &[(&str, Break)] = &[
     ("connect-instance", |snapshot| snapshot.instance = Ok(None)),
     ("data-streaming", |snapshot| snapshot.contact_record_streaming = Ok(None)),
     ("approved-origins", |snapshot| snapshot.approved_origins = Ok(Vec::new())),
@@ -214,7 +221,7 @@ pub(crate) const BROKEN: &[(&str, fn(&mut Snapshot))] = &[
     ("firehose-delivery", |snapshot| put(snapshot, "delivery_success", flat(0.0))),
     ("failed-records", |snapshot| {
         let oldest = Some(noon() - SignedDuration::from_hours(2));
-        snapshot.failed_records = Ok(FailedRecords { failed: 3, oldest, ..FailedRecords::default() });
+        snapshot.failed_records = Ok(Some(FailedRecords { failed: 3, oldest, ..FailedRecords::default() }));
     }),
     ("search-domain", |snapshot| put(snapshot, "domain_red", flat(1.0))),
     ("domain-access", |snapshot| {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, Verdict, agent_event_flow, seen};
 use crate::finding::{Finding, Severity, Status};
-use crate::metrics::{MetricQuery, Point, Series, Stat, WINDOW};
+use crate::metrics::{MetricQuery, Point, Stat};
 use crate::snapshot::{Look, Snapshot};
 use crate::spec::Spec;
 use crate::words::in_words;
@@ -21,8 +21,6 @@ pub(super) const CHECK: Check = Check {
 
 /// How old the two newest measurements may be.
 const RECENT: SignedDuration = SignedDuration::from_mins(30);
-/// How late a metric may come.
-const LATE: SignedDuration = SignedDuration::from_mins(10);
 /// How long eMite may take to connect after the hand-over.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 
@@ -41,21 +39,16 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
         return Ok(Vec::new().into());
     }
     let ages = snapshot.metrics.get("iterator_age")?;
-    let events = snapshot.metrics.get("agent_events")?;
-    let first_read = *seen(&snapshot.first_read)?;
-    let watched = snapshot.since(*seen(&snapshot.watched_since)?);
+    snapshot.metrics.get("agent_events")?;
     let recent = ages.since(snapshot.taken_at - RECENT);
     if !recent.is_empty() {
         return Ok(behind(spec, snapshot, recent).into());
     }
-    let last_read = ages.last().map(|(at, _)| at);
-    let Some(waiting_since) = oldest_unread(events, last_read, snapshot.taken_at) else {
-        return Ok(Vec::new().into());
-    };
-    let finding = if first_read.is_none() && last_read.is_none() {
-        never_read(spec, snapshot, watched, waiting_since)
-    } else {
-        no_longer_read(spec, snapshot, waiting_since, last_read)
+    let watched = snapshot.since(*seen(&snapshot.watched_since)?);
+    let Some(waiting_since) = *seen(&snapshot.unread_since)? else { return Ok(Vec::new().into()) };
+    let finding = match (seen(&snapshot.first_read)?, seen(&snapshot.last_read)?) {
+        (None, _) => never_read(spec, snapshot, watched, waiting_since),
+        (Some(_), last_read) => no_longer_read(spec, snapshot, waiting_since, *last_read),
     };
     Ok(Some(finding).into())
 }
@@ -73,12 +66,6 @@ fn retention(spec: &Spec, snapshot: &Snapshot) -> SignedDuration {
 fn critical(spec: &Spec, kept: SignedDuration) -> SignedDuration {
     let percent = i64::from(spec.thresholds.iterator_age_critical_percent);
     SignedDuration::from_secs(kept.as_secs() / 100 * percent)
-}
-
-/// When the oldest record came that nobody read, as far back as was asked.
-fn oldest_unread(events: &Series, last_read: Option<Timestamp>, taken_at: Timestamp) -> Option<Timestamp> {
-    let unread = |&&(at, count): &&Point| count > 0.0 && at < taken_at - LATE && last_read.is_none_or(|last| at > last);
-    events.points().iter().find(unread).map(|(at, _)| *at)
 }
 
 /// The reader's delay. One high measurement is a blip, such as a reader that starts again from an older record.
@@ -119,7 +106,7 @@ fn never_read(spec: &Spec, snapshot: &Snapshot, watched: SignedDuration, waiting
     let lost = format!("Agent events older than {} are lost to eMite until then.", in_words(kept));
     Finding {
         check: CHECK.name.to_owned(),
-        status: Status::Unhealthy,
+        status: Status::Missing,
         severity: if overdue { Severity::Warning } else { Severity::Info },
         resource: spec.agent_event_stream.to_string(),
         summary: if overdue {
@@ -141,26 +128,22 @@ fn never_read(spec: &Spec, snapshot: &Snapshot, watched: SignedDuration, waiting
 fn no_longer_read(spec: &Spec, snapshot: &Snapshot, waiting_since: Timestamp, last_read: Option<Timestamp>) -> Finding {
     let kept = retention(spec, snapshot);
     let waiting = snapshot.since(waiting_since);
-    // With the last read out of sight, so may be the oldest record that waits.
-    let limit = critical(spec, if last_read.is_some() { kept } else { kept.min(WINDOW) });
-    let last = last_read.map_or_else(
-        || format!("more than {} ago", in_words(WINDOW)),
-        |last| format!("about {} ago", in_words(snapshot.since(last))),
-    );
+    let limit = critical(spec, kept);
+    let last =
+        last_read.map_or_else(String::new, |last| format!("last read about {} ago; ", in_words(snapshot.since(last))));
     Finding {
         check: CHECK.name.to_owned(),
-        status: Status::Unhealthy,
+        status: Status::Missing,
         severity: if waiting >= limit { Severity::Critical } else { Severity::Warning },
         resource: spec.agent_event_stream.to_string(),
         summary: "eMite has stopped reading agent events.".to_owned(),
         expected: "eMite reads all the time".to_owned(),
-        observed: format!("last read {last}; the oldest unread event waits for {}", in_words(waiting)),
+        observed: format!("{last}the oldest unread event waits for {}", in_words(waiting)),
         impact: format!(
             "What eMite shows of agents stands still. Events that wait for {} are lost to eMite.",
             in_words(kept)
         ),
-        data_loss_at: (last_read.is_some() || kept <= WINDOW)
-            .then(|| (waiting_since + kept).max(snapshot.taken_at)),
+        data_loss_at: Some((waiting_since + kept).max(snapshot.taken_at)),
         caused_by: None,
         remedy: "Ask the eMite team whether the eMite server runs and can still assume its role. If emite-role is reported too, mend that first."
             .to_owned(),
@@ -174,14 +157,25 @@ mod tests {
         findings, flat, healthy, is_unobservable_without, noon, only, put, series, spec, unseen,
     };
     use super::*;
-    use crate::snapshot::Cause;
+    use crate::looks::watch::{Watch, after};
+    use crate::metrics::Series;
+    use crate::snapshot::{Cause, Unseen};
 
     const HOUR: f64 = 3_600_000.0;
+
+    /// With what a run remembers that has seen these metrics, and nothing before.
+    fn latched(mut snapshot: Snapshot) -> Snapshot {
+        let known = Watch { watched_since: noon(), first_read: None, last_read: None, unread_since: None };
+        let watch = after(Some(&known), &snapshot.metrics, noon());
+        snapshot.last_read = Ok(watch.last_read);
+        snapshot.unread_since = Ok(watch.unread_since);
+        snapshot
+    }
 
     fn ages(values: &[f64]) -> Snapshot {
         let mut snapshot = healthy();
         put(&mut snapshot, "iterator_age", series(values));
-        snapshot
+        latched(snapshot)
     }
 
     /// Read until so many hours ago, while events kept coming.
@@ -189,7 +183,7 @@ mod tests {
         let mut snapshot = healthy();
         let newest = noon() - SignedDuration::from_hours(hours);
         put(&mut snapshot, "iterator_age", Series::new(vec![(newest, 500.0)]));
-        snapshot
+        latched(snapshot)
     }
 
     fn never_read_for(hours: i64) -> Snapshot {
@@ -238,12 +232,28 @@ mod tests {
     }
 
     #[test]
-    fn emite_that_stopped_before_the_window_is_critical_even_if_events_are_kept_for_long() {
+    fn where_events_are_kept_for_long_half_of_that_is_critical() {
         let mut snapshot = ages(&[]);
         snapshot.agent_event_stream.as_mut().unwrap().as_mut().unwrap().retention_hours = 168;
-        let gone = only(&CHECK, &spec(), &snapshot);
-        assert_eq!((gone.severity, gone.data_loss_at), (Severity::Critical, None));
-        assert!(gone.observed.contains("more than 24 h ago"), "{}", gone.observed);
+        for (hours, severity) in [(30, Severity::Warning), (90, Severity::Critical)] {
+            let unread = noon() - SignedDuration::from_hours(hours);
+            snapshot.unread_since = Ok(Some(unread));
+            snapshot.last_read = Ok(Some(unread - SignedDuration::from_hours(1)));
+            let stopped = only(&CHECK, &spec(), &snapshot);
+            assert_eq!(
+                (stopped.severity, stopped.data_loss_at),
+                (severity, Some(unread + SignedDuration::from_hours(168)))
+            );
+        }
+    }
+
+    #[test]
+    fn over_a_weekend_without_events_it_stays_told() {
+        let mut snapshot = ages(&[]);
+        put(&mut snapshot, "agent_events", Series::default());
+        snapshot.unread_since = Ok(Some(noon() - SignedDuration::from_hours(60)));
+        let stopped = only(&CHECK, &spec(), &snapshot);
+        assert_eq!((stopped.severity, stopped.data_loss_at), (Severity::Critical, Some(noon())));
     }
 
     #[test]
@@ -251,6 +261,7 @@ mod tests {
         let mut snapshot = ages(&[]);
         let newest = noon() - SignedDuration::from_mins(25);
         put(&mut snapshot, "iterator_age", Series::new(vec![(newest, 500.0)]));
+        let snapshot = latched(snapshot);
         assert_eq!(findings(&CHECK, &spec(), &snapshot), []);
     }
 
@@ -259,7 +270,7 @@ mod tests {
         for events in [Series::default(), flat(0.0), series(&[5.0]), series(&[5.0, 5.0])] {
             let mut snapshot = never_read_for(100);
             put(&mut snapshot, "agent_events", events);
-            assert_eq!(findings(&CHECK, &spec(), &snapshot), []);
+            assert_eq!(findings(&CHECK, &spec(), &latched(snapshot)), []);
         }
     }
 
@@ -268,7 +279,7 @@ mod tests {
         let mut snapshot = read_until(13);
         let evening = noon() - SignedDuration::from_hours(12);
         put(&mut snapshot, "agent_events", Series::new(vec![(evening, 20.0)]));
-        let waiting = only(&CHECK, &spec(), &snapshot);
+        let waiting = only(&CHECK, &spec(), &latched(snapshot));
         assert_eq!(waiting.data_loss_at, Some(evening + SignedDuration::from_hours(24)));
         assert_eq!(waiting.severity, Severity::Critical);
     }
@@ -281,8 +292,17 @@ mod tests {
 
     #[test]
     fn it_says_so_when_it_cannot_look() {
-        is_unobservable_without(&CHECK, |snapshot, unseen| snapshot.first_read = Err(unseen));
-        is_unobservable_without(&CHECK, |snapshot, unseen| snapshot.watched_since = Err(unseen));
+        let blind: [fn(&mut Snapshot, Unseen); 4] = [
+            |snapshot, unseen| snapshot.watched_since = Err(unseen),
+            |snapshot, unseen| snapshot.first_read = Err(unseen),
+            |snapshot, unseen| snapshot.last_read = Err(unseen),
+            |snapshot, unseen| snapshot.unread_since = Err(unseen),
+        ];
+        for blind in blind {
+            let mut snapshot = ages(&[]);
+            blind(&mut snapshot, unseen(Cause::Denied));
+            assert_eq!((CHECK.judge)(&spec(), &snapshot), Err(unseen(Cause::Denied)));
+        }
         for id in ["iterator_age", "agent_events"] {
             is_unobservable_without(&CHECK, |snapshot, unseen| {
                 snapshot.metrics.0.insert(id, Err(unseen));

@@ -1,11 +1,11 @@
 //! Owns looking at who hears of trouble.
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::if_there;
 use crate::error::AwsError;
-use crate::snapshot::Subscription;
+use crate::snapshot::{Subscription, Unseen};
 use crate::spec::Spec;
 
 /// Confirmed subscriptions that are asked for their filter; one is enough to know that somebody hears everything.
@@ -25,13 +25,13 @@ pub(super) async fn subscriptions(sns: &aws_sdk_sns::Client, spec: &Spec) -> Res
         asked += usize::from(confirmed);
         let ask = confirmed && asked <= ASKED;
         Some(async move {
-            let filtered = ask && is_filtered(sns, arn).await?;
+            let filtered = if ask { is_filtered(sns, arn).await.map_err(Unseen::from) } else { Ok(false) };
             let protocol = subscription.protocol.unwrap_or_default();
             let endpoint = subscription.endpoint.unwrap_or_default();
-            Ok(Subscription { protocol, endpoint, confirmed, filtered })
+            Subscription { protocol, endpoint, confirmed, filtered }
         })
     });
-    try_join_all(looks).await
+    Ok(join_all(looks).await)
 }
 
 async fn is_filtered(sns: &aws_sdk_sns::Client, arn: String) -> Result<bool, AwsError> {

@@ -1,7 +1,10 @@
 //! Owns looking at the contact records that the search domain refused.
 
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::{if_there, timestamp};
 use crate::error::AwsError;
@@ -13,25 +16,30 @@ use crate::spec::Spec;
 const PAGES: usize = 5;
 /// What is read of one object to tell why its records were refused.
 const BEGINNING: &str = "bytes=0-65535";
+/// How long that may take. Not knowing why hides nothing: that records wait is known.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What waits below `failed/` and `quarantine/`.
-pub(super) async fn failed_records(s3: &Client, spec: &Spec) -> Result<FailedRecords, AwsError> {
+/// What waits below `failed/` and `quarantine/`; none if the bucket is gone.
+pub(super) async fn failed_records(s3: &Client, spec: &Spec) -> Result<Option<FailedRecords>, AwsError> {
     let folder = format!("emite-connect/{}", spec.delivery_stream_name());
-    let (failed, quarantined) = tokio::try_join!(
-        listing(s3, &spec.backup_bucket, format!("{folder}/failed/")),
-        listing(s3, &spec.backup_bucket, format!("{folder}/quarantine/")),
-    )?;
+    let listings = async {
+        tokio::try_join!(
+            listing(s3, &spec.backup_bucket, format!("{folder}/failed/")),
+            listing(s3, &spec.backup_bucket, format!("{folder}/quarantine/")),
+        )
+    };
+    let Some((failed, quarantined)) = if_there(listings.await)? else { return Ok(None) };
     let kind = match &failed.oldest {
-        Some((_, key)) => kind(s3, &spec.backup_bucket, key).await,
+        Some((_, key)) => timeout(PATIENCE, kind(s3, &spec.backup_bucket, key)).await.unwrap_or_default(),
         None => None,
     };
-    Ok(FailedRecords {
+    Ok(Some(FailedRecords {
         failed: failed.objects,
         quarantined: quarantined.objects,
         more: failed.more || quarantined.more,
         oldest: failed.oldest.map(|(at, _)| at),
         kind,
-    })
+    }))
 }
 
 #[derive(Default)]
@@ -66,7 +74,7 @@ async fn listing(s3: &Client, bucket: &str, prefix: String) -> Result<Listing, A
     Ok(listing)
 }
 
-/// Why the records of an object were refused. Failing to tell hides nothing: that they wait is known.
+/// Why the records of an object were refused.
 async fn kind(s3: &Client, bucket: &str, key: &str) -> Option<ErrorKind> {
     const ACTION: &str = "s3:GetObject";
     let answer = s3.get_object().bucket(bucket).key(key).range(BEGINNING).send().await;

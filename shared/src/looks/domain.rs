@@ -22,7 +22,10 @@ pub(super) async fn domain(opensearch: &aws_sdk_opensearch::Client, spec: &Spec)
     let required = domain
         .service_software_options
         .filter(|software| software.update_available == Some(true) && software.optional_deployment == Some(false));
+    let change = domain.change_progress_details.as_ref();
     Ok(Some(Domain {
+        change_status: change.and_then(|change| Some(change.config_change_status.as_ref()?.as_str().to_owned())),
+        change_began: change.and_then(|change| timestamp(change.start_time.as_ref()?)),
         engine: domain.engine_version.unwrap_or_default(),
         deleted: domain.deleted.unwrap_or_default(),
         processing: domain.processing.unwrap_or_default() || domain.upgrade_processing.unwrap_or_default(),

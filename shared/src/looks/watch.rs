@@ -1,39 +1,64 @@
-//! Owns the latch: when this stack was first watched, and when its agent events were first seen being read. Only a memory
-//! can tell a consumer that has stopped from one that has not begun.
+//! Owns the latch: since when these streams are watched, and whether agent events are read. Only a memory can tell a
+//! consumer that has stopped from one that has not begun, and metrics are seen for a day only.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::AwsError;
 use crate::ledger::{Entry, Key, Ledger, LedgerError};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Series};
 use crate::snapshot::Look;
 use crate::spec::Spec;
 
-/// What is remembered of the watching of one stack.
+/// What is remembered of the watching of one stack and its streams. It changes when reading begins or ends, not with
+/// every run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Watch {
-    /// When it was first checked.
-    pub(super) watched_since: Timestamp,
-    /// When its agent events were first seen being read; none if they never were.
-    pub(super) first_read: Option<Timestamp>,
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Watch {
+    /// When they were first checked.
+    pub(crate) watched_since: Timestamp,
+    /// When agent events were first seen being read for longer than somebody tries it out; none if they never were.
+    #[serde(default)]
+    pub(crate) first_read: Option<Timestamp>,
+    /// When they were last read; none while they are, or if they never were.
+    #[serde(default)]
+    pub(crate) last_read: Option<Timestamp>,
+    /// Since when some are there that nobody has read; none while they are read.
+    #[serde(default)]
+    pub(crate) unread_since: Option<Timestamp>,
 }
 
+/// How many periods of five minutes somebody has to read in one day to count as a consumer.
+const CONSUMER: usize = 6;
+/// How old the newest measurement may be while somebody reads.
+const RECENT: SignedDuration = SignedDuration::from_mins(30);
+/// How late a metric may come.
+const LATE: SignedDuration = SignedDuration::from_mins(10);
+/// How long remembering may take; the next run makes up for it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Other streams are another watch: what was seen of the old ones says nothing of them.
 fn key(spec: &Spec) -> Key {
-    Key { partition: format!("latch#{}", spec.stack_id), sort: "watch".to_owned() }
+    let sort = format!("{}|{}", spec.agent_event_stream_name(), spec.delivery_stream_name());
+    Key { partition: format!("latch#{}", spec.stack_id), sort }
 }
 
 /// What is remembered, if anything. Needs `dynamodb:GetItem`.
 pub(super) async fn read(ledger: &Ledger, spec: &Spec) -> Result<Option<Entry<Watch>>, AwsError> {
-    ledger.read(&key(spec)).await.map_err(|error| match error {
+    ledger.read(&key(spec)).await.map_err(|error| aws_error("dynamodb:GetItem", error))
+}
+
+fn aws_error(action: &'static str, error: LedgerError) -> AwsError {
+    match error {
         LedgerError::Aws(error) => error,
-        other => AwsError::unusable("dynamodb:GetItem", other.to_string()),
-    })
+        other => AwsError::unusable(action, other.to_string()),
+    }
 }
 
 /// What is known after this run, remembered if it is new. Needs `dynamodb:PutItem`; a write that fails is made up for by
-/// the next run.
+/// the next run. Only if there is no memory at all, nothing is known.
 pub(super) async fn go_on(
     ledger: &Ledger,
     spec: &Spec,
@@ -41,41 +66,107 @@ pub(super) async fn go_on(
     metrics: &Metrics,
     now: Timestamp,
 ) -> Look<Watch> {
+    const ACTION: &str = "dynamodb:PutItem";
     let remembered = remembered?;
     let next = after(remembered.as_ref().map(|entry| &entry.value), metrics, now);
-    if remembered.as_ref().map(|entry| &entry.value) != Some(&next)
-        && let Err(error) = ledger.write(&key(spec), &next, remembered.map(|entry| entry.version), None).await
-    {
-        tracing::warn!(%error, "could not remember how long this stack is watched");
+    if remembered.as_ref().map(|entry| &entry.value) == Some(&next) {
+        return Ok(next);
     }
-    Ok(next)
+    let key = key(spec);
+    let write = ledger.write(&key, &next, remembered.as_ref().map(|entry| entry.version), None);
+    let error = match tokio::time::timeout(PATIENCE, write).await {
+        Ok(Ok(_) | Err(LedgerError::ChangedMeanwhile(_))) => return Ok(next),
+        Ok(Err(error)) => aws_error(ACTION, error),
+        Err(_) => AwsError { code: AwsError::TIMED_OUT.to_owned(), ..AwsError::unusable(ACTION, String::new()) },
+    };
+    tracing::warn!(action = error.operation, code = error.code, "could not remember how long this stack is watched");
+    if remembered.is_some() { Ok(next) } else { Err(error.into()) }
 }
 
-fn after(remembered: Option<&Watch>, metrics: &Metrics, now: Timestamp) -> Watch {
-    let read = metrics.get("iterator_age").ok().and_then(|series| series.points().first().map(|(at, _)| *at));
-    Watch {
-        watched_since: remembered.map_or(now, |watch| watch.watched_since),
-        first_read: remembered.and_then(|watch| watch.first_read).or(read),
+/// What is known with these metrics. One that could not be looked at leaves everything as it was. Pure.
+pub(crate) fn after(remembered: Option<&Watch>, metrics: &Metrics, now: Timestamp) -> Watch {
+    let fresh = Watch { watched_since: now, first_read: None, last_read: None, unread_since: None };
+    let known = remembered.cloned().unwrap_or(fresh);
+    let (Ok(ages), Ok(events)) = (metrics.get("iterator_age"), metrics.get("agent_events")) else { return known };
+    let first_read = ages.points().first().filter(|_| ages.points().len() >= CONSUMER).map(|(at, _)| *at);
+    let first_read = known.first_read.or(first_read);
+    if !ages.since(now - RECENT).is_empty() {
+        return Watch { first_read, last_read: None, unread_since: None, ..known };
     }
+    let last_read = ages.last().map(|(at, _)| at).or(known.last_read);
+    let still_unread = known.unread_since.filter(|unread| last_read.is_none_or(|read| *unread > read));
+    let unread_since = still_unread.or_else(|| oldest_unread(events, last_read, now));
+    Watch { first_read, last_read, unread_since, ..known }
+}
+
+/// When the oldest record came that nobody has read.
+fn oldest_unread(events: &Series, last_read: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let mut unread = events
+        .points()
+        .iter()
+        .filter(|(at, count)| *count > 0.0 && *at < now - LATE && last_read.is_none_or(|read| *at > read));
+    unread.next().map(|(at, _)| *at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::fixtures::{healthy, noon};
+    use crate::checks::fixtures::{healthy, noon, put, series};
+    use crate::snapshot::Snapshot;
 
-    #[test]
-    fn the_first_read_is_latched_and_survives_its_metric() {
-        let seen = after(None, &healthy().metrics, noon());
-        assert_eq!(seen.watched_since, noon());
-        assert!(seen.first_read.is_some_and(|at| at < noon()));
-        let later = after(Some(&seen), &Metrics::default(), noon() + std::time::Duration::from_secs(86_400));
-        assert_eq!(later, seen);
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+    fn seen(ages: &[f64], events: &[f64]) -> Snapshot {
+        let mut snapshot = healthy();
+        put(&mut snapshot, "iterator_age", series(ages));
+        put(&mut snapshot, "agent_events", series(events));
+        snapshot
     }
 
     #[test]
     fn a_stack_that_nobody_has_read_is_watched_all_the_same() {
-        let seen = after(None, &Metrics::default(), noon());
-        assert_eq!(seen, Watch { watched_since: noon(), first_read: None });
+        let first = after(None, &seen(&[], &[]).metrics, noon());
+        assert_eq!((first.watched_since, first.first_read, first.unread_since), (noon(), None, None));
+        let later = after(Some(&first), &seen(&[], &[3.0; 12]).metrics, noon());
+        assert_eq!(later.unread_since, Some(noon() - SignedDuration::from_mins(60)));
+    }
+
+    #[test]
+    fn somebody_who_tries_it_out_is_no_consumer() {
+        assert_eq!(after(None, &seen(&[1.0; 5], &[3.0; 288]).metrics, noon()).first_read, None);
+        assert!(after(None, &seen(&[1.0; 6], &[3.0; 288]).metrics, noon()).first_read.is_some());
+    }
+
+    #[test]
+    fn while_somebody_reads_nothing_changes_from_run_to_run() {
+        let first = after(None, &healthy().metrics, noon());
+        let next = after(Some(&first), &seen(&[1.0; 200], &[5.0; 288]).metrics, noon());
+        assert_eq!((next.last_read, next.unread_since, &next), (None, None, &first));
+    }
+
+    #[test]
+    fn a_reader_that_stopped_is_remembered_for_longer_than_its_metric() {
+        let reading = after(None, &healthy().metrics, noon());
+        let mut ages = vec![1.0; 100];
+        ages.truncate(100);
+        let stopped = noon() + SignedDuration::from_hours(2);
+        let quiet = after(Some(&reading), &healthy().metrics, stopped);
+        let last = noon() - SignedDuration::from_mins(5);
+        assert_eq!((quiet.last_read, quiet.unread_since), (Some(last), None));
+        let mut snapshot = seen(&ages, &[]);
+        let event = stopped - SignedDuration::from_mins(20);
+        put(&mut snapshot, "agent_events", Series::new(vec![(event, 2.0)]));
+        let unread = after(Some(&quiet), &snapshot.metrics, stopped);
+        assert_eq!((unread.last_read, unread.unread_since), (Some(last), Some(event)));
+        let next_week = after(Some(&unread), &seen(&[], &[]).metrics, stopped + DAY * 7);
+        assert_eq!(next_week, unread);
+        let read_again = after(Some(&unread), &healthy().metrics, noon());
+        assert_eq!((read_again.last_read, read_again.unread_since), (None, None));
+    }
+
+    #[test]
+    fn metrics_that_cannot_be_seen_change_nothing() {
+        let known = after(None, &seen(&[], &[3.0; 12]).metrics, noon());
+        assert_eq!(after(Some(&known), &Metrics::default(), noon() + DAY), known);
     }
 }

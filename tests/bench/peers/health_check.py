@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import boto3
 from runtime import serve
 
+cloudformation = boto3.client("cloudformation")
 cloudwatch = boto3.client("cloudwatch")
 connect = boto3.client("connect")
 dynamodb = boto3.client("dynamodb")
@@ -54,7 +55,7 @@ def name(arn):
 def handle(event):
     spec = json.loads(ssm.get_parameter(Name=os.environ["SPEC_PARAMETER"])["Parameter"]["Value"])
     instance = name(spec["instanceArn"])
-    seen = [connect.describe_instance(InstanceId=instance)]
+    seen = [cloudformation.describe_stacks(StackName=spec["stackId"]), connect.describe_instance(InstanceId=instance)]
     for resource_type in ("AGENT_EVENTS", "CONTACT_TRACE_RECORDS"):
         pages = connect.get_paginator("list_instance_storage_configs").paginate(InstanceId=instance, ResourceType=resource_type)
         seen += [config for page in pages for config in page["StorageConfigs"]]

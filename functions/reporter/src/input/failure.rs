@@ -17,6 +17,8 @@ use crate::episodes::HEALTH_CHECK;
 pub(crate) struct Failure {
     /// When Lambda gave up.
     pub(crate) at: Timestamp,
+    /// When the run was due, if the event that asked for it says so; otherwise when Lambda gave up.
+    pub(crate) due: Timestamp,
     /// The ARN of the function, without version.
     pub(crate) function: Arn,
     /// How it failed.
@@ -53,7 +55,11 @@ pub(super) fn read(payload: &Value, known: &Known<'_>, problems: &mut Problems) 
     if problems.count() > before {
         return None;
     }
-    Some(Failure { at: at?, function: function?, how: how(payload, context) })
+    let at: Timestamp = at?;
+    // What EventBridge sends has the time at which it was sent.
+    let due = payload.get("requestPayload").and_then(|event| event.get("time")?.as_str()?.parse().ok());
+    let due = due.filter(|due| *due < at).unwrap_or(at);
+    Some(Failure { at, due, function: function?, how: how(payload, context) })
 }
 
 /// The health check's ARN without version, if `arn` is one of it.

@@ -1,6 +1,7 @@
 //! Owns what the details of events must look like, as tables: serde would name the first thing that is wrong, with the
 //! value that it found.
 
+use emite_connect::checks::CHECKS;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(super) enum Kind {
     Array,
     ObjectOrNull,
     OneOf(&'static [&'static str]),
+    /// The name of a check.
+    Check,
     ListOf(Form),
 }
 
@@ -51,7 +54,7 @@ impl Problems {
 
 const STATUS: Kind = Kind::OneOf(&["Missing", "Incorrect", "Unexpected", "Unhealthy", "Unobservable"]);
 const FINDING: Form = &[
-    ("check", Kind::Text),
+    ("check", Kind::Check),
     ("status", STATUS),
     ("severity", Kind::OneOf(&["Info", "Warning", "Critical"])),
     ("resource", Kind::Text),
@@ -150,6 +153,10 @@ impl Kind {
             Self::Counts => (counts(), "an object of whole numbers".to_owned()),
             Self::Array | Self::ListOf(_) => (field.is_array(), "a list".to_owned()),
             Self::ObjectOrNull => (field.is_object() || field.is_null(), "an object or null".to_owned()),
+            Self::Check => {
+                let is_known = |name: &str| CHECKS.iter().any(|check| check.name == name);
+                (field.as_str().is_some_and(is_known), "the name of a check of this release".to_owned())
+            }
             Self::OneOf(names) => {
                 (field.as_str().is_some_and(|text| names.contains(&text)), format!("one of {}", names.join(", ")))
             }

@@ -336,7 +336,7 @@ fn other_parts_of_a_resource_get_commands_of_their_own() {
         ("data-streaming", Incorrect, format!("{INSTANCE}#CONTACT_TRACE_RECORDS")),
         ("agent-event-stream", Missing, STREAM.to_owned()),
         ("search-domain", Unhealthy, DOMAIN.to_owned()),
-        ("search-domain", Unhealthy, format!("{DOMAIN}#red")),
+        ("search-domain", Unhealthy, format!("{DOMAIN}#status")),
         ("emite-role", Missing, ROLE.to_owned()),
         ("emite-role", Incorrect, format!("{ROLE}#session")),
         ("emite-role", Incorrect, format!("{ROLE}#policy")),
@@ -383,7 +383,8 @@ fn a_reminder_says_that_it_is_one() {
 #[test]
 fn what_is_over_says_what_it_was() {
     let finding = &one_of_each()[1];
-    for (name, by_repair) in [("twice-good", false), ("repaired", true)] {
+    for (name, by_repair, lesser) in [("twice-good", false, false), ("repaired", true, false), ("lesser", false, true)]
+    {
         let closed = Closed {
             check: &finding.check,
             resource: &finding.resource,
@@ -393,6 +394,7 @@ fn what_is_over_says_what_it_was() {
             since: noon() - minutes(40),
             at: noon(),
             by_repair,
+            lesser,
         };
         insta::assert_snapshot!(format!("resolved-{name}"), mail(&resolved(&scene(), &closed)));
     }
@@ -408,7 +410,7 @@ fn the_health_check_itself_can_fail_in_three_ways() {
         ("not-run", How::NotRun),
     ];
     for (name, how) in hows {
-        let failure = Failure { at: noon(), function: function.clone(), how };
+        let failure = Failure { at: noon(), due: noon(), function: function.clone(), how };
         insta::assert_snapshot!(format!("health-check-{name}"), mail(&opened(&scene, &failure.finding(&scene.spec))));
     }
 }

@@ -26,10 +26,12 @@ pub(super) fn of(check: &str, status: Status, resource: &str) -> &'static str {
         ("agent-event-stream", _) => "the agent event stream is not usable",
         ("iterator-age", _) if status == Status::Missing => "eMite does not read agent events",
         ("iterator-age", _) => "eMite is late reading agent events",
+        ("stream-throttling", "read") => "agent events are read too often",
         ("stream-throttling", _) => "the agent event stream is overloaded",
         ("agent-event-flow", _) => "agent events are not arriving",
         ("delivery-stream", "destination") => "contact records go to another place",
         ("delivery-stream", _) => "the delivery stream is not usable",
+        ("firehose-delivery", "input") => "contact records are not arriving",
         ("firehose-delivery", _) => "contact records are not delivered",
         ("failed-records", _) if resource.ends_with("/quarantine/") => "contact records are in quarantine",
         ("failed-records", _) => "contact records could not be stored",
@@ -39,6 +41,7 @@ pub(super) fn of(check: &str, status: Status, resource: &str) -> &'static str {
         ("domain-access", "this-account") => "this account cannot use the search domain",
         ("domain-access", _) => "access to the search domain has changed",
         ("emite-role", part) => emite_role(part),
+        ("alert-path", "filter") => "nobody hears of the health check's own alarms",
         ("alert-path", "delivery") => "alerts could not be delivered",
         ("alert-path", _) if status == Status::Missing => "nobody hears of alerts",
         ("alert-path", _) if status == Status::Unhealthy => "some events were not handled",
@@ -60,7 +63,7 @@ fn emite_role(part: &str) -> &'static str {
 
 fn search_domain(part: &str) -> &'static str {
     match part {
-        "red" => "the search domain has lost access to data",
+        "status" => "the search domain has lost access to data",
         "writes-blocked" => "the search domain takes no records",
         "storage" => "the search domain is running out of space",
         "memory" => "the search domain is short of memory",
@@ -86,5 +89,54 @@ fn unseen(check: &str) -> &'static str {
         "emite-role" => "the eMite role cannot be checked",
         "alert-path" => "the way of the alerts cannot be checked",
         _ => "something cannot be checked",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// The titles and commands of a part are chosen by its name, which the check gives it.
+    #[test]
+    fn every_part_that_has_a_title_of_its_own_is_one_that_its_check_finds() {
+        let parts = [
+            ("agent_event_stream", &["retention", "shards", "encryption"][..]),
+            ("stream_throttling", &["read", "write"]),
+            ("delivery_stream", &["destination"]),
+            ("firehose_delivery", &["input"]),
+            (
+                "search_domain",
+                &[
+                    "status",
+                    "writes-blocked",
+                    "storage",
+                    "memory",
+                    "cpu",
+                    "snapshots",
+                    "key",
+                    "nodes",
+                    "engine",
+                    "update",
+                ],
+            ),
+            ("domain_access", &["public", "emite-servers", "this-account"]),
+            ("emite_role", &["trust", "session", "policy", "boundary"]),
+            ("alert_path", &["filter", "delivery", "unconfirmed"]),
+        ];
+        for (check, parts) in parts {
+            let file = format!("{}/../../shared/src/checks/{check}.rs", env!("CARGO_MANIFEST_DIR"));
+            let judge = fs::read_to_string(file).unwrap();
+            let other = of(&check.replace('_', "-"), Status::Incorrect, "x#no-such-part");
+            for part in parts {
+                assert!(
+                    judge.contains(&format!("#{part}")) || judge.contains(&format!("\"{part}\"")),
+                    "{check} finds no {part}"
+                );
+                let title = of(&check.replace('_', "-"), Status::Incorrect, &format!("x#{part}"));
+                assert!(title != other || ["write", "unconfirmed"].contains(part), "{check}#{part} has no title");
+            }
+        }
     }
 }

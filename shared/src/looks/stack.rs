@@ -1,0 +1,66 @@
+//! Owns looking at the stack itself: while it is being changed, what is there differs from what was asked for.
+
+use std::time::Duration;
+
+use aws_sdk_cloudformation::Client;
+use jiff::{SignedDuration, Timestamp};
+
+use super::timestamp;
+use crate::arn::Arn;
+use crate::error::AwsError;
+
+/// How long looking may take. Not knowing is no reason to keep silent.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a change keeps the health check silent. One that takes longer hangs, most likely, and what breaks meanwhile
+/// has to be told.
+const LONGEST: SignedDuration = SignedDuration::from_hours(3);
+
+/// Whether the stack has been changing for no longer than a change takes. Needs `cloudformation:DescribeStacks`
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>).
+pub async fn is_changing(cloudformation: &Client, stack_id: &Arn, now: Timestamp) -> bool {
+    match tokio::time::timeout(PATIENCE, state(cloudformation, stack_id)).await {
+        Ok(Ok((status, since))) => counts(&status, since, now),
+        Ok(Err(error)) => {
+            tracing::warn!(action = error.operation, code = error.code, "could not see whether the stack is changing");
+            false
+        }
+        Err(_) => {
+            tracing::warn!("could not see whether the stack is changing: no answer in time");
+            false
+        }
+    }
+}
+
+/// The status, and when it last began to change.
+async fn state(cloudformation: &Client, stack_id: &Arn) -> Result<(String, Option<Timestamp>), AwsError> {
+    const ACTION: &str = "cloudformation:DescribeStacks";
+    let answer = cloudformation.describe_stacks().stack_name(stack_id.to_string()).send().await;
+    let stacks = answer.map_err(AwsError::of(ACTION))?.stacks.unwrap_or_default();
+    let stack = stacks.into_iter().next();
+    let stack = stack.ok_or_else(|| AwsError::unusable(ACTION, "the answer has no stack".to_owned()))?;
+    let status = stack.stack_status.map_or_else(String::new, |status| status.as_str().to_owned());
+    let times = [stack.deletion_time, stack.last_updated_time, stack.creation_time];
+    Ok((status, times.iter().flatten().filter_map(timestamp).max()))
+}
+
+fn counts(status: &str, since: Option<Timestamp>, now: Timestamp) -> bool {
+    let going_on = status.ends_with("_IN_PROGRESS") && status != "REVIEW_IN_PROGRESS";
+    going_on && since.is_none_or(|since| now.duration_since(since) < LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::fixtures::noon;
+
+    #[test]
+    fn a_change_counts_until_it_has_taken_too_long() {
+        let ago = |hours| Some(noon() - SignedDuration::from_hours(hours));
+        assert!(counts("UPDATE_IN_PROGRESS", ago(1), noon()));
+        assert!(counts("UPDATE_ROLLBACK_IN_PROGRESS", None, noon()));
+        assert!(!counts("UPDATE_IN_PROGRESS", ago(3), noon()));
+        for settled in ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_FAILED", "REVIEW_IN_PROGRESS", ""] {
+            assert!(!counts(settled, ago(1), noon()), "{settled}");
+        }
+    }
+}
