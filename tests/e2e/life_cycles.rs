@@ -19,7 +19,7 @@ const RECORDS: &str = "CONTACT_TRACE_RECORDS";
 pub(crate) struct Stack {
     pub(crate) aws: &'static LocalAws,
     pub(crate) name: String,
-    instance: Instance,
+    pub(crate) instance: Instance,
     before: InstanceState,
     pub(crate) parameters: Vec<(&'static str, String)>,
 }

@@ -8,6 +8,7 @@
 )]
 
 mod scenario;
+mod watched;
 mod world;
 
 mod bad_input;
@@ -18,3 +19,4 @@ mod matrix;
 mod policy;
 mod preflight;
 mod surroundings;
+mod watch;

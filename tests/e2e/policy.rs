@@ -1,20 +1,24 @@
-//! Owns the proof of the function's policy: what it calls is allowed (the life cycles show that under IAM enforcement),
-//! what is allowed is called or stands in the table below with its source, and a missing right is named by the answer.
+//! Owns the proof of each function's policy: what it calls is allowed (the life cycles and the watching show that under IAM
+//! enforcement), what is allowed is called or stands in the tables below with its source, and a missing right is named by the
+//! answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use emite_connect_tests::faults::{Fault, Plan};
-use serde_json::Value;
+use emite_connect_tests::faults::{Fault, Plan, Proxy};
+use emite_connect_tests::runtime_api::{Ended, Function};
+use serde_json::{Value, json};
 
 use crate::life_cycles::Stack;
 use crate::matrix::CELLS;
 use crate::preflight::{engine_upgrade, make_key, make_topic, thorough};
 use crate::scenario::{Before, Scenario, every_scenario};
 use crate::surroundings::delete_after_the_previous_went;
-use crate::world::{Event, RESERVE, World};
+use crate::watch::{delete_object, put_failed_object};
+use crate::watched::Watched;
+use crate::world::{AMPLE, Event, RESERVE, World};
 
-/// Allowed, and never called by the function itself.
+/// Allowed to the function of the custom resources, and never called by it.
 ///
 /// The first group is what Connect does with the caller's rights: the dependent actions of `AssociateInstanceStorageConfig`,
 /// `UpdateInstanceStorageConfig` and `DescribeInstance` in the Service Authorization Reference
@@ -31,7 +35,29 @@ const CALLED_BY_AWS: [(&str, &str); 7] = [
     ("logs:PutLogEvents", "Lambda writes the function's log"),
 ];
 
-/// A way to have the function call something.
+/// Allowed to the health check, and never called by it: what Connect and S3 do with the caller's rights
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html>), and what the Lambda service does with
+/// those of the role, records of failed runs included
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
+const CALLED_BEHIND_THE_HEALTH_CHECK: [(&str, &str); 5] = [
+    ("ds:DescribeDirectories", "Connect looks up the instance's directory for the caller"),
+    ("kms:Decrypt", "S3 decrypts an object of an encrypted bucket for the caller"),
+    ("lambda:InvokeFunction", "Lambda hands the record of a failed run to the reporter"),
+    ("logs:CreateLogStream", "Lambda writes the function's log"),
+    ("logs:PutLogEvents", "Lambda writes the function's log"),
+];
+
+/// Allowed to the reporter, and never called by it.
+const CALLED_BEHIND_THE_REPORTER: [(&str, &str); 3] = [
+    ("logs:CreateLogStream", "Lambda writes the function's log"),
+    ("logs:PutLogEvents", "Lambda writes the function's log"),
+    ("sqs:SendMessage", "Lambda keeps what the function could not handle"),
+];
+
+/// Actions that are allowed and not called, with the reason.
+type Reasons = &'static [(&'static str, &'static str)];
+
+/// A way to have the function of the custom resources call something.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Link(Scenario),
@@ -39,6 +65,8 @@ enum Way {
     EngineUpgrade,
     /// A Delete, when the stream to go back to is gone.
     NowhereToGoBackTo,
+    /// The deployment counts as a run of the health check.
+    Watch,
 }
 
 impl Way {
@@ -46,7 +74,7 @@ impl Way {
         every_scenario()
             .into_iter()
             .map(Self::Link)
-            .chain([Self::Preflight, Self::EngineUpgrade, Self::NowhereToGoBackTo])
+            .chain([Self::Preflight, Self::EngineUpgrade, Self::NowhereToGoBackTo, Self::Watch])
             .collect()
     }
 
@@ -61,6 +89,7 @@ impl Way {
                 let world = World::new().await;
                 let event = match other {
                     Self::EngineUpgrade => engine_upgrade(&world, "Elasticsearch_7.10").await,
+                    Self::Watch => Event::new("Create", "Custom::EmiteWatch", &json!({ "HealthCheckMinutes": "5" })),
                     Self::NowhereToGoBackTo => delete_after_the_previous_went(&world, "AGENT_EVENTS").await,
                     _ => thorough(&world).await,
                 };
@@ -70,7 +99,7 @@ impl Way {
     }
 }
 
-/// Every action that the function calls, with one way to make it.
+/// Every action that the function of the custom resources calls, with one way to make it.
 async fn called() -> BTreeMap<String, Way> {
     let runs = Way::all().into_iter().map(|way| async move {
         let _turn = CELLS.acquire().await.unwrap();
@@ -90,22 +119,31 @@ async fn called() -> BTreeMap<String, Way> {
     called
 }
 
-/// The actions that the template allows the function when everything optional is given. The stack lives and goes under IAM
-/// enforcement meanwhile.
-async fn allowed() -> BTreeSet<String> {
+/// The actions that the template allows each function when everything optional is given, by logical id. The stack lives and
+/// goes under IAM enforcement meanwhile.
+async fn allowed() -> BTreeMap<String, BTreeSet<String>> {
     let mut stack = Stack::new(Before::Nothing).await;
     let bucket = format!("{}-bucket", stack.name);
     stack.aws.make_bucket(&bucket, &stack.aws.place.region).await;
     let topic = make_topic(stack.aws, &stack.name, "cloudwatch.amazonaws.com").await;
-    let key = make_key(stack.aws, "SYMMETRIC_DEFAULT").await;
-    stack.parameters.extend([("BackupBucketName", bucket), ("AlertTopicArn", topic), ("AgentEventKeyArn", key)]);
+    let (stream_key, bucket_key) =
+        tokio::join!(make_key(stack.aws, "SYMMETRIC_DEFAULT"), make_key(stack.aws, "SYMMETRIC_DEFAULT"));
+    stack.parameters.extend([
+        ("BackupBucketName", bucket),
+        ("BackupBucketKeyArn", bucket_key),
+        ("AlertTopicArn", topic),
+        ("AgentEventKeyArn", stream_key),
+    ]);
     let deployment = stack.created().await;
-    let functions = deployment.resources.values().filter(|resource| resource.kind == "AWS::Lambda::Function");
-    let functions: Vec<&str> = functions.filter_map(|resource| resource.physical_id.as_deref()).collect();
-    let [function] = functions.as_slice() else { panic!("a new function needs a proof of its own: {functions:?}") };
-    let statements = stack.aws.statements(function).await;
+    let mut allowed = BTreeMap::new();
+    for (logical_id, resource) in &deployment.resources {
+        if resource.kind == "AWS::Lambda::Function" {
+            let function = resource.physical_id.as_deref().expect("a name");
+            allowed.insert(logical_id.clone(), actions(&stack.aws.statements(function).await));
+        }
+    }
     stack.deleted().await;
-    actions(&statements)
+    allowed
 }
 
 fn actions(statements: &[Value]) -> BTreeSet<String> {
@@ -125,15 +163,156 @@ fn actions(statements: &[Value]) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn the_policy_allows_what_the_function_calls_and_what_aws_asks_behind_it_and_nothing_else() {
-    let (called, allowed) = tokio::join!(called(), allowed());
+async fn each_policy_allows_what_its_function_calls_and_what_aws_asks_behind_it_and_nothing_else() {
+    let (allowed, called, looked, reported) =
+        tokio::join!(allowed(), called(), calls_of_a_check(), calls_of_a_report());
     let called: BTreeSet<String> = called.into_keys().collect();
-    assert!(called.len() >= 16, "{called:?}");
-    let missing: Vec<&String> = called.difference(&allowed).collect();
-    assert!(missing.is_empty(), "called and not allowed: {missing:?}");
-    let beyond: BTreeSet<String> = allowed.difference(&called).cloned().collect();
-    let justified: BTreeSet<String> = CALLED_BY_AWS.iter().map(|(action, _)| (*action).to_owned()).collect();
-    assert_eq!(beyond, justified, "allowed and not called, against the table");
+    let proofs: [(&str, BTreeSet<String>, Reasons); 3] = [
+        ("CustomResourceFunction", called, &CALLED_BY_AWS),
+        ("HealthCheckFunction", looked, &CALLED_BEHIND_THE_HEALTH_CHECK),
+        ("ReporterFunction", reported, &CALLED_BEHIND_THE_REPORTER),
+    ];
+    let functions: Vec<&str> = proofs.iter().map(|(function, _, _)| *function).collect();
+    assert_eq!(allowed.keys().collect::<Vec<_>>(), functions, "a new function needs a proof of its own");
+    for (function, called, behind) in proofs {
+        let missing: Vec<&String> = called.difference(&allowed[function]).collect();
+        assert!(missing.is_empty(), "{function}: called and not allowed: {missing:?}");
+        let beyond: BTreeSet<String> = allowed[function].difference(&called).cloned().collect();
+        let justified: BTreeSet<String> = behind.iter().map(|(action, _)| (*action).to_owned()).collect();
+        assert_eq!(beyond, justified, "{function}: allowed and not called, against the table");
+    }
+}
+
+/// A function's process with everything that its deployed twin has, behind a network that writes down and breaks calls.
+struct Process {
+    proxy: Proxy,
+    function: Function,
+}
+
+impl Process {
+    /// Of the shared stack; with a ledger of its own, so that nothing is remembered.
+    async fn of(watched: &Watched, binary: &str, logical_id: &str) -> Self {
+        let aws = watched.aws;
+        let proxy = Proxy::start(&aws.place.endpoint, &aws.place.connect_endpoint).await;
+        let mut environment = aws.root_environment();
+        let variables = aws.configuration(watched.id(logical_id)).await["Environment"]["Variables"].clone();
+        for (name, value) in variables.as_object().expect("variables") {
+            environment.push((name.clone(), value.as_str().unwrap_or_default().to_owned()));
+        }
+        let ledger = aws.new_ledger().await;
+        let url = proxy.url();
+        let changes = [("LEDGER_TABLE", &ledger), ("AWS_ENDPOINT_URL", &url), ("AWS_ENDPOINT_URL_CONNECT", &url)];
+        for (name, value) in changes {
+            environment.retain(|(key, _)| key != name);
+            environment.push((name.to_owned(), value.clone()));
+        }
+        Self { proxy, function: Function::start(binary, &environment).await }
+    }
+
+    /// The answer to an event, or the error.
+    async fn invoke(&self, event: &Value) -> Result<Value, String> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match self.function.invoke(event.to_string(), AMPLE).await.ended {
+            Ended::Response(body) => Ok(serde_json::from_slice(&body).expect("JSON")),
+            Ended::Error(body) => Err(text(&body)),
+            other => panic!("{other:?}: {}", self.function.log()),
+        }
+    }
+
+    /// Every action that was called; none that the harness does not know.
+    async fn end(self) -> BTreeSet<String> {
+        assert_eq!(self.proxy.strangers(), Vec::<String>::new());
+        self.function.stop().await;
+        self.proxy.calls().into_iter().map(|call| call.action).collect()
+    }
+}
+
+/// What a health check calls that finds all there is to look at, for the first time.
+async fn calls_of_a_check() -> BTreeSet<String> {
+    let watched = Watched::shared().await;
+    let key = put_failed_object(&watched, &json!({})).await;
+    let process = Process::of(&watched, "health-check", "HealthCheckFunction").await;
+    process.invoke(&json!({})).await.unwrap();
+    delete_object(&watched, &key).await;
+    process.end().await
+}
+
+/// What the reporter calls to tell something.
+async fn calls_of_a_report() -> BTreeSet<String> {
+    let watched = Watched::shared().await;
+    let process = Process::of(&watched, "reporter", "ReporterFunction").await;
+    process.invoke(&json!({ "test": true })).await.unwrap();
+    assert_eq!(watched.ear.hear(watched.aws).await.len(), 1);
+    process.end().await
+}
+
+/// Without these there is no report at all, or nobody could be told.
+const NEEDED_FOR_A_REPORT: [&str; 2] = ["events:PutEvents", "ssm:GetParameter"];
+/// What only fills in or remembers: who misses it is judged all the same.
+const NOT_NEEDED_FOR_A_VERDICT: [&str; 3] = ["cloudformation:DescribeStacks", "dynamodb:PutItem", "s3:GetObject"];
+
+#[tokio::test]
+async fn a_look_that_is_denied_is_unobservable_and_hides_no_other() {
+    let actions = calls_of_a_check().await;
+    assert!(actions.len() >= 16, "{actions:?}");
+    let watched = Watched::shared().await;
+    let process = Process::of(&watched, "health-check", "HealthCheckFunction").await;
+    let mut problems = Vec::new();
+    for action in actions {
+        process.proxy.plan([Plan { action: action.clone(), nth: 1, times: usize::MAX, fault: Fault::Denied }]);
+        let answer = process.invoke(&json!({})).await;
+        process.proxy.heal();
+        if let Err(problem) = denied(&action, &answer) {
+            problems.push(format!("{action}: {problem}: {answer:#?}"));
+        }
+    }
+    process.end().await;
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[tokio::test]
+async fn a_right_that_the_reporter_misses_is_named_by_its_error() {
+    let actions = calls_of_a_report().await;
+    let watched = Watched::shared().await;
+    let process = Process::of(&watched, "reporter", "ReporterFunction").await;
+    for action in actions {
+        process.proxy.plan([Plan { action: action.clone(), nth: 1, times: usize::MAX, fault: Fault::Denied }]);
+        let error = process.invoke(&json!({ "test": true })).await.expect_err(&action);
+        assert!(error.contains(&action), "{action}: {error}");
+        process.proxy.heal();
+    }
+    assert_eq!(watched.ear.hear(watched.aws).await, []);
+    // What waits is not lost.
+    process.invoke(&json!({ "test": true })).await.unwrap();
+    assert!(!watched.ear.hear(watched.aws).await.is_empty());
+    process.end().await;
+}
+
+fn denied(action: &str, answer: &Result<Value, String>) -> Result<(), &'static str> {
+    let report = match answer {
+        Err(error) if NEEDED_FOR_A_REPORT.contains(&action) && error.contains(action) => return Ok(()),
+        Err(_) => return Err("the run failed"),
+        Ok(_) if NEEDED_FOR_A_REPORT.contains(&action) => return Err("there is a report"),
+        Ok(report) => report,
+    };
+    let with = |outcome: &str| {
+        let checks = report["checks"].as_array().expect("checks");
+        checks.iter().filter(|check| check["outcome"] == outcome).count()
+    };
+    if NOT_NEEDED_FOR_A_VERDICT.contains(&action) {
+        return if with("Unobservable") == 0 { Ok(()) } else { Err("something is unobservable") };
+    }
+    let findings = report["findings"].as_array().expect("findings");
+    let names_it = |finding: &Value| {
+        finding["status"] == "Unobservable" && finding["summary"].as_str().is_some_and(|text| text.contains(action))
+    };
+    if !findings.iter().any(names_it) {
+        return Err("no finding names it");
+    }
+    if findings.iter().any(|finding| finding["status"] != "Unobservable") {
+        return Err("something that is well is called broken");
+    }
+    if with("Passed") < 5 { Err("it hides others") } else { Ok(()) }
 }
 
 #[tokio::test]
@@ -148,6 +327,10 @@ async fn every_right_that_is_missing_is_named_by_the_answer() {
             .map_err(|objection| format!("{action}: {objection}"))?;
         world.proxy.heal();
         world.try_end().await?;
+        // The first run of the health check is counted in advance, which is no reason to take a deployment back.
+        if action.starts_with("cloudwatch:") {
+            return if answer.success { Ok(()) } else { Err(format!("{action}: {}", answer.reason)) };
+        }
         if answer.success || !answer.reason.contains(&action) {
             return Err(format!("{action}, {way:?}: success {}, reason: {}", answer.success, answer.reason));
         }

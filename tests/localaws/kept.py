@@ -30,7 +30,7 @@ class Kept:
             if command.endswith(_UNTIL_EMPTY):
                 self._empty(command, offer)
             else:
-                _run(command, offer)
+                run(command, offer)
 
     def versions(self, clients: Clients) -> list[tuple[str, str]]:
         """The keys and versions that the bucket holds, delete markers too; its first page of them."""
@@ -42,7 +42,7 @@ class Kept:
         # Not even once for an empty bucket: S3 refuses an empty list.
         left = self.versions(clients)
         while left:
-            _run(command, offer)
+            run(command, offer)
             before, left = left, self.versions(clients)
             if left == before:
                 raise LocalError(f"This deleted nothing: {command}")
@@ -72,7 +72,8 @@ def kept_of(skipped_events: list[dict[str, Any]]) -> list[Kept]:
     return kept
 
 
-def _run(command: str, offer: Offer) -> None:
+def run(command: str, offer: Offer) -> None:
+    """As it stands, by a shell with our own `aws`, against the local AWS."""
     ran = subprocess.run(
         ["bash", "-c", command], env=_environment(offer), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace")

@@ -39,6 +39,10 @@ def call_log_path(state_dir: Path) -> Path:
     return state_dir / "calls.jsonl"
 
 
+def mailbox_path(state_dir: Path) -> Path:
+    return state_dir / "mail.jsonl"
+
+
 def main() -> None:
     settings = Settings(**json.loads(sys.argv[1]))
     ready = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
@@ -71,7 +75,7 @@ async def _serve(settings: Settings, ready: TextIO) -> None:
     from .calllog import CallLog
 
     log = CallLog(call_log_path(Path(settings.state_dir)))
-    bridges.install(log)
+    bridges.install(log, mailbox_path(Path(settings.state_dir)))
     ending = asyncio.Event()
     _end_with_the_launcher(ending)
     config = Config()
@@ -125,6 +129,8 @@ def _environment(settings: Settings, emulator: str, connect: str) -> dict[str, s
         "AWS_ENDPOINT_URL": emulator,
         "AWS_ENDPOINT_URL_CONNECT": connect,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # Lambda waits one minute and then two before it tries a failed event again.
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": os.environ.get("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.2"),
     }
 
 

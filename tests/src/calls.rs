@@ -6,11 +6,13 @@ use crate::http::Request;
 /// How a service spells its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// `X-Amz-Target`, errors as `__type` (DynamoDB, Kinesis, Firehose, KMS).
+    /// `X-Amz-Target`, errors as `__type` (DynamoDB, Kinesis, Firehose, KMS, EventBridge, SQS, SSM).
     AwsJson,
+    /// The operation in the path, bodies in CBOR, errors as `__type` (CloudWatch).
+    Cbor,
     /// Method and path, errors as a header (Connect, OpenSearch).
     RestJson,
-    /// `Action=` in a form, errors as XML (IAM, SNS, STS).
+    /// `Action=` in a form, errors as XML (CloudFormation, IAM, SNS, STS).
     Query,
     /// Method, path and query, errors as XML without an envelope (S3).
     RestXml,
@@ -42,16 +44,20 @@ pub fn identify(request: &Request) -> Result<Asked, String> {
     // <key>/<date>[/<region>]/<service>/aws4_request: SigV4a names no region.
     let [access_key, .., service, _] = scope.as_slice() else { return Err(format!("credential scope {credential}")) };
     let (operation, protocol) = match *service {
-        "dynamodb" | "kinesis" | "firehose" | "kms" => (target_operation(request), Protocol::AwsJson),
+        "dynamodb" | "kinesis" | "firehose" | "kms" | "events" | "sqs" | "ssm" => {
+            (target_operation(request), Protocol::AwsJson)
+        }
+        "monitoring" => (target_operation(request), Protocol::Cbor),
         "connect" => (connect_operation(request), Protocol::RestJson),
         "es" => (search_operation(request), Protocol::RestJson),
-        "iam" | "sns" | "sts" => (form_operation(request), Protocol::Query),
+        "cloudformation" | "iam" | "sns" | "sts" => (form_operation(request), Protocol::Query),
         "s3" => (bucket_operation(request), Protocol::RestXml),
         _ => (None, Protocol::RestJson),
     };
     let operation =
         operation.ok_or_else(|| format!("unknown call to {service}: {} {}", request.method, request.target))?;
-    Ok(Asked { action: format!("{service}:{operation}"), protocol, access_key: (*access_key).to_owned() })
+    let namespace = if *service == "monitoring" { "cloudwatch" } else { service };
+    Ok(Asked { action: format!("{namespace}:{operation}"), protocol, access_key: (*access_key).to_owned() })
 }
 
 fn target_operation(request: &Request) -> Option<String> {
@@ -105,8 +111,10 @@ fn bucket_operation(request: &Request) -> Option<String> {
     let operation = match (request.method.as_str(), key) {
         ("GET", None) if asks("location") => "GetBucketLocation",
         ("GET", None) if asks("encryption") => "GetEncryptionConfiguration",
-        // HeadBucket is authorised as ListBucket.
+        // HeadBucket and both versions of ListObjects are authorised as ListBucket.
         ("HEAD", None) => "ListBucket",
+        ("GET", None) if query.contains("list-type=2") => "ListBucket",
+        ("GET", Some(_)) => "GetObject",
         _ => return None,
     };
     Some(operation.to_owned())
@@ -150,10 +158,15 @@ mod tests {
         assert_eq!(action(&table).as_deref(), Ok("dynamodb:PutItem"));
         let cbor = signed("kinesis", "POST", "/service/Kinesis_20131202/operation/DescribeStreamSummary");
         assert_eq!(action(&cbor).as_deref(), Ok("kinesis:DescribeStreamSummary"));
+        let metrics = signed("monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/GetMetricData");
+        assert_eq!(action(&metrics).as_deref(), Ok("cloudwatch:GetMetricData"));
         let form = Request { body: "Action=GetRole&RoleName=x".into(), ..signed("iam", "POST", "/") };
         assert_eq!(action(&form).as_deref(), Ok("iam:GetRole"));
         let bucket = signed("s3", "GET", "/bucket?location");
         assert_eq!(action(&bucket).as_deref(), Ok("s3:GetBucketLocation"));
+        let listing = signed("s3", "GET", "/bucket?list-type=2&prefix=a%2F");
+        assert_eq!(action(&listing).as_deref(), Ok("s3:ListBucket"));
+        assert_eq!(action(&signed("s3", "GET", "/bucket/a/key?x-id=GetObject")).as_deref(), Ok("s3:GetObject"));
         let domain = signed("es", "GET", "/2021-01-01/opensearch/domain/d");
         assert_eq!(action(&domain).as_deref(), Ok("es:DescribeDomain"));
     }

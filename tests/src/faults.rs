@@ -271,6 +271,10 @@ fn error_reply(asked: &Asked, fault: Option<Fault>) -> Reply {
         Protocol::AwsJson => Reply::new(status, format!(r#"{{"__type":"{code}","message":"{message}"}}"#))
             .with("content-type", "application/x-amz-json-1.1")
             .with("x-amzn-requestid", "e2e-injected"),
+        Protocol::Cbor => Reply::new(status, cbor(&[("__type", code), ("message", &message)]))
+            .with("content-type", "application/cbor")
+            .with("smithy-protocol", "rpc-v2-cbor")
+            .with("x-amzn-requestid", "e2e-injected"),
         Protocol::RestJson => Reply::new(status, format!(r#"{{"Message":"{message}"}}"#))
             .with("content-type", "application/json")
             .with("x-amzn-errortype", code)
@@ -291,6 +295,17 @@ fn error_reply(asked: &Asked, fault: Option<Fault>) -> Reply {
         )
         .with("content-type", "application/xml"),
     }
+}
+
+/// A CBOR map of texts (RFC 8949, major types 5 and 3), each shorter than 64 KiB.
+fn cbor(texts: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = vec![0xa0 + u8::try_from(texts.len()).expect("a few entries")];
+    for text in texts.iter().flat_map(|(name, value)| [name, value]) {
+        bytes.push(0x79);
+        bytes.extend(u16::try_from(text.len()).expect("a short text").to_be_bytes());
+        bytes.extend(text.as_bytes());
+    }
+    bytes
 }
 
 /// The errors as each service's model (or, for the ones common to all, its documentation) spells them.

@@ -9,11 +9,15 @@
     reason = "a harness that cannot go on has to stop the test that uses it, with the place"
 )]
 
+pub mod alerts;
 pub mod calls;
+pub mod cli;
 pub mod cloudformation;
 pub mod faults;
+pub mod functions;
 pub mod http;
 pub mod instance;
 pub mod local_aws;
+pub mod metrics;
 pub mod runtime_api;
 pub mod stack;

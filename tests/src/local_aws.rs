@@ -51,7 +51,7 @@ pub fn local_aws() -> &'static LocalAws {
     SHARED.get_or_init(LocalAws::start)
 }
 
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     std::env::var_os("EMITE_PYTHON").map(PathBuf::from).unwrap_or_else(|| {
         panic!("EMITE_PYTHON is not set: run these tests with `make test`, which sets up the local AWS and names its Python there")
     })
@@ -128,7 +128,7 @@ impl LocalAws {
 
     /// One call as root, of a service that speaks JSON with a target (`DynamoDB_20120810.PutItem`).
     pub async fn json_call(&self, service: &str, target: &str, input: &Value) -> Value {
-        let version = if service == "dynamodb" { "1.0" } else { "1.1" };
+        let version = if ["dynamodb", "sqs", "monitoring"].contains(&service) { "1.0" } else { "1.1" };
         let request = Request::new("POST", "/", input.to_string())
             .with("content-type", &format!("application/x-amz-json-{version}"))
             .with("x-amz-target", target);
@@ -150,8 +150,13 @@ impl LocalAws {
 
     /// One call as root, of a service that speaks REST.
     pub async fn rest_call(&self, service: &str, method: &str, target: &str, body: &str) -> Reply {
-        let base = if service == "connect" { &self.place.connect_endpoint } else { &self.place.endpoint };
         let request = Request::new(method, target, body.to_owned()).with("content-type", "application/json");
+        self.send(service, request).await
+    }
+
+    /// One request as root.
+    pub(crate) async fn send(&self, service: &str, request: Request) -> Reply {
+        let base = if service == "connect" { &self.place.connect_endpoint } else { &self.place.endpoint };
         http::send(base, self.signed(service, request)).await.expect("the local AWS answers")
     }
 

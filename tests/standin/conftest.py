@@ -3,9 +3,12 @@ botocore's model of Connect."""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import time
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -125,3 +128,63 @@ def delivery_stream(client: Callable[..., Any], offer: Offer) -> Iterator[str]:
             "RoleARN": f"arn:aws:iam::{offer.accountId}:role/any", "BucketARN": "arn:aws:s3:::any"})
     yield made["DeliveryStreamARN"]
     firehose.delete_delivery_stream(DeliveryStreamName="standin-records")
+
+
+@pytest.fixture
+def stack(client: Callable[..., Any]) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Creates stacks of the resources given, waits until they rest, and deletes them after the test."""
+    cloudformation = client("cloudformation")
+    made: list[str] = []
+
+    def rest(name: str) -> dict[str, Any]:
+        while True:
+            found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+            if not found["StackStatus"].endswith("_IN_PROGRESS"):
+                return found
+            time.sleep(0.05)
+
+    def create(name: str, **resources: Any) -> dict[str, Any]:
+        made.append(cloudformation.create_stack(
+            StackName=name, TemplateBody=json.dumps({"Resources": resources}), Capabilities=["CAPABILITY_NAMED_IAM"])["StackId"])
+        found = rest(name)
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+        return {**found, "reasons": [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"] == "CREATE_FAILED"]}
+
+    yield create
+    for stack_id in reversed(made):
+        cloudformation.delete_stack(StackName=stack_id)
+        assert rest(stack_id)["StackStatus"] == "DELETE_COMPLETE"
+
+
+@pytest.fixture
+def code(packed: Callable[[str], dict[str, str]]) -> dict[str, str]:
+    """`bootstrap.py` as a function's code."""
+    return packed("bootstrap.py")
+
+
+@pytest.fixture
+def packed(client: Callable[..., Any], offer: Offer) -> Iterator[Callable[[str], dict[str, str]]]:
+    """Puts a script of these tests, run by this Python, into a bucket as a function's code."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": offer.region})
+    made: list[str] = []
+
+    def put(name: str) -> dict[str, str]:
+        made.append(f"{name}.zip")
+        s3.put_object(Bucket="code", Key=made[-1], Body=_zipped(name))
+        return {"S3Bucket": "code", "S3Key": made[-1]}
+
+    yield put
+    for key in made:
+        s3.delete_object(Bucket="code", Key=key)
+    s3.delete_bucket(Bucket="code")
+
+
+def _zipped(name: str) -> bytes:
+    script = f"#!{sys.executable}\n" + Path(__file__).with_name(name).read_text(encoding="utf-8")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o755 << 16
+        archive.writestr(entry, script)
+    return buffer.getvalue()

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
-import time
-import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,32 +16,6 @@ Client = Callable[..., Any]
 LAMBDA_TRUST = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 DENIED = ("AccessDenied", "AccessDeniedException")
-
-
-@pytest.fixture
-def stack(client: Client) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Creates stacks of the resources given, waits until they rest, and deletes them after the test."""
-    cloudformation = client("cloudformation")
-    made: list[str] = []
-
-    def rest(name: str) -> dict[str, Any]:
-        while True:
-            found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-            if not found["StackStatus"].endswith("_IN_PROGRESS"):
-                return found
-            time.sleep(0.05)
-
-    def create(name: str, **resources: Any) -> dict[str, Any]:
-        made.append(cloudformation.create_stack(
-            StackName=name, TemplateBody=json.dumps({"Resources": resources}), Capabilities=["CAPABILITY_NAMED_IAM"])["StackId"])
-        found = rest(name)
-        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-        return {**found, "reasons": [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"] == "CREATE_FAILED"]}
-
-    yield create
-    for stack_id in reversed(made):
-        cloudformation.delete_stack(StackName=stack_id)
-        assert rest(stack_id)["StackStatus"] == "DELETE_COMPLETE"
 
 
 def test_a_call_in_cbor_is_authorised(client: Client, user: User) -> None:
@@ -191,23 +160,6 @@ def test_an_engine_is_upgraded_along_awss_paths_only(client: Client, engine: str
     assert found["SourceVersion"] == engine
     ours = {"Elasticsearch_6.3", "Elasticsearch_6.8", "Elasticsearch_7.10", "OpenSearch_1.3", "OpenSearch_2.19"}
     assert ours & set(found["TargetVersions"]) == reached
-
-
-@pytest.fixture
-def code(client: Client, offer: Offer) -> Iterator[dict[str, str]]:
-    """`bootstrap.py`, run by this Python, as a function's code in a bucket."""
-    script = f"#!{sys.executable}\n" + Path(__file__).with_name("bootstrap.py").read_text(encoding="utf-8")
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        entry = zipfile.ZipInfo("bootstrap")
-        entry.external_attr = 0o755 << 16
-        archive.writestr(entry, script)
-    s3 = client("s3")
-    s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": offer.region})
-    s3.put_object(Bucket="code", Key="code.zip", Body=buffer.getvalue())
-    yield {"S3Bucket": "code", "S3Key": "code.zip"}
-    s3.delete_object(Bucket="code", Key="code.zip")
-    s3.delete_bucket(Bucket="code")
 
 
 @pytest.mark.parametrize(("answer", "reason", "deleted_id"), [

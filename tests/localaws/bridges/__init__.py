@@ -1,16 +1,22 @@
 """What AWS does and the emulator does not: one small function per gap, installed before the emulator serves.
 
-Each says what AWS does and what the emulator does instead, and has a test in `tests/standin/test_bridges.py`."""
+Each says what AWS does and what the emulator does instead, and has a test in `tests/standin/test_bridges.py` or
+`tests/standin/test_watching.py`."""
+
+from pathlib import Path
 
 from ..calllog import CallLog
-from . import access, cloudformation, search
+from . import access, cloudformation, delivery, functions, mail, metrics, search
 
 
-def install(log: CallLog) -> None:
+def install(log: CallLog, mailbox: Path) -> None:
     access.log_decisions(log)
     access.authorize_cbor_calls()
+    access.offer_what_is_published()
+    access.come_over_tls()
     access.name_the_search_domain()
     access.name_the_stream_of_an_iterator()
+    access.name_the_topic_of_a_subscription()
     access.offer_leading_keys()
     access.limit_session_duration()
     cloudformation.refuse_taken_names()
@@ -20,3 +26,12 @@ def install(log: CallLog) -> None:
     cloudformation.check_custom_resource_answers()
     search.list_instance_types()
     search.follow_upgrade_paths()
+    search.describe_domains_as_the_service_does()
+    metrics.take_metrics_from_logs()
+    metrics.read_newest_first()
+    metrics.watch_one_metric_per_alarm()
+    functions.invoke_targets_as_lambda_does()
+    functions.carry_failures_as_lambda_does()
+    delivery.describe_search_destinations()
+    mail.deliver_mail(mailbox)
+    mail.list_subscriptions_as_sns_does()

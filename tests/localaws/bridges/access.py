@@ -31,12 +31,13 @@ def log_decisions(log: CallLog) -> None:
 
 
 def authorize_cbor_calls() -> None:
-    """AWS authorises a call whatever its wire format; the emulator finds no action in a CBOR one and lets it pass."""
+    """AWS authorises a call whatever its wire format; the emulator finds no action in a CBOR one and lets it pass, and fails
+    where it looks for a resource in one."""
     from ministack.core.iam_actions import SERVICE_TO_IAM_NAMESPACE
 
     operation = re.compile(r"/service/[^/]+/operation/(\w+)$")
 
-    def wrap(extract: Hook) -> Hook:
+    def wrap_action(extract: Hook) -> Hook:
         def with_cbor(service: str, method: str, path: str, *rest: Any, **named: Any) -> str | None:
             action = extract(service, method, path, *rest, **named)
             found = operation.search(path)
@@ -45,7 +46,66 @@ def authorize_cbor_calls() -> None:
             return action
         return with_cbor
 
-    replace("core.iam_actions", "extract_iam_action", wrap)
+    def wrap_resource(extract: Hook) -> Hook:
+        def with_cbor(service: str, method: str, path: str, headers: dict, body: bytes, *rest: Any) -> str:
+            return extract(service, method, path, headers, _as_json(body) if operation.search(path) else body, *rest)
+        return with_cbor
+
+    def wrap_tags(tags: Hook) -> Hook:
+        def with_cbor(service: str, iam_action: str, body: bytes, params: dict) -> dict:
+            return tags(service, iam_action, _as_json(body) if service == "monitoring" else body, params)
+        return with_cbor
+
+    replace("core.iam_actions", "extract_iam_action", wrap_action)
+    replace("core.iam_actions", "extract_resource_arn", wrap_resource)
+    replace("core.iam_actions", "request_tag_context", wrap_tags)
+
+
+def offer_what_is_published() -> None:
+    """AWS offers `cloudwatch:namespace` with PutMetricData, and the `events:source` and `events:detail-type` of each entry with
+    PutEvents; the emulator leaves them out, and a policy that asks for one never allows."""
+    def wrap(context: Hook) -> Hook:
+        def with_keys(service: str, iam_action: str, body: bytes, params: dict) -> dict[str, Any]:
+            return {**context(service, iam_action, body, params), **_published(iam_action, body, params)}
+        return with_keys
+
+    replace("core.iam_actions", "request_tag_context", wrap)
+
+
+def _published(iam_action: str, body: bytes, params: dict) -> dict[str, Any]:
+    if iam_action not in ("cloudwatch:PutMetricData", "events:PutEvents"):
+        return {}
+    try:
+        given = json.loads(_as_json(body))
+    except ValueError:
+        given = {name: values[0] for name, values in params.items()}
+    if iam_action == "cloudwatch:PutMetricData":
+        return {"cloudwatch:namespace": given.get("Namespace", "")}
+    entries = given.get("Entries") or [{}]
+    # Each entry is authorised by itself. Here all of them are at once: several kinds match no text.
+    kinds = {(entry.get("Source", ""), entry.get("DetailType", "")) for entry in entries}
+    source, detail_type = kinds.pop() if len(kinds) == 1 else ("", "")
+    return {"events:source": source, "events:detail-type": detail_type}
+
+
+def _as_json(body: bytes) -> bytes:
+    """The body in JSON, if it is CBOR."""
+    import cbor2
+
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return json.dumps(cbor2.loads(body), default=str).encode()
+    return body
+
+
+def come_over_tls() -> None:
+    """AWS is reached over TLS, and policies refuse whoever comes without; the emulator is reached in the clear, on the loopback
+    only, and such a policy would refuse everybody."""
+    def wrap(pin: Hook) -> Hook:
+        return lambda source_ip, secure_transport: pin(source_ip, True)
+
+    replace("app", "pin_request_origin", wrap)
 
 
 def name_the_search_domain() -> None:
@@ -62,6 +122,21 @@ def name_the_search_domain() -> None:
                     return f"arn:aws:es:{region}:{account_id}:domain/{name}"
             return extract(service, method, path, headers, body, query, region, account_id)
         return with_domain
+
+    replace("core.iam_actions", "extract_resource_arn", wrap)
+
+
+def name_the_topic_of_a_subscription() -> None:
+    """AWS authorises GetSubscriptionAttributes on the topic of the subscription; the emulator on nothing in particular."""
+    def wrap(extract: Hook) -> Hook:
+        def with_topic(service: str, method: str, path: str, headers: dict, body: bytes, query: dict, region: str,
+                       account_id: str) -> str:
+            arn = extract(service, method, path, headers, body, query, region, account_id)
+            subscription = (query.get("SubscriptionArn") or [""])[0]
+            if service == "sns" and arn == "*" and subscription.count(":") > 5:
+                return subscription.rpartition(":")[0]
+            return arn
+        return with_topic
 
     replace("core.iam_actions", "extract_resource_arn", wrap)
 

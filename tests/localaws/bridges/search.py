@@ -43,6 +43,22 @@ def follow_upgrade_paths() -> None:
     replace("services.opensearch", "_get_compatible_versions", wrap)
 
 
+def describe_domains_as_the_service_does() -> None:
+    """DescribeDomain says in DomainProcessingStatus what is going on, and numbers are numbers; the emulator, whose changes are
+    over at once, leaves the former out, and answers the texts of a template's parameters as they are."""
+    def wrap(show: Hook) -> Hook:
+        def as_modelled(record: dict) -> dict[str, Any]:
+            shown = show(record)
+            for name in ("ClusterConfig", "EBSOptions"):
+                shown[name] = {key: int(value) if isinstance(value, str) and value.isdigit() else value
+                               for key, value in (shown.get(name) or {}).items()}
+            going_on = "Deleting" if shown.get("Deleted") else "Modifying" if shown.get("Processing") else "Active"
+            return {"DomainProcessingStatus": going_on, **shown}
+        return as_modelled
+
+    replace("services.opensearch", "_public", wrap)
+
+
 # Developer guide, "Supported upgrade paths", for what leads out of a major version.
 _ONWARD = {
     "Elasticsearch_5.6": {"Elasticsearch_6"},

@@ -1,10 +1,14 @@
-"""Owns `/_standin/`: how tests look into the stand-in and order faults. Not part of Connect, never signed."""
+"""Owns `/_standin/`: how tests look into the stand-in, order faults, and make CloudWatch forget. Not part of Connect, never
+signed."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
+
+from ministack.core.responses import request_scope
+from ministack.services import cloudwatch
 
 from . import targets
 from .errors import ApiError
@@ -55,6 +59,11 @@ def _answer(stand_in: StandIn, what: str, given: dict[str, Any]) -> dict[str, An
             if given["code"] not in _CONFLICT_CODES:
                 raise ValueError(f"code is one of {', '.join(_CONFLICT_CODES)}")
             world.options.conflict_code = given["code"]
+        case "POST forget-metric":
+            # What was published stays published on AWS; a test has no time to wait until it is old.
+            with request_scope(world.account_id, world.region):
+                key = (given["namespace"], given["name"], cloudwatch._dims_key(given["dimensions"]))
+                cloudwatch._metrics.pop(key, None)
         case "POST options":
             known = {field.name for field in fields(Options)}
             for name, value in given.items():

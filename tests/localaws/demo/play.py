@@ -15,6 +15,7 @@ from ..clients import Clients
 from ..errors import LocalError
 from ..launcher import LocalAws
 from ..template import Template
+from . import watching
 from .stage import DemoFailed, Stage
 from .visitors import Visitors
 
@@ -68,14 +69,16 @@ class Demo:
         self._furnish(self._offer.instanceId)
         before = self._state(self._offer.instanceId)
         with stage.act("Deploy infra/template.yaml"):
-            outputs = self._deploy(instance, "Replace" if connect_state.streams_to(before) else "Fail")
-        visitors = Visitors(stage, self._local, outputs)
+            result = self._deploy(instance, "Replace" if connect_state.streams_to(before) else "Fail", {"AlertEmail": watching.ADDRESS})
+        visitors = Visitors(stage, self._local, result.outputs)
         with stage.act("Use it: Connect streams in, eMite reads out"):
             visitors.use()
-            refused = visitors.leave_refused_record()
+        with stage.act("Something breaks: people are told, mend it, and are told that it is over"):
+            watching.Watching(stage, self._local, {name: found["physicalId"] for name, found in result.resources.items()}).play()
         with stage.act("Who may not"):
             visitors.refuse()
         with stage.act("Take it away"):
+            refused = visitors.leave_refused_record()
             self._remove(self._offer.instanceId, before, [refused])
         with stage.act("An instance that streams elsewhere already"):
             self._existing_streaming()
@@ -94,8 +97,8 @@ class Demo:
             StorageConfig={"StorageType": "S3", "S3Config": {"BucketName": bucket, "BucketPrefix": "connect/recordings"}})
         self._us.connect.associate_approved_origin(InstanceId=instance_id, Origin="https://crm.example.com")
 
-    def _deploy(self, instance_arn: str, on_existing: str) -> dict[str, str]:
-        given = {"ConnectInstanceArn": instance_arn, "OnExistingStreaming": on_existing}
+    def _deploy(self, instance_arn: str, on_existing: str, more: dict[str, str] | None = None) -> deployer.Result:
+        given = {"ConnectInstanceArn": instance_arn, "OnExistingStreaming": on_existing, **(more or {})}
         result = deployer.deploy(self._us, self._template, samples.STACK_NAME, given, terminal.ResourceProgress(self._stage.screen))
         if not result.succeeded:
             raise DemoFailed("\n".join([f"The stack was not deployed: {result.status}", *result.reasons]))
@@ -105,7 +108,7 @@ class Demo:
         targets = connect_state.streams_to(self._state(instance_arn.rsplit("/", 1)[1]))
         ours = {"CONTACT_TRACE_RECORDS": result.outputs["DeliveryStreamArn"], "AGENT_EVENTS": result.outputs["AgentEventStreamArn"]}
         self._stage.check(targets == ours, "Connect streams contact records to Firehose and agent events to Kinesis", f"It streams to {targets}")
-        return result.outputs
+        return result
 
     def _remove(self, instance_id: str, before: dict[str, Any], refused: list[str]) -> None:
         """Deletes the stack, then what it keeps, with the keys of the refused records in its bucket."""
