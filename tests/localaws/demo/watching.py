@@ -87,7 +87,9 @@ class Watching:
         """Puts the report onto the bus, and answers what was mailed once the reporter has seen it."""
         self._now += _INTERVAL
         before, ended = len(self._mails()), self._reporter_runs()
-        detail = {**report, "checkedAt": f"{self._now:%Y-%m-%dT%H:%M:%SZ}"}
+        now, then = f"{self._now:%Y-%m-%dT%H:%M:%SZ}", report["checkedAt"]
+        findings = [{**finding, "dataLossAt": now} if finding["dataLossAt"] == then else finding for finding in report["findings"]]
+        detail = {**report, "checkedAt": now, "findings": findings}
         self._us.events.enable_rule(Name=self._rule("ReportRule"))
         self._us.events.put_events(Entries=[{
             "Source": "emite-connect", "DetailType": "Integration Health Report", "Detail": json.dumps(detail)}])
