@@ -230,6 +230,8 @@ mod tests {
             ("search-domain", "snapshots"),
             ("search-domain", "key"),
             ("search-domain", "nodes"),
+            ("search-domain", "replicas"),
+            ("search-domain", "change"),
             ("search-domain", "engine"),
             ("search-domain", "update"),
             ("domain-access", "emite-servers"),

@@ -209,6 +209,7 @@ fn search_domain(spec: &Spec, part: &str) -> String {
         "cpu" => ("CPUUtilization", "Average"),
         "snapshots" => ("AutomatedSnapshotFailure", "Maximum"),
         "nodes" => ("Nodes", "Minimum"),
+        "replicas" => ("ClusterStatus.yellow", "Maximum"),
         _ => return Aws::new(spec, "opensearch", "describe-domain").option("--domain-name", spec.domain_name()).line(),
     };
     let dimensions =

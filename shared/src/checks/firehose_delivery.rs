@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Check, Verdict, agent_event_flow, seen};
 use crate::finding::{Finding, Severity, Status};
-use crate::metrics::{MetricQuery, Point, Series, Stat};
+use crate::metrics::{MetricQuery, PERIOD_SECONDS, Point, Series, Stat, WINDOW};
 use crate::snapshot::{Look, Snapshot};
 use crate::spec::Spec;
 use crate::words::{bounded, in_words};
@@ -45,6 +45,9 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 const USUAL_BUFFER: u32 = 300;
 /// In how many periods something must be seen to be believed.
 const BELIEVED: usize = 2;
+/// In how many periods calls must leave no contact record for that to be no accident.
+const CERTAIN: usize = 6;
+const PERIOD: SignedDuration = SignedDuration::from_secs(PERIOD_SECONDS as i64);
 
 fn firehose(spec: &Spec, id: &'static str, name: &'static str, stat: Stat) -> MetricQuery {
     let dimensions = vec![("DeliveryStreamName", spec.delivery_stream_name().to_owned())];
@@ -163,9 +166,10 @@ fn late(snapshot: &Snapshot, freshness: &Series) -> Option<Trouble> {
 }
 
 fn nowhere_to_put(snapshot: &Snapshot, backup: &Series, freshness: &Series) -> Option<Trouble> {
-    let (_, ratio) = backup.since(snapshot.taken_at - HOUR).last()?;
+    // One failed put is tried again; it is no loss.
+    let newest = newest_two(backup.since(snapshot.taken_at - HOUR))?;
     let waits = freshness.since(snapshot.taken_at - HOUR).last().map(|(_, seconds)| age(*seconds));
-    (*ratio < 1.0).then(|| Trouble {
+    newest.iter().all(|ratio| *ratio < 1.0).then(|| Trouble {
         severity: Severity::Critical,
         summary: "Contact records that the search domain refused cannot be put into the backup bucket either.".to_owned(),
         observed: "writing to the backup bucket failed".to_owned(),
@@ -187,20 +191,27 @@ fn throttled(snapshot: &Snapshot, records: &Series) -> Option<Trouble> {
     })
 }
 
-/// Calls that should have led to contact records by now, and did not.
+/// Calls that should have led to contact records by now, and did not. What came after the newest contact record counts:
+/// that delivery worked before says nothing about now.
 fn nothing_came(snapshot: &Snapshot, calls: &Series, records: &Series, watched_since: Timestamp) -> Option<Trouble> {
-    let from = (snapshot.taken_at - HOUR * 6).max(watched_since + HOUR);
+    let newest = records.points().iter().rev().find(|(_, count)| *count > 0.0);
+    let proven = newest.map_or(watched_since + HOUR, |(at, _)| *at + PERIOD);
+    let from = proven.max(snapshot.taken_at - WINDOW);
     let over = |&&(at, count): &&Point| count > 0.0 && at < snapshot.taken_at - HOUR;
     let made: Vec<_> = calls.since(from).iter().filter(over).collect();
-    let (first, _) = made.first()?;
-    let came = records.sum_since(*first).is_some_and(|sum| sum > 0.0);
-    (made.len() >= BELIEVED && !came).then(|| Trouble {
-        severity: Severity::Warning,
+    let (first, _) = **made.first()?;
+    let lost = made.len() >= CERTAIN;
+    (made.len() >= BELIEVED).then(|| Trouble {
+        severity: if lost { Severity::Critical } else { Severity::Warning },
         summary: "Calls were made and no contact record arrived.".to_owned(),
-        observed: format!("calls since {} ago, and not one contact record", in_words(snapshot.since(*first))),
+        observed: format!(
+            "calls in {} periods of 5 minutes since {} ago, and not one contact record",
+            made.len(),
+            in_words(snapshot.since(first))
+        ),
         impact: "eMite does not get contact records; Amazon Connect does not send again what it could not deliver.",
         remedy: "Open the instance in the Amazon Connect console, choose Data streaming, and check that contact records go to the Firehose stream.",
-        data_loss_at: None,
+        data_loss_at: lost.then_some(first),
     })
 }
 
@@ -315,11 +326,16 @@ mod tests {
 
     #[test]
     fn a_backup_bucket_that_takes_nothing_is_critical() {
-        let mut snapshot = with("backup_success", &[1.0, 0.0]);
+        let mut snapshot = with("backup_success", &[1.0, 0.0, 0.5]);
         insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
         put(&mut snapshot, "delivery_freshness", Series::default());
         assert_eq!(only(&CHECK, &spec(), &snapshot).data_loss_at, Some(noon()));
-        assert_eq!(findings(&CHECK, &spec(), &with("backup_success", &[0.0, 1.0])), []);
+        for retried in [&[0.0, 1.0][..], &[1.0, 0.0], &[0.0]] {
+            assert_eq!(findings(&CHECK, &spec(), &with("backup_success", retried)), [], "{retried:?}");
+        }
+        let old = Series::new(vec![(noon() - HOUR * 2, 0.0), (noon() - RECENT, 0.0)]);
+        put(&mut snapshot, "backup_success", old);
+        assert_eq!(findings(&CHECK, &spec(), &snapshot), []);
     }
 
     #[test]
@@ -328,23 +344,54 @@ mod tests {
         assert_eq!(findings(&CHECK, &spec(), &with("firehose_throttled", &[7.0, 0.0])), []);
     }
 
+    /// A contact record so many minutes before noon.
+    fn came(snapshot: Snapshot, minutes: i64) -> Snapshot {
+        let mut snapshot = snapshot;
+        let record = (noon() - SignedDuration::from_mins(minutes), 1.0);
+        put(&mut snapshot, "contact_records", Series::new(vec![record, (noon() - RECENT, 0.0)]));
+        snapshot
+    }
+
     #[test]
     fn calls_that_leave_no_contact_record_are_told() {
         insta::assert_json_snapshot!(only(&CHECK, &spec(), &called(&[180, 175, 90, 20])));
+        assert_eq!(findings(&CHECK, &spec(), &called(&[])), []);
         assert_eq!(findings(&CHECK, &spec(), &called(&[90])), []);
-        assert_eq!(findings(&CHECK, &spec(), &called(&[90, 55, 50])), []);
-        assert_eq!(findings(&CHECK, &spec(), &called(&[500, 400])), []);
-        let mut came = called(&[180, 175]);
-        put(&mut came, "contact_records", Series::new(vec![(noon() - SignedDuration::from_mins(170), 1.0)]));
-        assert_eq!(findings(&CHECK, &spec(), &came), []);
-        let mut new = called(&[180, 175]);
-        new.watched_since = Ok(noon() - SignedDuration::from_hours(3));
-        assert_eq!(findings(&CHECK, &spec(), &new), []);
+        assert_eq!(findings(&CHECK, &spec(), &called(&[90, 60, 55, 50])), []);
+        assert_eq!(only(&CHECK, &spec(), &called(&[1440, 400])).severity, Severity::Warning);
+        assert_eq!(findings(&CHECK, &spec(), &called(&[1445, 400])), []);
+    }
+
+    #[test]
+    fn many_calls_without_any_contact_record_are_lost_since_the_first_of_them() {
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &called(&[700, 600, 500, 180, 175, 90, 20])));
+        let fewer = only(&CHECK, &spec(), &called(&[700, 600, 500, 180, 175, 20]));
+        assert_eq!((fewer.severity, fewer.data_loss_at), (Severity::Warning, None));
+    }
+
+    #[test]
+    fn only_calls_after_the_newest_contact_record_count() {
+        let made = &[700, 600, 500, 180, 175, 90];
+        assert_eq!(findings(&CHECK, &spec(), &came(called(made), 170)), []);
+        assert_eq!(findings(&CHECK, &spec(), &came(called(made), 30)), []);
+        assert_eq!(findings(&CHECK, &spec(), &came(called(made), 175)), []);
+        let two = only(&CHECK, &spec(), &came(called(made), 180));
+        assert_eq!((two.severity, two.data_loss_at), (Severity::Warning, None));
+        let all = only(&CHECK, &spec(), &came(called(made), 705));
+        let first = noon() - SignedDuration::from_mins(700);
+        assert_eq!((all.severity, all.data_loss_at), (Severity::Critical, Some(first)));
+    }
+
+    #[test]
+    fn the_first_hour_of_a_stack_may_leave_no_contact_record() {
+        let new = |hours| Snapshot { watched_since: Ok(noon() - HOUR * hours), ..called(&[180, 175, 90]) };
+        assert_eq!(findings(&CHECK, &spec(), &new(3)), []);
+        assert_eq!(findings(&CHECK, &spec(), &new(4)).len(), 1);
     }
 
     #[test]
     fn several_troubles_are_one_finding_that_begins_with_the_worst() {
-        let mut snapshot = with("backup_success", &[0.0]);
+        let mut snapshot = with("backup_success", &[0.0, 0.0]);
         put(&mut snapshot, "delivery_success", series(&[0.9, 0.9]));
         put(&mut snapshot, "delivery_freshness", series(&[4000.0, 4000.0]));
         put(&mut snapshot, "firehose_throttled", series(&[1.0, 1.0]));

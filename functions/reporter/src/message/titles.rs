@@ -71,6 +71,8 @@ fn search_domain(part: &str) -> &'static str {
         "snapshots" => "the search domain has no fresh snapshot",
         "key" => "the search domain cannot use its key",
         "nodes" => "the search domain lacks a node",
+        "replicas" => "data of the search domain has no copy",
+        "change" => "a change of the search domain does not end",
         "engine" => "the search engine is not supported for long",
         "update" => "the search domain needs an update",
         _ => "the search domain is not usable",
@@ -117,6 +119,8 @@ mod tests {
                     "snapshots",
                     "key",
                     "nodes",
+                    "replicas",
+                    "change",
                     "engine",
                     "update",
                 ],
@@ -127,7 +131,13 @@ mod tests {
         ];
         for (check, parts) in parts {
             let file = format!("{}/../../shared/src/checks/{check}.rs", env!("CARGO_MANIFEST_DIR"));
-            let judge = fs::read_to_string(file).unwrap();
+            let mut judge = fs::read_to_string(&file).unwrap();
+            for part in fs::read_dir(file.trim_end_matches(".rs")).into_iter().flatten() {
+                let part = part.unwrap().path();
+                if part.is_file() {
+                    judge += &fs::read_to_string(part).unwrap();
+                }
+            }
             let other = of(&check.replace('_', "-"), Status::Incorrect, "x#no-such-part");
             for part in parts {
                 assert!(
