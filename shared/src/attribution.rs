@@ -171,20 +171,7 @@ mod tests {
 
     fn found(check: &str, part: &str, severity: Severity) -> Finding {
         let resource = if part.is_empty() { format!("arn:{check}") } else { format!("arn:{check}#{part}") };
-        Finding {
-            check: check.into(),
-            status: Status::Unhealthy,
-            severity,
-            resource,
-            summary: String::new(),
-            expected: String::new(),
-            observed: String::new(),
-            impact: String::new(),
-            data_loss_at: None,
-            caused_by: None,
-            remedy: String::new(),
-            repair: None,
-        }
+        Finding::about(check, Status::Unhealthy, severity, resource)
     }
 
     fn warnings(findings: &[(&str, &str)]) -> Vec<Finding> {

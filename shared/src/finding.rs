@@ -71,24 +71,36 @@ impl Finding {
         format!("{}|{}", self.check, self.resource)
     }
 
+    /// A finding of `check` about `resource`, with its texts yet to be filled in.
+    pub(crate) fn about(check: &str, status: Status, severity: Severity, resource: String) -> Self {
+        Self {
+            check: check.to_owned(),
+            status,
+            severity,
+            resource,
+            summary: String::new(),
+            expected: String::new(),
+            observed: String::new(),
+            impact: String::new(),
+            data_loss_at: None,
+            caused_by: None,
+            remedy: String::new(),
+            repair: None,
+        }
+    }
+
     /// The finding that `check` could not look at something it needs: not healthy, and not broken either. Its resource is
     /// the one that `resource` names, with the call that failed behind a `#`.
     pub fn unobservable(check: &str, resource: &str, unseen: &Unseen) -> Self {
         let Unseen { action, cause, request_id } = unseen;
         let request = request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default();
         Self {
-            check: check.to_owned(),
-            status: Status::Unobservable,
-            severity: Severity::Info,
-            resource: format!("{resource}#{action}"),
             summary: format!("The check {check} could not look: {action} {}.", cause.words()),
             expected: format!("an answer to {action}"),
             observed: format!("{action} {}{request}", cause.words()),
             impact: "A break of this link would go unnoticed.".to_owned(),
-            data_loss_at: None,
-            caused_by: None,
             remedy: cause.remedy(action),
-            repair: None,
+            ..Self::about(check, Status::Unobservable, Severity::Info, format!("{resource}#{action}"))
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod looks;
 pub mod metrics;
 pub mod policy;
 pub mod report;
+pub mod services;
 pub mod settings;
 pub mod snapshot;
 pub mod spec;

@@ -113,11 +113,27 @@ pub enum SpecError {
     /// What it says cannot be used.
     #[error(transparent)]
     Bad(#[from] BadSpec),
+    /// It is of another stack.
+    #[error("the stack's settings in {parameter} are those of {found}, but this function belongs to {own}")]
+    OtherStack {
+        /// The SSM parameter.
+        parameter: String,
+        /// The stack that it names.
+        found: String,
+        /// The stack of this function.
+        own: String,
+    },
 }
 
-/// Reads the spec from the SSM parameter `name`. Needs `ssm:GetParameter`.
-pub async fn read(ssm: &aws_sdk_ssm::Client, name: &str) -> Result<Spec, SpecError> {
-    Ok(Spec::parse(&text(ssm, name).await?)?)
+impl SpecError {
+    /// The type of error that Lambda shows.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Aws(_) => "AwsError",
+            Self::Bad(_) => "BadSpec",
+            Self::OtherStack { .. } => "OtherStack",
+        }
+    }
 }
 
 /// The text of the SSM parameter `name`, which [`Spec::parse`] reads. Needs `ssm:GetParameter`

@@ -9,15 +9,13 @@ mod metrics;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use emite_connect::arn::Arn;
-use emite_connect::aws::Aws;
 use emite_connect::clock;
 use emite_connect::error::AwsError;
-use emite_connect::ledger::Ledger;
 use emite_connect::looks::{self, stack};
 use emite_connect::report::{HEALTH_REPORT, Report, SOURCE};
-use emite_connect::settings::{BadSettings, Settings};
-use emite_connect::spec::{self, Spec, SpecError};
+use emite_connect::services::Services;
+use emite_connect::settings::BadSettings;
+use emite_connect::spec::{Spec, SpecError};
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
@@ -25,18 +23,13 @@ use serde_json::Value;
 
 /// What a process sets up once.
 #[derive(Debug)]
-pub struct App(Result<Services, BadSettings>);
-
-#[derive(Debug)]
-struct Services {
-    aws: Aws,
-    ledger: Ledger,
-    spec_parameter: String,
-    stack_id: Arn,
+pub struct App {
+    services: Result<Services, BadSettings>,
+    /// The spec of the last run.
     known: Mutex<Option<Arc<Known>>>,
 }
 
-/// The spec of the last run, and the text that it was read from.
+/// A spec, and the text that it was read from.
 #[derive(Debug)]
 struct Known {
     text: String,
@@ -46,38 +39,7 @@ struct Known {
 impl App {
     /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and told by each run.
     pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        Self(Services::from_settings(lookup).await)
-    }
-}
-
-impl Services {
-    async fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
-        let mut settings = Settings::new(lookup);
-        let table = settings.required::<String>("LEDGER_TABLE");
-        let spec_parameter = settings.required("SPEC_PARAMETER");
-        let stack_id = settings.required("STACK_ID");
-        settings.finish()?;
-        let (Some(table), Some(spec_parameter), Some(stack_id)) = (table, spec_parameter, stack_id) else {
-            return Err(BadSettings(Vec::new()));
-        };
-        let aws = Aws::from_env().await;
-        Ok(Self {
-            ledger: Ledger::new(aws.dynamodb.clone(), table),
-            aws,
-            spec_parameter,
-            stack_id,
-            known: Mutex::default(),
-        })
-    }
-
-    /// The spec that `text` is, if it is that of this stack.
-    fn own(&self, text: &str) -> Result<Spec, CheckError> {
-        let spec = Spec::parse(text).map_err(SpecError::from)?;
-        if spec.stack_id == self.stack_id {
-            return Ok(spec);
-        }
-        let parameter = self.spec_parameter.clone();
-        Err(CheckError::OtherStack { parameter, found: spec.stack_id.to_string(), own: self.stack_id.to_string() })
+        Self { services: Services::from_settings(lookup).await, known: Mutex::default() }
     }
 }
 
@@ -90,16 +52,6 @@ pub enum CheckError {
     /// What the stack set up is not known.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The spec is of another stack.
-    #[error("the stack's settings in {parameter} are those of {found}, but this function belongs to {own}")]
-    OtherStack {
-        /// The SSM parameter.
-        parameter: String,
-        /// The stack that it names.
-        found: String,
-        /// The stack of this function.
-        own: String,
-    },
     /// The report could not be published.
     #[error(transparent)]
     Aws(#[from] AwsError),
@@ -112,9 +64,8 @@ impl From<CheckError> for Diagnostic {
     fn from(error: CheckError) -> Self {
         let error_type = match &error {
             CheckError::Settings(_) => "BadSettings",
-            CheckError::Spec(SpecError::Bad(_)) => "BadSpec",
-            CheckError::OtherStack { .. } => "OtherStack",
-            CheckError::Spec(SpecError::Aws(_)) | CheckError::Aws(_) => "AwsError",
+            CheckError::Spec(error) => error.name(),
+            CheckError::Aws(_) => "AwsError",
             CheckError::Json(_) => "NoJson",
         };
         Self { error_type: error_type.to_owned(), error_message: error.to_string() }
@@ -126,11 +77,11 @@ impl From<CheckError> for Diagnostic {
 /// # Errors
 /// [`CheckError`], when there is no report or nobody could be told.
 pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<Answer, CheckError> {
-    let services = app.0.as_ref().map_err(BadSettings::clone)?;
+    let services = app.services.as_ref().map_err(BadSettings::clone)?;
     let now = clock::now();
     let changing = stack::is_changing(&services.aws.cloudformation, &services.stack_id, now);
     // What a change of the stack has half done, the spec included, is no report.
-    let (changing, report) = tokio::join!(changing, Box::pin(check(services, now)));
+    let (changing, report) = tokio::join!(changing, Box::pin(check(services, &app.known, now)));
     if changing {
         metrics::log_skipped(&services.stack_id, now);
         return Ok(Answer::Skipped { skipped: "the stack is being changed; run it again when that is done" });
@@ -156,8 +107,8 @@ pub enum Answer {
 
 /// Looks and judges. A process that is warm looks by the spec that it knows while it reads the present one, which is
 /// nearly always the same; if it is not, that look is thrown away.
-async fn check(services: &Services, now: Timestamp) -> Result<Report, CheckError> {
-    let known = services.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+async fn check(services: &Services, last: &Mutex<Option<Arc<Known>>>, now: Timestamp) -> Result<Report, CheckError> {
+    let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let look = async |spec: &Spec| looks::observe(&services.aws, &services.ledger, spec, now).await;
     let early = async {
         match &known {
@@ -165,16 +116,16 @@ async fn check(services: &Services, now: Timestamp) -> Result<Report, CheckError
             None => None,
         }
     };
-    let (text, early) = tokio::join!(spec::text(&services.aws.ssm, &services.spec_parameter), early);
-    let text = text.map_err(SpecError::from)?;
+    let (text, early) = tokio::join!(services.spec_text(), early);
+    let text = text?;
     if let Some((known, snapshot)) = early
         && known.text == text
     {
         return Ok(Report::judge(&known.spec, &snapshot));
     }
-    let spec = services.own(&text)?;
+    let spec = services.spec_of(&text)?;
     let report = Report::judge(&spec, &Box::pin(look(&spec)).await);
-    *services.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Known { text, spec }));
+    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Known { text, spec }));
     Ok(report)
 }
 

@@ -7,6 +7,7 @@
 use std::io::Write;
 
 use emite_connect::arn::Arn;
+use emite_connect::finding::Finding;
 use emite_connect::report::Report;
 use emite_connect::watchdog::{COMPLETED, DIMENSION, NAMESPACE, OPEN_FINDINGS, stack_name};
 use jiff::Timestamp;
@@ -14,49 +15,52 @@ use serde_json::{Map, Value, json};
 
 /// Writes the line of a completed run.
 pub(crate) fn log(stack_id: &Arn, report: &Report) {
-    // A log that takes no line must not fail a run; the alarm on missing runs is what tells.
-    let _ = writeln!(std::io::stdout().lock(), "{}", line(stack_id, report));
+    write(&line(stack_id, report));
 }
 
 /// Writes the line of a run that judged nothing. It counts as completed: the watcher runs.
 pub(crate) fn log_skipped(stack_id: &Arn, now: Timestamp) {
-    let line = json!({
-        "_aws": {
-            "Timestamp": now.as_millisecond(),
-            "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [[DIMENSION]],
-                "Metrics": [{"Name": COMPLETED, "Unit": "Count"}],
-            }],
-        },
-        (DIMENSION): stack_name(stack_id),
-        (COMPLETED): 1,
-        "status": "Skipped",
-    });
+    write(&embedded(stack_id, now, &[(COMPLETED, 1)], json!({"status": "Skipped"})));
+}
+
+fn write(line: &Value) {
+    // A log that takes no line must not fail a run; the alarm on missing runs is what tells.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 fn line(stack_id: &Arn, report: &Report) -> Value {
     let outcomes: Map<String, Value> =
         report.checks.iter().map(|check| (check.name.clone(), json!(check.outcome))).collect();
-    json!({
+    let findings: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            let Finding { status, severity, caused_by, .. } = finding;
+            json!({"key": finding.key(), "status": status, "severity": severity, "causedBy": caused_by})
+        })
+        .collect();
+    let metrics = [(COMPLETED, 1), (OPEN_FINDINGS, report.open_findings())];
+    let fields = json!({"status": report.status, "checks": outcomes, "findings": findings});
+    embedded(stack_id, report.checked_at, &metrics, fields)
+}
+
+/// A log line with `metrics` for CloudWatch and `fields` for people.
+fn embedded(stack_id: &Arn, at: Timestamp, metrics: &[(&str, usize)], fields: Value) -> Value {
+    let names: Vec<Value> = metrics.iter().map(|(name, _)| json!({"Name": name, "Unit": "Count"})).collect();
+    let mut line = json!({
         "_aws": {
-            "Timestamp": report.checked_at.as_millisecond(),
-            "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [[DIMENSION]],
-                "Metrics": [{"Name": COMPLETED, "Unit": "Count"}, {"Name": OPEN_FINDINGS, "Unit": "Count"}],
-            }],
+            "Timestamp": at.as_millisecond(),
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": names}],
         },
         (DIMENSION): stack_name(stack_id),
-        (COMPLETED): 1,
-        (OPEN_FINDINGS): report.open_findings(),
-        "status": report.status,
-        "checks": outcomes,
-        "findings": report.findings.iter().map(|finding| json!({
-            "key": finding.key(), "status": finding.status, "severity": finding.severity, "causedBy": finding.caused_by,
-        })).collect::<Vec<_>>(),
-    })
+    });
+    for (name, value) in metrics {
+        line[*name] = json!(value);
+    }
+    if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
+        line.extend(fields);
+    }
+    line
 }
 
 #[cfg(test)]

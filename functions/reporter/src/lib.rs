@@ -7,12 +7,12 @@
 
 mod commands;
 mod episodes;
+mod error;
 #[cfg(test)]
 mod fixtures;
 mod input;
 mod message;
 mod outbox;
-mod services;
 mod text;
 
 use std::hash::{BuildHasher, RandomState};
@@ -21,19 +21,19 @@ use std::time::Duration;
 use aws_sdk_sns::types::MessageAttributeValue;
 use emite_connect::clock;
 use emite_connect::error::AwsError;
-use emite_connect::ledger::{Entry, LedgerError};
+use emite_connect::ledger::{Entry, Key, LedgerError};
+use emite_connect::services::Services;
 use emite_connect::settings::BadSettings;
-use emite_connect::spec;
 use jiff::Timestamp;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
+
+pub use error::ReportError;
 
 use episodes::{Full, Scene, State, step};
 use input::{Input, Known};
 use message::{Message, severity_name};
 use outbox::Waiting;
-pub use services::ReportError;
-use services::Services;
 
 /// What a process sets up once.
 #[derive(Debug)]
@@ -54,11 +54,7 @@ impl App {
 pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, ReportError> {
     let LambdaEvent { payload, context } = event;
     let services = app.0.as_ref().map_err(BadSettings::clone)?;
-    let spec = spec::read(&services.aws.ssm, &services.spec_parameter).await?;
-    if spec.stack_id != services.stack_id {
-        let parameter = services.spec_parameter.clone();
-        return Err(ReportError::OtherStack { parameter, found: spec.stack_id, own: services.stack_id.clone() });
-    }
+    let spec = services.spec_of(&services.spec_text().await?)?;
     let scene = Scene { spec, function: context.env_config.function_name.clone() };
     let known = Known { spec: &scene.spec, now: clock::now(), request_id: &context.request_id };
     let input = Input::read(payload, &known)?;
@@ -175,7 +171,7 @@ impl Turn<'_> {
     /// in between.
     async fn change<T>(&self, change: impl Fn(State) -> (State, T)) -> Result<T, LedgerError> {
         const PAUSES_MS: [u64; 8] = [20, 50, 100, 200, 400, 800, 1200, 1600];
-        let key = self.services.key();
+        let key = Key { partition: "alert#episodes".to_owned(), sort: self.services.stack_id.to_string() };
         let mut pauses = PAUSES_MS.into_iter();
         loop {
             let entry: Option<Entry<State>> = self.services.ledger.read(&key).await?;

@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Verdict, firehose_delivery, seen};
+use super::{Check, Verdict, agent_event_stream, firehose_delivery, seen};
 use crate::finding::{Finding, Severity, Status};
 use crate::metrics::{MetricQuery, PERIOD_SECONDS, Series, Stat, WINDOW};
 use crate::snapshot::{Look, Snapshot};
@@ -30,13 +30,7 @@ const WITNESSES_OF_A_DAY: usize = 12;
 
 /// How many agent events came.
 pub(super) fn agent_events(spec: &Spec) -> MetricQuery {
-    MetricQuery {
-        id: "agent_events",
-        namespace: "AWS/Kinesis",
-        name: "IncomingRecords",
-        dimensions: vec![("StreamName", spec.agent_event_stream_name().to_owned())],
-        stat: Stat::Sum,
-    }
+    agent_event_stream::metric(spec, "agent_events", "IncomingRecords", Stat::Sum)
 }
 
 /// How many calls there were.

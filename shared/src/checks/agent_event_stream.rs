@@ -2,6 +2,7 @@
 
 use super::{Check, Verdict, no_metrics, seen};
 use crate::finding::{Finding, Severity, Status};
+use crate::metrics::{MetricQuery, Stat};
 use crate::snapshot::{DataStream, Look, Snapshot};
 use crate::spec::Spec;
 use crate::words::bounded;
@@ -16,6 +17,12 @@ pub(super) const CHECK: Check = Check {
 
 /// The key of AWS, whose policy nobody can change; Amazon Connect cannot use it.
 const MANAGED_KEY: &str = "alias/aws/kinesis";
+
+/// A metric of the stream.
+pub(super) fn metric(spec: &Spec, id: &'static str, name: &'static str, stat: Stat) -> MetricQuery {
+    let dimensions = vec![("StreamName", spec.agent_event_stream_name().to_owned())];
+    MetricQuery { id, namespace: "AWS/Kinesis", name, dimensions, stat }
+}
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(stream) = seen(&snapshot.agent_event_stream)? else {

@@ -58,20 +58,7 @@ fn named(mut names: Vec<String>) -> String {
 }
 
 fn warning(status: Status, resource: String) -> Finding {
-    Finding {
-        check: NAME.to_owned(),
-        status,
-        severity: Severity::Warning,
-        resource,
-        summary: String::new(),
-        expected: String::new(),
-        observed: String::new(),
-        impact: String::new(),
-        data_loss_at: None,
-        caused_by: None,
-        remedy: String::new(),
-        repair: None,
-    }
+    Finding::about(NAME, status, Severity::Warning, resource)
 }
 
 fn nobody_hears(spec: &Spec, waiting: Vec<String>) -> Finding {

@@ -30,18 +30,12 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
 fn finding(spec: &Spec, part: &str, status: Status, severity: Severity, texts: [String; 5]) -> Finding {
     let [summary, expected, observed, impact, remedy] = texts;
     Finding {
-        check: CHECK.name.to_owned(),
-        status,
-        severity,
-        resource: format!("{}#{part}", spec.domain),
         summary,
         expected,
         observed,
         impact,
-        data_loss_at: None,
-        caused_by: None,
         remedy,
-        repair: None,
+        ..Finding::about(CHECK.name, status, severity, format!("{}#{part}", spec.domain))
     }
 }
 

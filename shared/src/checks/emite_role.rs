@@ -24,18 +24,12 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
 fn finding(spec: &Spec, part: &str, status: Status, severity: Severity, texts: [String; 5]) -> Finding {
     let [summary, expected, observed, impact, remedy] = texts;
     Finding {
-        check: CHECK.name.to_owned(),
-        status,
-        severity,
-        resource: format!("{}{part}", spec.emite_role),
         summary,
         expected,
         observed,
         impact,
-        data_loss_at: None,
-        caused_by: None,
         remedy,
-        repair: None,
+        ..Finding::about(CHECK.name, status, severity, format!("{}{part}", spec.emite_role))
     }
 }
 

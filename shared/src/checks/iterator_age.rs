@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Verdict, agent_event_flow, seen};
+use super::{Check, Verdict, agent_event_flow, agent_event_stream, seen};
 use crate::finding::{Finding, Severity, Status};
 use crate::metrics::{MetricQuery, Point, Stat};
 use crate::snapshot::{Look, Snapshot};
@@ -25,13 +25,7 @@ const RECENT: SignedDuration = SignedDuration::from_mins(30);
 const PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 
 fn iterator_age(spec: &Spec) -> MetricQuery {
-    MetricQuery {
-        id: "iterator_age",
-        namespace: "AWS/Kinesis",
-        name: "GetRecords.IteratorAgeMilliseconds",
-        dimensions: vec![("StreamName", spec.agent_event_stream_name().to_owned())],
-        stat: Stat::Maximum,
-    }
+    agent_event_stream::metric(spec, "iterator_age", "GetRecords.IteratorAgeMilliseconds", Stat::Maximum)
 }
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {

@@ -122,18 +122,8 @@ fn latest<'a>(snapshot: &'a Snapshot, id: &str, count: usize, oldest: SignedDura
 fn about(spec: &Spec, part: &str, status: Status, severity: Severity) -> Finding {
     let hash = if part.is_empty() { "" } else { "#" };
     Finding {
-        check: NAME.to_owned(),
-        status,
-        severity,
-        resource: format!("{}{hash}{part}", spec.domain),
-        summary: String::new(),
-        expected: String::new(),
-        observed: String::new(),
         impact: PUT_ASIDE.to_owned(),
-        data_loss_at: None,
-        caused_by: None,
-        remedy: String::new(),
-        repair: None,
+        ..Finding::about(NAME, status, severity, format!("{}{hash}{part}", spec.domain))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Check, Verdict};
+use super::{Check, Verdict, agent_event_stream};
 use crate::finding::{Finding, Severity, Status};
 use crate::metrics::{MetricQuery, Stat};
 use crate::snapshot::{DataStream, Look, Snapshot};
@@ -31,13 +31,7 @@ const WRITES_CRITICAL: usize = 6;
 const READS_WARNING: usize = 3;
 
 fn throttled(spec: &Spec, id: &'static str, name: &'static str) -> MetricQuery {
-    MetricQuery {
-        id,
-        namespace: "AWS/Kinesis",
-        name,
-        dimensions: vec![("StreamName", spec.agent_event_stream_name().to_owned())],
-        stat: Stat::Sum,
-    }
+    agent_event_stream::metric(spec, id, name, Stat::Sum)
 }
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {

@@ -22,13 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What waits below `failed/` and `quarantine/`; none if the bucket is gone.
 pub(super) async fn failed_records(s3: &Client, spec: &Spec) -> Result<Option<FailedRecords>, AwsError> {
     let folder = format!("emite-connect/{}", spec.delivery_stream_name());
-    let listings = async {
-        tokio::try_join!(
-            listing(s3, &spec.backup_bucket, format!("{folder}/failed/")),
-            listing(s3, &spec.backup_bucket, format!("{folder}/quarantine/")),
-        )
-    };
-    let Some((failed, quarantined)) = if_there(listings.await)? else { return Ok(None) };
+    let listings = tokio::try_join!(
+        listing(s3, &spec.backup_bucket, format!("{folder}/failed/")),
+        listing(s3, &spec.backup_bucket, format!("{folder}/quarantine/")),
+    );
+    let Some((failed, quarantined)) = if_there(listings)? else { return Ok(None) };
     let kind = match &failed.oldest {
         Some((_, key)) => timeout(PATIENCE, kind(s3, &spec.backup_bucket, key)).await.unwrap_or_default(),
         None => None,

@@ -15,7 +15,7 @@ use crate::spec::Spec;
 /// The role with its policies (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html>).
 pub(super) async fn role(iam: &Client, spec: &Spec) -> Result<Option<Role>, AwsError> {
     let name = spec.emite_role_name();
-    if_there(async { tokio::try_join!(described(iam, name), inline(iam, name), attached(iam, name)) }.await)
+    if_there(tokio::try_join!(described(iam, name), inline(iam, name), attached(iam, name)))
         .map(|seen| seen.map(|(role, inline, attached)| Role { inline, attached, ..role }))
 }
 

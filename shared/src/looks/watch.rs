@@ -147,13 +147,11 @@ mod tests {
     #[test]
     fn a_reader_that_stopped_is_remembered_for_longer_than_its_metric() {
         let reading = after(None, &healthy().metrics, noon());
-        let mut ages = vec![1.0; 100];
-        ages.truncate(100);
         let stopped = noon() + SignedDuration::from_hours(2);
         let quiet = after(Some(&reading), &healthy().metrics, stopped);
         let last = noon() - SignedDuration::from_mins(5);
         assert_eq!((quiet.last_read, quiet.unread_since), (Some(last), None));
-        let mut snapshot = seen(&ages, &[]);
+        let mut snapshot = seen(&[1.0; 100], &[]);
         let event = stopped - SignedDuration::from_mins(20);
         put(&mut snapshot, "agent_events", Series::new(vec![(event, 2.0)]));
         let unread = after(Some(&quiet), &snapshot.metrics, stopped);
