@@ -92,20 +92,15 @@ const EXPLAINS: &[Explains] = &[
 
 impl Explains {
     fn applies(&self, cause: &Finding, consequence: &Finding) -> bool {
-        let part = part(consequence);
+        let part = consequence.part();
         let meant = |(check, scope): &(&str, Option<&str>)| {
             *check == consequence.check && scope.is_none_or(|scope| scope == part)
         };
         self.cause == cause.check
-            && (self.parts.is_empty() || self.parts.contains(&self::part(cause)))
+            && (self.parts.is_empty() || self.parts.contains(&cause.part()))
             && cause.severity >= self.from
             && self.consequences.iter().any(meant)
     }
-}
-
-/// What is behind the `#` of the resource.
-fn part(finding: &Finding) -> &str {
-    finding.resource.split_once('#').map_or("", |(_, part)| part)
 }
 
 /// Names the root cause of each finding that another one explains. The consequence keeps what it says; its severity and

@@ -4,20 +4,30 @@
 //! before it writes: what changed in between is [`ApplyError::ChangedMeanwhile`], and what is already as wanted is left
 //! alone, so applying twice is harmless.
 
-use std::time::Duration;
+mod documents;
+mod streaming;
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::arn::Arn;
 use crate::aws::Aws;
 use crate::error::AwsError;
 use crate::ledger::{Ledger, LedgerError};
-use crate::links::approved_origin::{self, Place};
-use crate::links::data_streaming::{self, Association, Claim, Source, Target};
+use crate::links::approved_origin::Place;
+use crate::links::data_streaming::{Association, Source, Target};
+use crate::links::emite_role::Admission;
+use crate::links::{agent_event_stream, emite_role};
+
+pub use streaming::{observe_origin_until, observe_until};
 
 /// What one change would do to somebody else's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
     /// Touches only what is ours, or fills what is empty.
     Safe,
-    /// Replaces what somebody else set up. It is remembered, and put back when the stack goes.
+    /// Replaces what somebody else set up. Where it outlives the stack, it is remembered, and put back when the stack goes.
     ReplacesForeign,
     /// Would replace what could not be put back, so it is never done.
     Irreversible,
@@ -65,6 +75,111 @@ pub enum Change {
         /// The spelling in which the instance lists it.
         listed: String,
     },
+    /// Keep the records of a data stream for longer.
+    SetRetention {
+        /// The stream's name.
+        stream: String,
+        /// Hours that were seen.
+        from: u32,
+        /// Hours that it shall keep records at least.
+        to: u32,
+    },
+    /// Let statements be in the access policy of a search domain, beside all that are there.
+    AdmitToDomain {
+        /// The domain's name.
+        domain: String,
+        /// The policy that was seen; null if there was none.
+        seen: Value,
+        /// What it has to say.
+        statements: Vec<Value>,
+    },
+    /// Let eMite, and nobody else, assume the role.
+    SetTrust {
+        /// The role's name.
+        role: String,
+        /// The trust policy that was seen.
+        seen: Value,
+        /// Who may assume it, and how.
+        admission: Admission,
+        /// Whether somebody else loses the role by it.
+        consent: Consent,
+    },
+    /// Let sessions of the role last for so long.
+    SetSession {
+        /// The role's name.
+        role: String,
+        /// Seconds that were seen.
+        from: u32,
+        /// Seconds.
+        to: u32,
+    },
+    /// Let statements be in the stack's inline policy of the role, beside all that are there.
+    SetRolePolicy {
+        /// The role's name.
+        role: String,
+        /// The policy that was seen; null if there was none.
+        seen: Value,
+        /// What it has to say.
+        statements: Vec<Value>,
+    },
+    /// Hold the role within this permissions boundary.
+    SetBoundary {
+        /// The role's name.
+        role: String,
+        /// The boundary that was seen.
+        from: Option<String>,
+        /// The policy's ARN.
+        to: Arn,
+    },
+}
+
+impl Change {
+    /// What it would do to somebody else's configuration.
+    pub fn consent(&self) -> Consent {
+        match self {
+            Self::StreamTo { consent, .. } | Self::SetTrust { consent, .. } => *consent,
+            Self::SetBoundary { from: Some(_), .. } => Consent::ReplacesForeign,
+            _ => Consent::Safe,
+        }
+    }
+
+    /// Its name among the changes of one link.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::StreamTo { from: Some(_), .. } => "update",
+            Self::StreamTo { from: None, .. } | Self::AllowOrigin { .. } => "associate",
+            Self::RestoreStreaming { .. } => "restore",
+            Self::StopStreaming { .. } | Self::RemoveOrigin { .. } => "disassociate",
+            Self::SetRetention { .. } => "increase-retention",
+            Self::AdmitToDomain { .. } => "merge-access-policy",
+            Self::SetTrust { .. } => "merge-trust",
+            Self::SetSession { .. } => "set-session",
+            Self::SetRolePolicy { .. } => "merge-policy",
+            Self::SetBoundary { .. } => "set-boundary",
+        }
+    }
+
+    /// The IAM actions with which it is applied.
+    pub fn iam(&self) -> BTreeSet<&'static str> {
+        const LIST: &str = "connect:ListInstanceStorageConfigs";
+        const ASSOCIATE: &str = "connect:AssociateInstanceStorageConfig";
+        const UPDATE: &str = "connect:UpdateInstanceStorageConfig";
+        const DISASSOCIATE: &str = "connect:DisassociateInstanceStorageConfig";
+        BTreeSet::from_iter(match self {
+            Self::StreamTo { from: None, .. } => vec![LIST, ASSOCIATE],
+            Self::StreamTo { from: Some(from), to, .. } if from.target.same_kind(to) => vec![LIST, UPDATE],
+            Self::StreamTo { .. } | Self::RestoreStreaming { .. } => vec![LIST, UPDATE, DISASSOCIATE, ASSOCIATE],
+            Self::StopStreaming { .. } => vec![LIST, DISASSOCIATE],
+            Self::AllowOrigin { .. } => vec!["connect:ListApprovedOrigins", "connect:AssociateApprovedOrigin"],
+            Self::RemoveOrigin { .. } => vec!["connect:ListApprovedOrigins", "connect:DisassociateApprovedOrigin"],
+            Self::SetRetention { .. } => vec!["kinesis:DescribeStreamSummary", "kinesis:IncreaseStreamRetentionPeriod"],
+            Self::AdmitToDomain { .. } => vec!["es:DescribeDomain", "es:UpdateDomainConfig"],
+            Self::SetTrust { .. } => vec!["iam:GetRole", "iam:UpdateAssumeRolePolicy"],
+            Self::SetSession { .. } => vec!["iam:GetRole", "iam:UpdateRole"],
+            Self::SetRolePolicy { .. } => vec!["iam:GetRolePolicy", "iam:PutRolePolicy"],
+            Self::SetBoundary { .. } => vec!["iam:GetRole", "iam:PutRolePermissionsBoundary"],
+        })
+    }
 }
 
 /// What applying a change came to.
@@ -72,6 +187,8 @@ pub enum Change {
 pub enum Applied {
     /// It is as wanted now.
     Done,
+    /// It was as wanted already, so nothing was written.
+    Unchanged,
     /// Somebody else had made it so before us: it is not ours to undo.
     AlreadyThere,
     /// What was to be put back does not exist any more; nothing stands there now.
@@ -92,298 +209,34 @@ pub enum ApplyError {
     ChangedMeanwhile(String),
 }
 
-/// Carries out `change`.
+impl ApplyError {
+    /// Whether somebody else was there in between.
+    pub fn is_changed_meanwhile(&self) -> bool {
+        matches!(self, Self::ChangedMeanwhile(_) | Self::Ledger(LedgerError::ChangedMeanwhile(_)))
+    }
+}
+
+/// Carries out `change`. What is claimed in the ledger goes through [`crate::claimed`], which writes the claim first.
 pub async fn apply(aws: &Aws, ledger: &Ledger, change: &Change) -> Result<Applied, ApplyError> {
     match change {
-        Change::StreamTo { source, from, to, .. } => stream_to(aws, ledger, source, from.as_ref(), to).await,
-        Change::RestoreStreaming { source, from, to } => restore(aws, ledger, source, from.as_ref(), to).await,
-        Change::StopStreaming { source, from } => stop_streaming(aws, source, from).await,
-        Change::AllowOrigin { place } => allow_origin(aws, place).await,
-        Change::RemoveOrigin { place, listed } => {
-            approved_origin::disassociate(&aws.connect, &place.instance, listed).await?;
-            observe_origin_until(aws, place, false).await?;
-            Ok(Applied::Done)
+        Change::StreamTo { source, from, to, .. } => streaming::stream_to(aws, ledger, source, from.as_ref(), to).await,
+        Change::RestoreStreaming { source, from, to } => {
+            streaming::restore(aws, ledger, source, from.as_ref(), to).await
         }
-    }
-}
-
-async fn stream_to(
-    aws: &Aws,
-    ledger: &Ledger,
-    source: &Source,
-    from: Option<&Association>,
-    to: &Target,
-) -> Result<Applied, ApplyError> {
-    if unchanged_since(aws, source, from, to).await? {
-        return Ok(Applied::Done);
-    }
-    let Some(from) = from else { return associate(aws, source, to).await };
-    match data_streaming::update(&aws.connect, source, &from.id, to).await {
-        Ok(()) => settled(aws, source, Some(to)).await,
-        Err(error) if error.is_refused_value() => {
-            if unchanged_since(aws, source, Some(from), to).await? {
-                return Ok(Applied::Done);
-            }
-            if from.target.same_kind(to) {
-                return Err(error.into());
-            }
-            detach(aws, ledger, source, from).await?;
-            associate(aws, source, to).await
+        Change::StopStreaming { source, from } => streaming::stop_streaming(aws, source, from).await,
+        Change::AllowOrigin { place } => streaming::allow_origin(aws, place).await,
+        Change::RemoveOrigin { place, listed } => streaming::remove_origin(aws, place, listed).await,
+        Change::SetRetention { stream, from, to } => {
+            agent_event_stream::raise_retention(&aws.kinesis, stream, *from, *to).await
         }
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn restore(
-    aws: &Aws,
-    ledger: &Ledger,
-    source: &Source,
-    from: Option<&Association>,
-    to: &Target,
-) -> Result<Applied, ApplyError> {
-    if unchanged_since(aws, source, from, to).await? {
-        return Ok(Applied::Done);
-    }
-    if let Some(from) = from {
-        match data_streaming::update(&aws.connect, source, &from.id, to).await {
-            Ok(()) => return settled(aws, source, Some(to)).await,
-            Err(error) if !error.is_refused_value() => return Err(error.into()),
-            Err(_) if unchanged_since(aws, source, Some(from), to).await? => return Ok(Applied::Done),
-            Err(_) => detach(aws, ledger, source, from).await?,
+        Change::AdmitToDomain { domain, seen, statements } => {
+            documents::admit_to_domain(aws, domain, seen, statements).await
         }
-    }
-    match associate(aws, source, to).await {
-        Err(ApplyError::Aws(error)) if error.is_refused_value() => match data_streaming::exists(aws, to).await? {
-            // Refused for another reason, so it is not given up: the ledger knows that nothing is there because of us.
-            true => Err(error.into()),
-            false => Ok(Applied::PreviousIsGone),
-        },
-        outcome => outcome,
-    }
-}
-
-/// Whether the records go to `to` already. Anything else but `from` is a change in between.
-async fn unchanged_since(
-    aws: &Aws,
-    source: &Source,
-    from: Option<&Association>,
-    to: &Target,
-) -> Result<bool, ApplyError> {
-    let live = data_streaming::observe(&aws.connect, source).await?;
-    if live.as_ref().is_some_and(|live| live.target == *to) {
-        return Ok(true);
-    }
-    if live.as_ref() == from { Ok(false) } else { Err(changed(source)) }
-}
-
-async fn associate(aws: &Aws, source: &Source, to: &Target) -> Result<Applied, ApplyError> {
-    let (answer, attempts) = data_streaming::associate(&aws.connect, source, to).await;
-    match answer {
-        Ok(()) => settled(aws, source, Some(to)).await,
-        Err(error) if error.may_mean_already_there() => {
-            match observe_until(aws, source, |live| live.is_some()).await? {
-                Some(live) if live.target == *to && attempts > 1 => Ok(Applied::Done),
-                Some(live) if live.target == *to => Ok(Applied::AlreadyThere),
-                Some(_) => Err(changed(source)),
-                None => Err(error.into()),
-            }
+        Change::SetTrust { role, seen, admission, .. } => documents::set_trust(aws, role, seen, admission).await,
+        Change::SetSession { role, from, to } => emite_role::set_session(&aws.iam, role, *from, *to).await,
+        Change::SetRolePolicy { role, seen, statements } => {
+            documents::set_role_policy(aws, role, seen, statements).await
         }
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn stop_streaming(aws: &Aws, source: &Source, from: &Association) -> Result<Applied, ApplyError> {
-    match data_streaming::observe(&aws.connect, source).await? {
-        None => return Ok(Applied::Done),
-        Some(live) if live != *from => return Err(changed(source)),
-        Some(_) => {}
-    }
-    data_streaming::disassociate(&aws.connect, source, &from.id).await?;
-    settled(aws, source, None).await
-}
-
-/// Takes an association away so that another one can be made, having noted so: if we die in between, whoever comes
-/// next knows that nothing is there because of us.
-async fn detach(aws: &Aws, ledger: &Ledger, source: &Source, from: &Association) -> Result<(), ApplyError> {
-    let key = source.key();
-    let claim = ledger.read::<Claim>(&key).await?.ok_or_else(|| changed(source))?;
-    let noted = Claim { detached: true, ..claim.value };
-    ledger.write(&key, &noted, Some(claim.version), None).await?;
-    data_streaming::disassociate(&aws.connect, source, &from.id).await?;
-    settled(aws, source, None).await.map(drop)
-}
-
-async fn allow_origin(aws: &Aws, place: &Place) -> Result<Applied, ApplyError> {
-    let (answer, attempts) = approved_origin::associate(&aws.connect, place).await;
-    match answer {
-        Ok(()) => {
-            observe_origin_until(aws, place, true).await?;
-            Ok(Applied::Done)
-        }
-        Err(error) if error.may_mean_already_there() => match observe_origin_until(aws, place, true).await? {
-            Some(_) if attempts > 1 => Ok(Applied::Done),
-            Some(_) => Ok(Applied::AlreadyThere),
-            None => Err(error.into()),
-        },
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn changed(source: &Source) -> ApplyError {
-    ApplyError::ChangedMeanwhile(format!("the streaming of the {source}"))
-}
-
-/// How long to wait before each further look. How soon Connect shows a write is not documented.
-const LOOK_AGAIN: [Duration; 4] =
-    [Duration::from_millis(300), Duration::from_millis(600), Duration::from_millis(1200), Duration::from_millis(2400)];
-
-/// Looks until `enough`, for a few seconds at most, and returns what was seen last.
-pub async fn observe_until(
-    aws: &Aws,
-    source: &Source,
-    enough: impl Fn(Option<&Association>) -> bool,
-) -> Result<Option<Association>, AwsError> {
-    let mut live = data_streaming::observe(&aws.connect, source).await?;
-    for pause in LOOK_AGAIN {
-        if enough(live.as_ref()) {
-            break;
-        }
-        tokio::time::sleep(pause).await;
-        live = data_streaming::observe(&aws.connect, source).await?;
-    }
-    Ok(live)
-}
-
-/// Waits until a write shows, so that whoever looks next is not misled. It worked in any case, so not seeing it is no
-/// error.
-async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) -> Result<Applied, ApplyError> {
-    let live = observe_until(aws, source, |live| live.map(|live| &live.target) == expected).await?;
-    if live.as_ref().map(|live| &live.target) != expected {
-        tracing::warn!(%source, "Connect accepted the change and does not show it yet");
-    }
-    Ok(Applied::Done)
-}
-
-/// The spelling in which the instance lists an origin, once it does (or once it does not, as `expected`); or after a few
-/// seconds.
-pub async fn observe_origin_until(aws: &Aws, place: &Place, expected: bool) -> Result<Option<String>, AwsError> {
-    let mut listed = approved_origin::observe(&aws.connect, place).await?;
-    for pause in LOOK_AGAIN {
-        if listed.is_some() == expected {
-            break;
-        }
-        tokio::time::sleep(pause).await;
-        listed = approved_origin::observe(&aws.connect, place).await?;
-    }
-    Ok(listed)
-}
-
-#[cfg(test)]
-mod tests {
-    use aws_sdk_connect::operation::associate_instance_storage_config::{
-        AssociateInstanceStorageConfigError, AssociateInstanceStorageConfigOutput,
-    };
-    use aws_sdk_connect::operation::list_instance_storage_configs::ListInstanceStorageConfigsOutput;
-    use aws_sdk_connect::types::error::{InternalServiceException, ResourceConflictException};
-    use aws_sdk_connect::types::{InstanceStorageConfig, KinesisStreamConfig, StorageType};
-    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-
-    use super::*;
-    use crate::arn::{Arn, InstanceId};
-    use crate::links::data_streaming::ResourceType;
-
-    fn source() -> Source {
-        let arn: Arn = "arn:aws:connect:eu-west-2:111122223333:instance/1b2c".parse().unwrap();
-        Source { instance: InstanceId::of(&arn).unwrap(), resource_type: ResourceType::AgentEvents }
-    }
-
-    fn stream(name: &str) -> Target {
-        Target::KinesisStream(format!("arn:aws:kinesis:eu-west-2:111122223333:stream/{name}").parse().unwrap())
-    }
-
-    fn listed(targets: &[&str]) -> ListInstanceStorageConfigsOutput {
-        let configs = targets.iter().map(|name| {
-            let stream = KinesisStreamConfig::builder().stream_arn(stream(name).to_string()).build().unwrap();
-            InstanceStorageConfig::builder()
-                .association_id("a-1")
-                .storage_type(StorageType::KinesisStream)
-                .kinesis_stream_config(stream)
-                .build()
-                .unwrap()
-        });
-        ListInstanceStorageConfigsOutput::builder().set_storage_configs(Some(configs.collect())).build()
-    }
-
-    /// Clients that answer the calls to Connect in this order, and fail any other call.
-    fn aws(rules: &[&Rule]) -> (Aws, Ledger) {
-        let config = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
-        let connect = mock_client!(aws_sdk_connect, RuleMode::Sequential, rules);
-        let dynamodb = mock_client!(aws_sdk_dynamodb, []);
-        let aws = Aws { connect, ..Aws::new(&config) };
-        (aws, Ledger::new(dynamodb, "ledger"))
-    }
-
-    fn to_ours() -> Change {
-        Change::StreamTo { source: source(), from: None, to: stream("ours"), consent: Consent::Safe }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_as_wanted_already_is_not_written() {
-        let there = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["ours"]));
-        let (aws, ledger) = aws(&[&there]);
-        assert_eq!(apply(&aws, &ledger, &to_ours()).await.unwrap(), Applied::Done);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_changed_since_the_decision_is_not_overwritten() {
-        let theirs = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["theirs"]));
-        let (aws, ledger) = aws(&[&theirs]);
-        let error = apply(&aws, &ledger, &to_ours()).await.unwrap_err();
-        assert!(matches!(error, ApplyError::ChangedMeanwhile(_)), "{error}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn already_there_on_the_first_attempt_is_somebody_elses() {
-        let nothing = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&[]));
-        let conflict = mock!(aws_sdk_connect::Client::associate_instance_storage_config).then_error(|| {
-            let answer = ResourceConflictException::builder().meta(code("ResourceConflictException")).build();
-            AssociateInstanceStorageConfigError::ResourceConflictException(answer)
-        });
-        let there = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["ours"]));
-        let (aws, ledger) = aws(&[&nothing, &conflict, &there]);
-        assert_eq!(apply(&aws, &ledger, &to_ours()).await.unwrap(), Applied::AlreadyThere);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_write_that_does_not_show_yet_is_waited_for_and_believed() {
-        let mut rules = Vec::new();
-        for _ in 0..3 {
-            rules.push(mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&[])));
-        }
-        rules.insert(
-            1,
-            mock!(aws_sdk_connect::Client::associate_instance_storage_config)
-                .then_output(|| AssociateInstanceStorageConfigOutput::builder().association_id("a-1").build()),
-        );
-        rules.push(mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["ours"])));
-        let (aws, ledger) = aws(&rules.iter().collect::<Vec<_>>());
-        assert_eq!(apply(&aws, &ledger, &to_ours()).await.unwrap(), Applied::Done);
-        assert!(rules.iter().all(|rule| rule.num_calls() == 1), "every rule was needed");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_error_names_the_iam_action() {
-        let nothing = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&[]));
-        let broken = mock!(aws_sdk_connect::Client::associate_instance_storage_config).then_error(|| {
-            let answer = InternalServiceException::builder().meta(code("InternalServiceException")).build();
-            AssociateInstanceStorageConfigError::InternalServiceException(answer)
-        });
-        let (aws, ledger) = aws(&[&nothing, &broken]);
-        let error = apply(&aws, &ledger, &to_ours()).await.unwrap_err().to_string();
-        assert!(error.contains("connect:AssociateInstanceStorageConfig"), "{error}");
-    }
-
-    fn code(code: &str) -> aws_smithy_types::error::ErrorMetadata {
-        aws_smithy_types::error::ErrorMetadata::builder().code(code).message("no").build()
+        Change::SetBoundary { role, from, to } => emite_role::set_boundary(&aws.iam, role, from.as_deref(), to).await,
     }
 }

@@ -21,6 +21,7 @@ mod iterator_age;
 mod search_domain;
 mod stream_throttling;
 
+use crate::change::Change;
 use crate::finding::Finding;
 use crate::metrics::MetricQuery;
 use crate::snapshot::{Look, Snapshot};
@@ -58,6 +59,8 @@ pub struct Check {
     pub metrics: fn(&Spec) -> Vec<MetricQuery>,
     /// Pure: no I/O, no clock.
     pub judge: fn(&Spec, &Snapshot) -> Look<Verdict>,
+    /// The change that would mend one of its findings, if one would. Pure.
+    pub mend: fn(&Spec, &Snapshot, &Finding) -> Option<Change>,
 }
 
 /// All checks, in the order in which reports list them: from Connect to eMite, then who hears of it.
@@ -101,6 +104,11 @@ fn together(check: &Check, spec: &Spec, parts: impl IntoIterator<Item = Look<Vec
         }
         None => Ok(found.into()),
     }
+}
+
+/// For checks whose findings only a person can mend.
+fn by_hand(_: &Spec, _: &Snapshot, _: &Finding) -> Option<Change> {
+    None
 }
 
 /// For checks that need no metric.

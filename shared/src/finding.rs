@@ -4,8 +4,8 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::plan::PlannedChange;
 use crate::snapshot::Unseen;
 
 /// What kind of wrong a finding is.
@@ -62,13 +62,18 @@ pub struct Finding {
     pub remedy: String,
     /// The change that would mend it, as repair plans it; none if only a person can.
     #[serde(default)]
-    pub repair: Option<Value>,
+    pub repair: Option<PlannedChange>,
 }
 
 impl Finding {
     /// What tells one finding from another, from run to run: check and resource.
     pub fn key(&self) -> String {
         format!("{}|{}", self.check, self.resource)
+    }
+
+    /// Which part of the resource it is about: what stands behind the `#`.
+    pub fn part(&self) -> &str {
+        self.resource.split_once('#').map_or("", |(_, part)| part)
     }
 
     /// A finding of `check` about `resource`, with its texts yet to be filled in.

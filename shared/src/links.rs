@@ -11,8 +11,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde::{Deserialize, Serialize};
 
+pub mod agent_event_stream;
 pub mod approved_origin;
 pub mod data_streaming;
+pub mod domain_access;
+pub mod emite_role;
 
 /// Where a claim is between being made and being forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

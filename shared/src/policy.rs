@@ -5,6 +5,8 @@
 //! over what it cannot evaluate, so a condition that is not understood, or a policy variable, is taken to let an Allow through
 //! and to keep a Deny from biting.
 
+pub mod merge;
+
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};

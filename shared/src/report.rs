@@ -11,6 +11,7 @@ use crate::arn::Arn;
 use crate::attribution::attribute;
 use crate::checks::{CHECKS, Verdict};
 use crate::finding::{Finding, Severity, Status as FindingStatus};
+use crate::plan;
 use crate::snapshot::Snapshot;
 use crate::spec::Spec;
 
@@ -123,7 +124,10 @@ impl Report {
         for check in CHECKS {
             let (outcome, found) = match (check.judge)(spec, snapshot) {
                 Ok(Verdict::NotApplicable) => (Outcome::NotApplicable, Vec::new()),
-                Ok(Verdict::Judged(found)) => (Outcome::of(&found), found),
+                Ok(Verdict::Judged(found)) => {
+                    let repair = |found| Finding { repair: plan::planned(check, spec, snapshot, &found), ..found };
+                    (Outcome::of(&found), found.into_iter().map(repair).collect())
+                }
                 Err(unseen) => {
                     let resource = (check.resource)(spec);
                     (Outcome::Unobservable, vec![Finding::unobservable(check.name, &resource, &unseen)])

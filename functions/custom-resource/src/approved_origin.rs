@@ -2,11 +2,12 @@
 //! was there before.
 
 use emite_connect::arn::{Arn, InstanceId};
-use emite_connect::change::{Applied, apply, observe_origin_until};
+use emite_connect::change::{apply, observe_origin_until};
+use emite_connect::claimed;
 use emite_connect::clock;
 use emite_connect::ledger::Entry;
 use emite_connect::links::Life;
-use emite_connect::links::approved_origin::{Claim, Origin, Place, diff, observe, removal};
+use emite_connect::links::approved_origin::{Claim, Origin, Place, observe, removal};
 
 use crate::answer::{Data, Done};
 use crate::data_streaming::{deleted_already, instance};
@@ -38,38 +39,13 @@ pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, 
 }
 
 async fn allow(services: &Services, place: &Place, request_id: &str) -> Result<Data, Failure> {
-    let key = place.key();
-    let entry = services.ledger.read::<Claim>(&key).await?;
-    let version = entry.as_ref().map(|entry| entry.version);
+    let entry = services.ledger.read::<Claim>(&place.key()).await?;
     if entry.as_ref().is_some_and(|Entry { value, .. }| value.life != Life::Held && value.created_by == request_id) {
         return Err(deleted_already());
     }
-    let claim = entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released);
-    let live = observe(&services.aws.connect, place).await?;
-    let change = diff(place, live.as_deref());
-    let ours = claim.as_ref().is_some_and(|claim| claim.added);
-    let created_by = claim.as_ref().map_or(request_id, |claim| &claim.created_by).to_owned();
-    let mut ready = Claim { life: Life::Held, added: ours || change.is_some(), created_by };
-    if change.is_some() || claim.as_ref() != Some(&ready) {
-        let version = services.ledger.write(&key, &ready, version, None).await?;
-        if let Some(change) = change {
-            let applied = apply(&services.aws, &services.ledger, &change).await?;
-            let standing = services.ledger.read::<Claim>(&key).await?;
-            if standing.is_none_or(|entry| entry.value.life != Life::Held) {
-                // Deleted while this was under way: undone again.
-                let live = observe(&services.aws.connect, place).await?;
-                if let Some(undo) = removal(place, live.as_deref(), Some(&ready)) {
-                    apply(&services.aws, &services.ledger, &undo).await?;
-                }
-                return Err(deleted_already());
-            }
-            if applied == Applied::AlreadyThere && !ours {
-                ready.added = false;
-                services.ledger.write(&key, &ready, Some(version), None).await?;
-            }
-        }
-    }
-    Ok(Data::from([("Origin", place.origin.to_string()), ("Added", ready.added.to_string())]))
+    let allowed = claimed::allow_origin(&services.aws, &services.ledger, place, entry, request_id).await?;
+    let (claim, _) = allowed.ok_or_else(deleted_already)?;
+    Ok(Data::from([("Origin", place.origin.to_string()), ("Added", claim.added.to_string())]))
 }
 
 /// Delete.

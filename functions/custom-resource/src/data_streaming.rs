@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use emite_connect::arn::{Arn, Home, InstanceId};
 use emite_connect::change::{Applied, Change, Consent, apply, observe_until};
+use emite_connect::claimed::{self, Order, Seen, note_drain};
 use emite_connect::clock;
 use emite_connect::error::AwsError;
 use emite_connect::ledger::{Entry, LedgerError};
 use emite_connect::links::Life;
-use emite_connect::links::data_streaming::{Association, Claim, ResourceType, Source, Target, diff, observe, removal};
+use emite_connect::links::data_streaming::{Association, Claim, ResourceType, Source, Target, diff, removal};
 
 use crate::answer::{Data, Done};
 use crate::properties::Properties;
@@ -105,15 +106,6 @@ pub(crate) fn physical_id(properties: &Object) -> Option<String> {
     source(properties).map(|source| format!("{}|data-streaming|{}", source.instance, source.resource_type.as_str()))
 }
 
-/// What was there when a decision was made.
-struct Seen {
-    live: Option<Association>,
-    /// None too if it was released.
-    claim: Option<Claim>,
-    /// The version of the ledger's entry, which a write has to name.
-    version: Option<u64>,
-}
-
 /// Create and Update.
 pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
     let wanted = Wanted::read(request, &services.home)?;
@@ -125,7 +117,7 @@ async fn stream(services: &Services, wanted: &Wanted) -> Result<Data, Failure> {
     let seen = look(services, wanted).await?;
     let ready = match diff(source, &wanted.target, seen.live.as_ref(), seen.claim.as_ref()) {
         None => keep(services, wanted, seen).await?,
-        Some(change) => match (consent_to(&change), &seen) {
+        Some(change) => match (change.consent(), &seen) {
             (consent, Seen { claim: Some(claim), live, .. }) if is_rollback_over_drift(wanted, claim, consent) => {
                 tracing::warn!(source = %source, live = ?live, "somebody else changed the streaming; it is left as it is");
                 return Ok(data(None, claim));
@@ -158,13 +150,6 @@ async fn look(services: &Services, wanted: &Wanted) -> Result<Seen, Failure> {
     Ok(Seen { live, claim, version })
 }
 
-fn consent_to(change: &Change) -> Consent {
-    match change {
-        Change::StreamTo { consent, .. } => *consent,
-        _ => Consent::Safe,
-    }
-}
-
 /// A late duplicate of a Create, after its Delete: whoever asked has long stopped waiting.
 pub(crate) fn deleted_already() -> Failure {
     Failure::Refused("this very request was carried out before, and its resource deleted since".to_owned())
@@ -192,26 +177,10 @@ async fn keep(services: &Services, wanted: &Wanted, seen: Seen) -> Result<Entry<
 
 /// Claims, tells Connect, and notes that it worked.
 async fn write(services: &Services, wanted: &Wanted, seen: &Seen, change: &Change) -> Result<Entry<Claim>, Failure> {
-    let Wanted { source, target, .. } = wanted;
-    let set_before = seen.claim.as_ref().is_some_and(|claim| claim.set_by_us(target));
-    let ready = claim_for(wanted, seen);
-    services.ledger.write(&source.key(), &ready, seen.version, None).await?;
-    let applied = apply(&services.aws, &services.ledger, change).await?;
-    let Some(Entry { value, version }) = reread(services, source, Life::Held).await? else {
-        if let Some(undo) = removal(source, observe(&services.aws.connect, source).await?.as_ref(), Some(&ready)) {
-            apply(&services.aws, &services.ledger, &undo).await?;
-        }
-        return Err(deleted_already());
-    };
-    let mut accepted = Claim { detached: false, ..value };
-    accepted.accept(target);
-    if applied == Applied::AlreadyThere && !set_before {
-        accepted.targets.remove(target);
-        accepted.adopted = true;
-        accepted.previous = Some(target.clone());
-    }
-    let version = services.ledger.write(&source.key(), &accepted, Some(version), None).await?;
-    Ok(Entry { value: accepted, version })
+    let Wanted { source, target, request_id, .. } = wanted;
+    let order = Order { source, target, request_id };
+    let streamed = claimed::stream(&services.aws, &services.ledger, order, seen, change).await?;
+    streamed.map(|streamed| streamed.claim).ok_or_else(deleted_already)
 }
 
 /// Refuses to replace what somebody else set up, unless the template says so and it can be put back.
@@ -227,31 +196,6 @@ fn consented(wanted: &Wanted, live: Option<&Association>, consent: Consent) -> R
         (Consent::Irreversible, _) => Err(Failure::Refused(format!(
             "OnExisting: the {source} already go to {existing}, which could not be put back later. Remove that in the Amazon Connect console first"
         ))),
-    }
-}
-
-/// The claim that has to stand in the ledger before Connect is told to stream to the target.
-fn claim_for(wanted: &Wanted, seen: &Seen) -> Claim {
-    let live = seen.live.as_ref();
-    let ours = |claim: &Claim| !claim.adopted && live.is_none_or(|live| claim.set_by_us(&live.target));
-    // What is there now is what to put back, unless it is ours and what to put back is known already.
-    let mut claim = match &seen.claim {
-        Some(claim) if ours(claim) => claim.clone(),
-        Some(claim) => Claim { previous: live.map(|live| live.target.clone()), adopted: false, ..claim.clone() },
-        None => Claim::on(live, &wanted.request_id),
-    };
-    claim.life = Life::Held;
-    if let Some(left) = live.filter(|live| claim.set_by_us(&live.target)) {
-        note_drain(&mut claim, &left.target, &wanted.source);
-    }
-    claim.targets.insert(wanted.target.clone());
-    claim
-}
-
-/// Contact records that leave a delivery stream of ours leave some behind in its buffer, which goes when it is deleted.
-fn note_drain(claim: &mut Claim, left: &Target, source: &Source) {
-    if source.resource_type == ResourceType::ContactTraceRecords && matches!(left, Target::KinesisFirehose(_)) {
-        claim.draining = Some(left.clone());
     }
 }
 

@@ -93,10 +93,7 @@ impl Failure {
     }
 
     fn is_changed_meanwhile(&self) -> bool {
-        matches!(
-            self,
-            Self::Broken(ApplyError::ChangedMeanwhile(_) | ApplyError::Ledger(LedgerError::ChangedMeanwhile(_)))
-        )
+        matches!(self, Self::Broken(error) if error.is_changed_meanwhile())
     }
 }
 

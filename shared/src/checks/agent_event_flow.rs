@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Verdict, agent_event_stream, firehose_delivery, seen};
+use super::{Check, Verdict, agent_event_stream, by_hand, firehose_delivery, seen};
 use crate::finding::{Finding, Severity, Status};
 use crate::metrics::{MetricQuery, PERIOD_SECONDS, Series, Stat, WINDOW};
 use crate::snapshot::{Look, Snapshot};
@@ -18,6 +18,7 @@ pub(super) const CHECK: Check = Check {
     resource: |spec| spec.agent_event_stream.to_string(),
     metrics: |spec| vec![agent_events(spec), calls(spec), firehose_delivery::contact_records(spec)],
     judge,
+    mend: by_hand,
 };
 
 /// How late a metric may come.

@@ -1,7 +1,9 @@
 //! Owns the check `agent-event-stream`: the stream that Amazon Connect writes agent events to, as specified or better.
 
 use super::{Check, Verdict, no_metrics, seen};
+use crate::change::Change;
 use crate::finding::{Finding, Severity, Status};
+use crate::links::agent_event_stream;
 use crate::metrics::{MetricQuery, Stat};
 use crate::snapshot::{DataStream, Look, Snapshot};
 use crate::spec::Spec;
@@ -13,6 +15,7 @@ pub(super) const CHECK: Check = Check {
     resource: |spec| spec.agent_event_stream.to_string(),
     metrics: no_metrics,
     judge,
+    mend,
 };
 
 /// The key of AWS, whose policy nobody can change; Amazon Connect cannot use it.
@@ -33,6 +36,12 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     }
     let findings = [retention(spec, stream), shards(spec, stream), encryption(spec, stream, snapshot)];
     Ok(findings.into_iter().flatten().collect::<Vec<_>>().into())
+}
+
+/// Only the retention: what else differs costs money, or needs a key.
+fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
+    let stream = snapshot.agent_event_stream.as_ref().ok()?.as_ref().filter(|_| finding.part() == "retention")?;
+    agent_event_stream::diff(spec.agent_event_stream_name(), spec.agent_event_retention_hours, stream.retention_hours)
 }
 
 fn missing(spec: &Spec, snapshot: &Snapshot) -> Finding {

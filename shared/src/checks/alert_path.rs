@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use url::Url;
 
-use super::{Check, Verdict, seen, together};
+use super::{Check, Verdict, by_hand, seen, together};
 use crate::finding::{Finding, Severity, Status};
 use crate::metrics::{MetricQuery, Stat};
 use crate::snapshot::{Look, Snapshot, Subscription};
@@ -15,7 +15,7 @@ use crate::words::{bounded, listed};
 const NAME: &str = "alert-path";
 
 /// The check.
-pub(super) const CHECK: Check = Check { name: NAME, resource: |spec| spec.alert_topic.to_string(), metrics, judge };
+pub(super) const CHECK: Check = Check { name: NAME, resource: |spec| spec.alert_topic.to_string(), metrics, judge, mend: by_hand };
 
 /// How far back failed deliveries count.
 const RECENT: SignedDuration = SignedDuration::from_hours(1);

@@ -1,21 +1,28 @@
 //! Owns the check `approved-origins`: eMite's address may show Amazon Connect's chat, if a stack asked for that.
 
 use super::{Check, Verdict, no_metrics, seen};
+use crate::change::Change;
 use crate::finding::{Finding, Severity, Status};
-use crate::links::approved_origin::{self, Origin};
+use crate::links::approved_origin::{self, Origin, Place};
 use crate::policy::shown;
 use crate::snapshot::{Look, Snapshot};
 use crate::spec::Spec;
 
 /// The check.
 pub(super) const CHECK: Check =
-    Check { name: "approved-origins", resource: |spec| spec.instance_arn.to_string(), metrics: no_metrics, judge };
+    Check { name: "approved-origins", resource: |spec| spec.instance_arn.to_string(), metrics: no_metrics, judge, mend };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(origin) = &spec.emite_origin else { return Ok(Verdict::NotApplicable) };
     let listed = seen(&snapshot.approved_origins)?;
     let finding = approved_origin::find(listed, origin).is_none().then(|| missing(spec, origin, listed));
     Ok(finding.into())
+}
+
+fn mend(spec: &Spec, snapshot: &Snapshot, _: &Finding) -> Option<Change> {
+    let listed = snapshot.approved_origins.as_ref().ok()?;
+    let place = Place { instance: spec.instance.clone(), origin: spec.emite_origin.clone()? };
+    approved_origin::diff(&place, approved_origin::find(listed, &place.origin))
 }
 
 fn missing(spec: &Spec, origin: &Origin, listed: &[String]) -> Finding {

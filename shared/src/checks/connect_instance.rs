@@ -1,6 +1,6 @@
 //! Owns the check `connect-instance`: the Amazon Connect instance exists and is active. Everything else hangs on it.
 
-use super::{Check, Verdict, no_metrics, seen};
+use super::{Check, Verdict, by_hand, no_metrics, seen};
 use crate::finding::{Finding, Severity, Status};
 use crate::policy::shown;
 use crate::snapshot::{Look, Snapshot};
@@ -8,7 +8,7 @@ use crate::spec::Spec;
 
 /// The check.
 pub(super) const CHECK: Check =
-    Check { name: "connect-instance", resource: |spec| spec.instance_arn.to_string(), metrics: no_metrics, judge };
+    Check { name: "connect-instance", resource: |spec| spec.instance_arn.to_string(), metrics: no_metrics, judge, mend: by_hand };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let finding = match seen(&snapshot.instance)? {

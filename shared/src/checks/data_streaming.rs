@@ -4,18 +4,34 @@
 
 use super::{Check, Verdict, no_metrics, seen, together};
 use crate::arn::Arn;
+use crate::change::{Change, Consent};
 use crate::finding::{Finding, Severity, Status};
-use crate::links::data_streaming::{Association, ResourceType, Target};
+use crate::links::data_streaming::{Association, ResourceType, Source, Target, diff};
 use crate::policy::shown;
 use crate::snapshot::{Look, Snapshot};
 use crate::spec::Spec;
 
 /// The check.
 pub(super) const CHECK: Check =
-    Check { name: "data-streaming", resource: |spec| spec.instance_arn.to_string(), metrics: no_metrics, judge };
+    Check { name: "data-streaming", resource: |spec| spec.instance_arn.to_string(), metrics: no_metrics, judge, mend };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
-    let links = [
+    let links = links(spec, snapshot);
+    together(&CHECK, spec, links.iter().map(|link| link.judge(spec, snapshot).map(Vec::from_iter)))
+}
+
+/// Whatever streams there instead counts as somebody else's: who set it is known when it is replaced.
+fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
+    let links = links(spec, snapshot);
+    let link = links.iter().find(|link| link.resource_type.as_str() == finding.part())?;
+    let source = Source { instance: spec.instance.clone(), resource_type: link.resource_type };
+    let target = Target::of(link.wanted.clone(), link.resource_type).ok()?;
+    let change = diff(&source, &target, link.seen.as_ref().ok()?.as_ref(), None)?;
+    (change.consent() != Consent::Irreversible).then_some(change)
+}
+
+fn links<'a>(spec: &'a Spec, snapshot: &'a Snapshot) -> [Link<'a>; 2] {
+    [
         Link {
             resource_type: ResourceType::AgentEvents,
             records: "agent events",
@@ -28,8 +44,7 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
             wanted: &spec.delivery_stream,
             seen: &snapshot.contact_record_streaming,
         },
-    ];
-    together(&CHECK, spec, links.iter().map(|link| link.judge(spec, snapshot).map(Vec::from_iter)))
+    ]
 }
 
 /// One resource type, what it should go to, and what was seen of it.

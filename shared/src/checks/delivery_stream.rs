@@ -1,6 +1,6 @@
 //! Owns the check `delivery-stream`: contact records are carried to the search domain as set up.
 
-use super::{Check, Verdict, no_metrics, seen};
+use super::{Check, Verdict, by_hand, no_metrics, seen};
 use crate::finding::{Finding, Severity, Status};
 use crate::snapshot::{DeliveryStream, Destination, Look, Snapshot};
 use crate::spec::Spec;
@@ -8,7 +8,7 @@ use crate::words::{bounded, listed};
 
 /// The check.
 pub(super) const CHECK: Check =
-    Check { name: "delivery-stream", resource: |spec| spec.delivery_stream.to_string(), metrics: no_metrics, judge };
+    Check { name: "delivery-stream", resource: |spec| spec.delivery_stream.to_string(), metrics: no_metrics, judge, mend: by_hand };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let finding = match seen(&snapshot.delivery_stream)? {

@@ -4,17 +4,18 @@
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{Check, Verdict, no_metrics, seen};
+use crate::change::Change;
 use crate::finding::{Finding, Severity, Status};
+use crate::links::domain_access::{self, ACTIONS, root};
+use crate::policy::merge::merged;
 use crate::policy::{self, Effect, Operator, SOURCE_IP, Scope, Statement, Test, shown};
 use crate::snapshot::{Look, Snapshot};
 use crate::spec::Spec;
 
 /// The check.
 pub(super) const CHECK: Check =
-    Check { name: "domain-access", resource: |spec| spec.domain.to_string(), metrics: no_metrics, judge };
+    Check { name: "domain-access", resource: |spec| spec.domain.to_string(), metrics: no_metrics, judge, mend };
 
-const ACTIONS: [&str; 6] =
-    ["es:ESHttpDelete", "es:ESHttpGet", "es:ESHttpHead", "es:ESHttpPatch", "es:ESHttpPost", "es:ESHttpPut"];
 /// Those without which Firehose cannot deliver.
 const DELIVERY: [&str; 3] = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"];
 
@@ -24,6 +25,18 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let found =
         [servers(spec, &statements), account(spec, &statements), public(spec, &statements), others(spec, &statements)];
     Ok(found.into_iter().flatten().collect::<Vec<_>>().into())
+}
+
+/// Admits, and takes nothing from anybody: who else is admitted, or denied, is for a person to judge.
+fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
+    let live = &snapshot.domain.as_ref().ok()?.as_ref()?.access_policy;
+    let statements = policy::statements(&merged(live, &domain_access::statements(spec)));
+    let left = match finding.part() {
+        "emite-servers" => servers(spec, &statements),
+        "this-account" => account(spec, &statements),
+        _ => return None,
+    };
+    if left.is_none() { domain_access::diff(spec, live) } else { None }
 }
 
 /// A finding about `part` of the policy, with the texts: summary, expected, observed, impact, remedy.
@@ -121,10 +134,6 @@ fn account(spec: &Spec, statements: &[Statement]) -> Option<Finding> {
         remedy("allow es:ESHttp* to this account"),
     ];
     (!lacking.is_empty()).then(|| finding(spec, "this-account", Status::Incorrect, severity, texts))
-}
-
-fn root(spec: &Spec) -> String {
-    format!("arn:{}:iam::{}:root", spec.home.partition, spec.home.account)
 }
 
 /// The statements that let anybody do something with at least a part of the domain.

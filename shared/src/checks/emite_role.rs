@@ -1,23 +1,48 @@
 //! Owns the check `emite-role`: eMite, and nobody else, can assume the role and read with it what it needs.
 
 use super::{Check, Verdict, no_metrics, seen};
+use crate::change::Change;
 use crate::finding::{Finding, Severity, Status};
-use crate::policy::{self, Decision, Effect, Operator, Scope, Statement, Test, shown};
+use crate::links::emite_role::{self, ASSUME, Admission, SESSION_SECONDS, allowing, external_ids};
+use crate::policy::merge::merged;
+use crate::policy::{self, Decision, Effect, Scope, Statement, shown};
 use crate::snapshot::{Look, Role, Snapshot};
 use crate::spec::Spec;
 
 /// The check.
 pub(super) const CHECK: Check =
-    Check { name: "emite-role", resource: |spec| spec.emite_role.to_string(), metrics: no_metrics, judge };
-
-const ASSUME: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
-/// Twelve hours, the longest that AWS allows.
-const SESSION_SECONDS: u32 = 43_200;
+    Check { name: "emite-role", resource: |spec| spec.emite_role.to_string(), metrics: no_metrics, judge, mend };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(role) = seen(&snapshot.emite_role)? else { return Ok(Some(missing(spec)).into()) };
     let found = [trust(spec, role), session(spec, role), policies(spec, role), boundary(spec, role)];
     Ok(found.into_iter().flatten().collect::<Vec<_>>().into())
+}
+
+/// Only what is enough: a statement that denies, say, is for a person to judge.
+fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
+    let role = snapshot.emite_role.as_ref().ok()?.as_ref()?;
+    let mended = match (finding.part(), finding.status) {
+        ("trust", _) => {
+            let merged = Admission::of(spec).merged_into(&role.trust);
+            trust(spec, &Role { trust: merged, ..role.clone() }).is_none()
+        }
+        ("policy", Status::Incorrect) => {
+            let mut mended = role.clone();
+            let policy = mended.inline.entry(emite_role::POLICY.to_owned()).or_default();
+            *policy = merged(policy, &emite_role::statements(spec));
+            policies(spec, &mended).is_none_or(|left| left.status != Status::Incorrect)
+        }
+        _ => true,
+    };
+    match finding.part() {
+        _ if !mended => None,
+        "trust" => emite_role::trust(spec, role),
+        "session" => emite_role::session(spec, role),
+        "policy" if finding.status == Status::Incorrect => emite_role::permissions(spec, role),
+        "boundary" => emite_role::boundary(spec, role),
+        _ => None,
+    }
 }
 
 /// A finding about `part` of the role, with the texts: summary, expected, observed, impact, remedy.
@@ -53,17 +78,17 @@ fn missing(spec: &Spec) -> Finding {
 fn trust(spec: &Spec, role: &Role) -> Option<Finding> {
     let statements = policy::statements(&role.trust);
     let open = |action: &&str| !policy::open_to_anybody(&statements, |one| one.covers_action(action)).is_empty();
-    let strangers = strangers(spec, &statements);
-    let (status, severity, summary, impact) = if !admitted(spec, &statements) {
+    let admission = Admission::of(spec);
+    let (status, severity, summary, impact) = if !admission.is_given(&statements) {
         let summary = "The role with which eMite reads does not admit eMite.";
         (Status::Incorrect, Severity::Critical, summary, cannot_read(spec))
     } else if ASSUME.iter().any(open) {
         let impact = "Anybody with an AWS account can read agent events and Amazon Connect's figures.".to_owned();
         (Status::Unexpected, Severity::Critical, "The role with which eMite reads admits anybody.", impact)
-    } else if !strangers.is_empty() {
+    } else if !admission.strangers(&statements).is_empty() {
         let impact = "Somebody other than eMite can read agent events and Amazon Connect's figures.".to_owned();
         (Status::Unexpected, Severity::Warning, "The role with which eMite reads admits others too.", impact)
-    } else if !guarded(spec, &statements) {
+    } else if !admission.is_guarded(&statements) {
         let impact = "Another customer of eMite could have eMite read your data as if it were theirs.".to_owned();
         let summary = "The role with which eMite reads admits eMite without your customer ID.";
         (Status::Unexpected, Severity::Warning, summary, impact)
@@ -82,72 +107,12 @@ fn trust(spec: &Spec, role: &Role) -> Option<Finding> {
     Some(finding(spec, "#trust", status, severity, texts))
 }
 
-/// Whether eMite's principal, presenting the external id, can assume the role.
-fn admitted(spec: &Spec, statements: &[Statement]) -> bool {
-    let external_id = |test: &Test| if test.key == EXTERNAL_ID { test.accepts(&spec.customer_id) } else { None };
-    let principal = spec.emite_principal.to_string();
-    let hits = |effect| {
-        let about = |statement: &&Statement| statement.effect == effect && statement.covers_action(ASSUME[0]);
-        statements.iter().filter(about).any(|one| one.names(&principal) && one.holds(external_id))
-    };
-    hits(Effect::Allow) && !hits(Effect::Deny)
-}
-
-const EXTERNAL_ID: &str = "sts:externalid";
-
-/// Whether nobody can assume the role as eMite without the external id.
-fn guarded(spec: &Spec, statements: &[Statement]) -> bool {
-    let principal = spec.emite_principal.to_string();
-    let exact = |test: &Test, negated: bool| {
-        let compares = matches!(test.operator, Operator::Equals | Operator::EqualsIgnoreCase | Operator::Like);
-        let only = !test.values.is_empty() && test.values.iter().all(|value| *value == spec.customer_id);
-        test.key == EXTERNAL_ID && compares && only && test.negated == negated && (negated || !test.if_exists)
-    };
-    let about = |statement: &&Statement| statement.covers_action(ASSUME[0]) && statement.names(&principal);
-    statements
-        .iter()
-        .filter(about)
-        .any(|one| one.effect == Effect::Deny && matches!(&one.tests[..], [test] if exact(test, true)))
-        || statements
-            .iter()
-            .filter(about)
-            .filter(|one| one.effect == Effect::Allow)
-            .all(|one| one.tests.iter().any(|test| exact(test, false)))
-}
-
-/// Whom statements admit who is not eMite's principal. A principal that was deleted is nobody.
-fn strangers(spec: &Spec, statements: &[Statement]) -> Vec<String> {
-    let wanted = spec.emite_principal.to_string();
-    let mut strangers = Vec::new();
-    for statement in allowing(statements) {
-        match &statement.principals {
-            Scope::Only(named) => {
-                let others = named.iter().filter(|principal| !principal.is(&wanted) && !principal.is_deleted());
-                strangers.extend(others.map(|principal| principal.id.clone()));
-            }
-            Scope::Except(_) => strangers.push("*".to_owned()),
-        }
-    }
-    strangers
-}
-
-fn allowing(statements: &[Statement]) -> impl Iterator<Item = &Statement> {
-    let assuming = |statement: &&Statement| ASSUME.iter().any(|action| statement.covers_action(action));
-    statements.iter().filter(|statement| statement.effect == Effect::Allow).filter(assuming)
-}
-
 /// Who is admitted, in words.
 fn admissions(statements: &[Statement]) -> String {
     let mut told = Vec::new();
     let mut deleted = false;
     for statement in allowing(statements) {
-        let ids: Vec<&str> = statement
-            .tests
-            .iter()
-            .filter(|test| test.key == EXTERNAL_ID)
-            .flat_map(|test| &test.values)
-            .map(String::as_str)
-            .collect();
+        let ids = external_ids(statement);
         let with = if ids.is_empty() {
             "without an external ID".to_owned()
         } else {

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::{Check, Verdict, no_metrics, seen};
+use super::{Check, Verdict, by_hand, no_metrics, seen};
 use crate::finding::{Finding, Severity, Status};
 use crate::snapshot::{ErrorKind, FailedRecords, Look, Snapshot};
 use crate::spec::Spec;
@@ -14,7 +14,7 @@ const NAME: &str = "failed-records";
 
 /// The check.
 pub(super) const CHECK: Check =
-    Check { name: NAME, resource: |spec| folder(spec, "failed"), metrics: no_metrics, judge };
+    Check { name: NAME, resource: |spec| folder(spec, "failed"), metrics: no_metrics, judge, mend: by_hand };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(records) = seen(&snapshot.failed_records)? else { return Ok(Some(no_bucket(spec)).into()) };

@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Verdict, agent_event_flow, seen};
+use super::{Check, Verdict, agent_event_flow, by_hand, seen};
 use crate::finding::{Finding, Severity, Status};
 use crate::metrics::{MetricQuery, PERIOD_SECONDS, Point, Series, Stat, WINDOW};
 use crate::snapshot::{Look, Snapshot};
@@ -30,6 +30,7 @@ pub(super) const CHECK: Check = Check {
         ]
     },
     judge,
+    mend: by_hand,
 };
 
 /// How old the two newest measurements may be.

@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Verdict, agent_event_flow, agent_event_stream, seen};
+use super::{Check, Verdict, agent_event_flow, agent_event_stream, by_hand, seen};
 use crate::finding::{Finding, Severity, Status};
 use crate::metrics::{MetricQuery, Point, Stat};
 use crate::snapshot::{Look, Snapshot};
@@ -17,6 +17,7 @@ pub(super) const CHECK: Check = Check {
     resource: |spec| spec.agent_event_stream.to_string(),
     metrics: |spec| vec![iterator_age(spec), agent_event_flow::agent_events(spec)],
     judge,
+    mend: by_hand,
 };
 
 /// How old the two newest measurements may be.

@@ -13,7 +13,7 @@ mod support;
 
 use jiff::SignedDuration;
 
-use super::{Check, Verdict, seen, together};
+use super::{Check, Verdict, by_hand, seen, together};
 use crate::finding::{Finding, Severity, Status};
 use crate::metrics::{MetricQuery, Point, Stat};
 use crate::snapshot::{Domain, Look, Snapshot};
@@ -23,7 +23,7 @@ use crate::words::in_words;
 const NAME: &str = "search-domain";
 
 /// The check.
-pub(super) const CHECK: Check = Check { name: NAME, resource: |spec| spec.domain.to_string(), metrics, judge };
+pub(super) const CHECK: Check = Check { name: NAME, resource: |spec| spec.domain.to_string(), metrics, judge, mend: by_hand };
 
 /// An older datapoint says nothing about now.
 const FRESH: SignedDuration = SignedDuration::from_mins(30);

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Check, Verdict, agent_event_stream};
+use super::{Check, Verdict, agent_event_stream, by_hand};
 use crate::finding::{Finding, Severity, Status};
 use crate::metrics::{MetricQuery, Stat};
 use crate::snapshot::{DataStream, Look, Snapshot};
@@ -19,6 +19,7 @@ pub(super) const CHECK: Check = Check {
         ]
     },
     judge,
+    mend: by_hand,
 };
 
 /// The time that is judged: twelve periods.

@@ -2,6 +2,7 @@
 
 use super::{count, if_there, timestamp};
 use crate::error::AwsError;
+use crate::links::domain_access;
 use crate::snapshot::Domain;
 use crate::spec::Spec;
 
@@ -14,11 +15,7 @@ pub(super) async fn domain(opensearch: &aws_sdk_opensearch::Client, spec: &Spec)
     let Some(domain) = answer.domain_status else {
         return Err(AwsError::unusable(ACTION, "the answer has no domain".to_owned()));
     };
-    let access_policy = match domain.access_policies.as_deref() {
-        None | Some("") => serde_json::Value::Null,
-        Some(policy) => serde_json::from_str(policy)
-            .map_err(|_| AwsError::unusable(ACTION, "the access policy is not JSON".to_owned()))?,
-    };
+    let access_policy = domain_access::parsed(domain.access_policies.as_deref())?;
     let required = domain
         .service_software_options
         .filter(|software| software.update_available == Some(true) && software.optional_deployment == Some(false));

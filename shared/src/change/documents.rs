@@ -1,0 +1,152 @@
+//! Owns applying changes to policy documents, which AWS keeps without a version: each is read again right before it is
+//! written, and what is not as it was when the change was decided is left alone.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Applied, ApplyError};
+use crate::aws::Aws;
+use crate::error::AwsError;
+use crate::links::{domain_access, emite_role};
+use crate::policy::merge;
+
+/// Lets `statements` be in the access policy of `domain`.
+pub(super) async fn admit_to_domain(
+    aws: &Aws,
+    domain: &str,
+    seen: &Value,
+    statements: &[Value],
+) -> Result<Applied, ApplyError> {
+    let read = async || domain_access::policy(&aws.opensearch, domain).await;
+    let write = async |policy: String| domain_access::set_policy(&aws.opensearch, domain, policy).await;
+    let document = Document { what: "the access policy of the search domain", seen };
+    document.put(|live| merge::merged(live, statements), read, write).await
+}
+
+/// Lets only `admission` into `role`.
+pub(super) async fn set_trust(
+    aws: &Aws,
+    role: &str,
+    seen: &Value,
+    admission: &emite_role::Admission,
+) -> Result<Applied, ApplyError> {
+    let read = async || emite_role::described(&aws.iam, role).await.map(|role| role.trust);
+    let write = async |policy: String| emite_role::set_trust(&aws.iam, role, policy).await;
+    let document = Document { what: "the trust policy of the role", seen };
+    document.put(|live| admission.merged_into(live), read, write).await
+}
+
+/// Lets `statements` be in the stack's inline policy of `role`.
+pub(super) async fn set_role_policy(
+    aws: &Aws,
+    role: &str,
+    seen: &Value,
+    statements: &[Value],
+) -> Result<Applied, ApplyError> {
+    let read = async || emite_role::policy(&aws.iam, role).await;
+    let write = async |policy: String| emite_role::set_policy(&aws.iam, role, policy).await;
+    let document = Document { what: "the policy of the role", seen };
+    document.put(|live| merge::merged(live, statements), read, write).await
+}
+
+/// A policy document as it was seen when a change of it was decided; null if there was none.
+struct Document<'a> {
+    what: &'static str,
+    seen: &'a Value,
+}
+
+impl Document<'_> {
+    /// Merges into what stands there now. Only what was seen is overwritten; what needs no change is not written.
+    async fn put(
+        &self,
+        merged: impl Fn(&Value) -> Value,
+        read: impl AsyncFn() -> Result<Value, AwsError>,
+        write: impl AsyncFn(String) -> Result<(), AwsError>,
+    ) -> Result<Applied, ApplyError> {
+        let live = read().await?;
+        let wanted = merged(&live);
+        if wanted == live {
+            return Ok(Applied::Unchanged);
+        }
+        if live != *self.seen {
+            return Err(ApplyError::ChangedMeanwhile(self.what.to_owned()));
+        }
+        write(wanted.to_string()).await?;
+        self.settled(merged, read).await;
+        Ok(Applied::Done)
+    }
+
+    /// Waits until the write shows. It worked in any case, so not seeing it is no error.
+    async fn settled(&self, merged: impl Fn(&Value) -> Value, read: impl AsyncFn() -> Result<Value, AwsError>) {
+        const PAUSES_MS: [u64; 4] = [200, 400, 800, 1600];
+        for pause in PAUSES_MS {
+            if read().await.is_ok_and(|live| merged(&live) == live) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        tracing::warn!(what = self.what, "AWS accepted the change and does not show it yet");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn with_ours(live: &Value) -> Value {
+        merge::merged(live, &[json!({"Sid": "Ours", "Effect": "Allow", "Action": "x:A", "Resource": "*"})])
+    }
+
+    fn refused() -> AwsError {
+        AwsError::unusable("iam:PutRolePolicy", "no".to_owned())
+    }
+
+    async fn put(seen: &Value, live: &RefCell<Value>, writes: &Cell<u32>) -> Result<Applied, ApplyError> {
+        let read = async || Ok(live.borrow().clone());
+        let write = async |policy: String| {
+            writes.set(writes.get() + 1);
+            *live.borrow_mut() = serde_json::from_str(&policy).map_err(|_| refused())?;
+            Ok(())
+        };
+        Document { what: "the policy", seen }.put(with_ours, read, write).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_written_once_and_a_second_time_changes_nothing() {
+        let (seen, writes) = (Value::Null, Cell::new(0));
+        let live = RefCell::new(seen.clone());
+        assert_eq!(put(&seen, &live, &writes).await.unwrap(), Applied::Done);
+        assert_eq!(put(&seen, &live, &writes).await.unwrap(), Applied::Unchanged);
+        assert_eq!(writes.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changed_in_between_is_left_as_it_is() {
+        let (seen, writes) = (Value::Null, Cell::new(0));
+        let theirs = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "x:B", "Resource": "*"}]});
+        let live = RefCell::new(theirs.clone());
+        let error = put(&seen, &live, &writes).await.unwrap_err();
+        assert!(error.is_changed_meanwhile(), "{error}");
+        assert_eq!((writes.get(), live.into_inner()), (0, theirs));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_does_not_show_is_believed_after_a_few_seconds() {
+        let read = async || Ok(Value::Null);
+        let write = async |_| Ok(());
+        let document = Document { what: "the policy", seen: &Value::Null };
+        assert_eq!(document.put(with_ours, read, write).await.unwrap(), Applied::Done);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_write_is_told() {
+        let document = Document { what: "the policy", seen: &Value::Null };
+        let error = document.put(with_ours, async || Ok(Value::Null), async |_| Err(refused())).await.unwrap_err();
+        assert!(error.to_string().contains("iam:PutRolePolicy"), "{error}");
+    }
+}

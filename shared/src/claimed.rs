@@ -1,0 +1,173 @@
+//! Owns changes to what outlives the stack in Amazon Connect: each is claimed in the ledger first, with what stood there
+//! before, so that deleting the stack can put that back, whoever made the change: a deployment or a repair.
+//!
+//! Every write to Connect follows a write to the ledger that names the version it saw, and is followed by another look at
+//! the ledger: who finds the claim given up meanwhile undoes what it did.
+
+use crate::aws::Aws;
+use crate::change::{Applied, ApplyError, Change, apply};
+use crate::ledger::{Entry, Ledger};
+use crate::links::Life;
+use crate::links::approved_origin::{self, Place};
+use crate::links::data_streaming::{self, Association, Claim, ResourceType, Source, Target};
+
+/// Who wants what.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Which records of which instance.
+    pub source: &'a Source,
+    /// Where they shall go.
+    pub target: &'a Target,
+    /// The request for it, which a new claim remembers.
+    pub request_id: &'a str,
+}
+
+/// What was there when a decision was made.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Where the records go.
+    pub live: Option<Association>,
+    /// None too if it was released.
+    pub claim: Option<Claim>,
+    /// The version of the ledger's entry, which a write has to name.
+    pub version: Option<u64>,
+}
+
+/// What came of a change under a claim.
+#[derive(Clone, Debug)]
+pub struct Streamed {
+    /// What applying it came to.
+    pub applied: Applied,
+    /// The claim as it stands now.
+    pub claim: Entry<Claim>,
+}
+
+/// Claims, tells Connect, and notes that it worked. None: the claim was given up meanwhile, and what was done is undone.
+pub async fn stream(
+    aws: &Aws,
+    ledger: &Ledger,
+    order: Order<'_>,
+    seen: &Seen,
+    change: &Change,
+) -> Result<Option<Streamed>, ApplyError> {
+    let Order { source, target, .. } = order;
+    let set_before = seen.claim.as_ref().is_some_and(|claim| claim.set_by_us(target));
+    let ready = claim_for(order, seen);
+    ledger.write(&source.key(), &ready, seen.version, None).await?;
+    let applied = apply(aws, ledger, change).await?;
+    let standing = ledger.read::<Claim>(&source.key()).await?;
+    let Some(Entry { value, version }) = standing.filter(|entry| entry.value.life == Life::Held) else {
+        let live = data_streaming::observe(&aws.connect, source).await?;
+        if let Some(undo) = data_streaming::removal(source, live.as_ref(), Some(&ready)) {
+            apply(aws, ledger, &undo).await?;
+        }
+        return Ok(None);
+    };
+    let mut accepted = Claim { detached: false, ..value };
+    accepted.accept(target);
+    if applied == Applied::AlreadyThere && !set_before {
+        accepted.targets.remove(target);
+        accepted.adopted = true;
+        accepted.previous = Some(target.clone());
+    }
+    let version = ledger.write(&source.key(), &accepted, Some(version), None).await?;
+    Ok(Some(Streamed { applied, claim: Entry { value: accepted, version } }))
+}
+
+/// The claim that has to stand in the ledger before Connect is told to stream to the target.
+fn claim_for(order: Order<'_>, seen: &Seen) -> Claim {
+    let live = seen.live.as_ref();
+    let ours = |claim: &Claim| !claim.adopted && live.is_none_or(|live| claim.set_by_us(&live.target));
+    // What is there now is what to put back, unless it is ours and what to put back is known already.
+    let mut claim = match &seen.claim {
+        Some(claim) if ours(claim) => claim.clone(),
+        Some(claim) => Claim { previous: live.map(|live| live.target.clone()), adopted: false, ..claim.clone() },
+        None => Claim::on(live, order.request_id),
+    };
+    claim.life = Life::Held;
+    if let Some(left) = live.filter(|live| claim.set_by_us(&live.target)) {
+        note_drain(&mut claim, &left.target, order.source);
+    }
+    claim.targets.insert(order.target.clone());
+    claim
+}
+
+/// Contact records that leave a delivery stream of ours leave some behind in its buffer, which goes when it is deleted.
+pub fn note_drain(claim: &mut Claim, left: &Target, source: &Source) {
+    if source.resource_type == ResourceType::ContactTraceRecords && matches!(left, Target::KinesisFirehose(_)) {
+        claim.draining = Some(left.clone());
+    }
+}
+
+/// Has the instance list the origin under a claim. The claim as it stands then, with what applying came to if it was not
+/// listed. None: the claim was given up meanwhile, and what was done is undone.
+pub async fn allow_origin(
+    aws: &Aws,
+    ledger: &Ledger,
+    place: &Place,
+    entry: Option<Entry<approved_origin::Claim>>,
+    request_id: &str,
+) -> Result<Option<(approved_origin::Claim, Applied)>, ApplyError> {
+    let key = place.key();
+    let version = entry.as_ref().map(|entry| entry.version);
+    let claim = entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released);
+    let live = approved_origin::observe(&aws.connect, place).await?;
+    let change = approved_origin::diff(place, live.as_deref());
+    let ours = claim.as_ref().is_some_and(|claim| claim.added);
+    let created_by = claim.as_ref().map_or(request_id, |claim| &claim.created_by).to_owned();
+    let mut ready = approved_origin::Claim { life: Life::Held, added: ours || change.is_some(), created_by };
+    if change.is_none() && claim.as_ref() == Some(&ready) {
+        return Ok(Some((ready, Applied::Unchanged)));
+    }
+    let version = ledger.write(&key, &ready, version, None).await?;
+    let Some(change) = change else { return Ok(Some((ready, Applied::Unchanged))) };
+    let applied = apply(aws, ledger, &change).await?;
+    let standing = ledger.read::<approved_origin::Claim>(&key).await?;
+    if standing.is_none_or(|entry| entry.value.life != Life::Held) {
+        let live = approved_origin::observe(&aws.connect, place).await?;
+        if let Some(undo) = approved_origin::removal(place, live.as_deref(), Some(&ready)) {
+            apply(aws, ledger, &undo).await?;
+        }
+        return Ok(None);
+    }
+    if applied == Applied::AlreadyThere && !ours {
+        ready.added = false;
+        ledger.write(&key, &ready, Some(version), None).await?;
+    }
+    Ok(Some((ready, applied)))
+}
+
+/// Applies a change that a repair decided on, under a claim where one is needed. Nothing is done for a stack that is giving
+/// its claims up.
+pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &str) -> Result<Applied, ApplyError> {
+    let given_up = |what: &str| ApplyError::ChangedMeanwhile(format!("the stack's claim on {what}"));
+    match change {
+        Change::StreamTo { source, from, to, .. } => {
+            let entry = ledger.read::<Claim>(&source.key()).await?;
+            if entry.as_ref().is_some_and(|entry| entry.value.life == Life::Releasing) {
+                return Err(given_up(&source.to_string()));
+            }
+            let live = data_streaming::observe(&aws.connect, source).await?;
+            if live.as_ref().is_some_and(|live| live.target == *to) {
+                return Ok(Applied::Unchanged);
+            }
+            if live != *from {
+                return Err(ApplyError::ChangedMeanwhile(format!("the streaming of the {source}")));
+            }
+            let version = entry.as_ref().map(|entry| entry.version);
+            let claim = entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released);
+            let order = Order { source, target: to, request_id };
+            let streamed = stream(aws, ledger, order, &Seen { live, claim, version }, change).await?;
+            streamed.map(|streamed| streamed.applied).ok_or_else(|| given_up(&source.to_string()))
+        }
+        Change::AllowOrigin { place } => {
+            let entry = ledger.read::<approved_origin::Claim>(&place.key()).await?;
+            if entry.as_ref().is_some_and(|entry| entry.value.life == Life::Releasing) {
+                return Err(given_up(&place.origin.to_string()));
+            }
+            let allowed = allow_origin(aws, ledger, place, entry, request_id).await?;
+            allowed.map(|(_, applied)| applied).ok_or_else(|| given_up(&place.origin.to_string()))
+        }
+        other => apply(aws, ledger, other).await,
+    }
+}

@@ -1,0 +1,63 @@
+//! Owns the access policy of the search domain as a link: whom it has to admit, beside all whom it admits already.
+
+use aws_sdk_opensearch::Client;
+use serde_json::{Value, json};
+
+use crate::change::Change;
+use crate::error::AwsError;
+use crate::policy::merge::merged;
+use crate::spec::Spec;
+
+/// All that can be done with a domain by HTTP: what `es:ESHttp*` stands for.
+pub const ACTIONS: [&str; 6] =
+    ["es:ESHttpDelete", "es:ESHttpGet", "es:ESHttpHead", "es:ESHttpPatch", "es:ESHttpPost", "es:ESHttpPut"];
+
+/// What has to change so that the policy admits eMite's servers and this account. Pure.
+pub fn diff(spec: &Spec, live: &Value) -> Option<Change> {
+    let statements = statements(spec);
+    let domain = spec.domain_name().to_owned();
+    (merged(live, &statements) != *live).then(|| Change::AdmitToDomain { domain, seen: live.clone(), statements })
+}
+
+/// The statements as the template deploys them.
+pub fn statements(spec: &Spec) -> Vec<Value> {
+    let everything = format!("{}/*", spec.domain);
+    let servers: Vec<String> = spec.emite_servers.iter().map(ToString::to_string).collect();
+    vec![
+        json!({
+            "Sid": "EmiteServers", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": ACTIONS, "Resource": everything,
+            "Condition": {"IpAddress": {"aws:SourceIp": servers}},
+        }),
+        json!({
+            "Sid": "ThisAccount", "Effect": "Allow", "Principal": {"AWS": root(spec)}, "Action": ACTIONS,
+            "Resource": everything,
+        }),
+    ]
+}
+
+/// This account as a principal.
+pub fn root(spec: &Spec) -> String {
+    format!("arn:{}:iam::{}:root", spec.home.partition, spec.home.account)
+}
+
+/// The access policy as it stands; null if there is none. Needs `es:DescribeDomain`
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomain.html>).
+pub(crate) async fn policy(opensearch: &Client, domain: &str) -> Result<Value, AwsError> {
+    const ACTION: &str = "es:DescribeDomain";
+    let answer = opensearch.describe_domain().domain_name(domain).send().await.map_err(AwsError::of(ACTION))?;
+    parsed(answer.domain_status.and_then(|domain| domain.access_policies).as_deref())
+}
+
+/// The text of an access policy, parsed.
+pub(crate) fn parsed(text: Option<&str>) -> Result<Value, AwsError> {
+    let unusable = |_| AwsError::unusable("es:DescribeDomain", "the access policy is not JSON".to_owned());
+    text.filter(|text| !text.is_empty()).map_or(Ok(Value::Null), |text| serde_json::from_str(text).map_err(unusable))
+}
+
+/// Sets the access policy. Needs `es:UpdateDomainConfig`
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_UpdateDomainConfig.html>); nothing else of the
+/// domain changes, and it goes on serving.
+pub(crate) async fn set_policy(opensearch: &Client, domain: &str, policy: String) -> Result<(), AwsError> {
+    let answer = opensearch.update_domain_config().domain_name(domain).access_policies(policy).send().await;
+    answer.map(drop).map_err(AwsError::of("es:UpdateDomainConfig"))
+}

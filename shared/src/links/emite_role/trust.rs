@@ -1,0 +1,230 @@
+//! Owns judging and merging the trust policy of the role that eMite assumes.
+//!
+//! Whatever is written here admits nobody but eMite. Other people's statements stay where they admit nobody: those that
+//! deny, and those about something else than assuming the role.
+
+use serde_json::{Value, json};
+
+use crate::arn::Arn;
+use crate::policy::merge::{add, listed, parse, with_statements};
+use crate::policy::{self, Effect, Operator, Scope, Statement, Test};
+use crate::spec::Spec;
+
+/// The actions that assume a role.
+pub const ASSUME: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
+/// The condition key of the external id.
+const EXTERNAL_ID: &str = "sts:externalid";
+
+/// Who may assume the role, and what they have to present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// eMite's account root, or one role or user of that account.
+    pub principal: Arn,
+    /// The external id.
+    pub external_id: String,
+}
+
+impl Admission {
+    /// As the stack was asked for.
+    pub fn of(spec: &Spec) -> Self {
+        Self { principal: spec.emite_principal.clone(), external_id: spec.customer_id.clone() }
+    }
+
+    /// Whether eMite, presenting the external id, can assume the role.
+    pub fn is_given(&self, statements: &[Statement]) -> bool {
+        let external_id = |test: &Test| if test.key == EXTERNAL_ID { test.accepts(&self.external_id) } else { None };
+        let principal = self.principal.to_string();
+        let hits = |effect| {
+            let about = |statement: &&Statement| statement.effect == effect && statement.covers_action(ASSUME[0]);
+            statements.iter().filter(about).any(|one| one.names(&principal) && one.holds(external_id))
+        };
+        hits(Effect::Allow) && !hits(Effect::Deny)
+    }
+
+    /// Whether nobody can assume the role as eMite without the external id.
+    pub fn is_guarded(&self, statements: &[Statement]) -> bool {
+        let principal = self.principal.to_string();
+        let about = |statement: &&Statement| statement.covers_action(ASSUME[0]) && statement.names(&principal);
+        let bars = |one: &Statement| one.effect == Effect::Deny && matches!(&one.tests[..], [test] if self.is_exact(test, true));
+        statements.iter().filter(about).any(bars)
+            || statements
+                .iter()
+                .filter(about)
+                .filter(|one| one.effect == Effect::Allow)
+                .all(|one| one.tests.iter().any(|test| self.is_exact(test, false)))
+    }
+
+    /// Whether the test lets the external id, and no other, pass.
+    fn is_exact(&self, test: &Test, negated: bool) -> bool {
+        let compares = matches!(test.operator, Operator::Equals | Operator::EqualsIgnoreCase | Operator::Like);
+        let only = !test.values.is_empty() && test.values.iter().all(|value| *value == self.external_id);
+        test.key == EXTERNAL_ID && compares && only && test.negated == negated && (negated || !test.if_exists)
+    }
+
+    /// Whom statements admit who is not eMite. A principal that was deleted is nobody.
+    pub fn strangers(&self, statements: &[Statement]) -> Vec<String> {
+        let wanted = self.principal.to_string();
+        let mut strangers = Vec::new();
+        for statement in allowing(statements) {
+            match &statement.principals {
+                Scope::Only(named) => {
+                    let others = named.iter().filter(|principal| !principal.is(&wanted) && !principal.is_deleted());
+                    strangers.extend(others.map(|principal| principal.id.clone()));
+                }
+                Scope::Except(_) => strangers.push("*".to_owned()),
+            }
+        }
+        strangers
+    }
+
+    /// Whether [`Admission::merged_into`] would shut somebody else out.
+    pub fn drops_strangers(&self, document: &Value) -> bool {
+        !self.strangers(&policy::statements(document)).is_empty()
+    }
+
+    /// `document`, admitting eMite with its external id and nobody else.
+    pub fn merged_into(&self, document: &Value) -> Value {
+        let before = listed(document);
+        let mut statements: Vec<Value> = before.iter().filter(|one| self.may_stay(one)).cloned().collect();
+        let admits = |one: &Value| parse(one).is_some_and(|one| self.is_given(&[one]));
+        if !statements.iter().any(admits) {
+            add(&mut statements, &self.statement());
+        }
+        if statements == before { document.clone() } else { with_statements(document, statements) }
+    }
+
+    /// Whether a statement admits nobody but eMite with its external id.
+    fn may_stay(&self, statement: &Value) -> bool {
+        let Some(one) = parse(statement) else { return false };
+        if allowing(std::slice::from_ref(&one)).next().is_none() {
+            return true;
+        }
+        let principal = self.principal.to_string();
+        let ours = matches!(&one.principals, Scope::Only(named) if named.iter().all(|named| named.is(&principal)));
+        ours && one.tests.iter().any(|test| self.is_exact(test, false))
+    }
+
+    /// The statement as the template deploys it.
+    fn statement(&self) -> Value {
+        json!({
+            "Sid": "AllowEmite", "Effect": "Allow", "Principal": {"AWS": self.principal}, "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": self.external_id}},
+        })
+    }
+}
+
+/// The statements that let somebody assume the role.
+pub(crate) fn allowing(statements: &[Statement]) -> impl Iterator<Item = &Statement> {
+    let assuming = |statement: &&Statement| ASSUME.iter().any(|action| statement.covers_action(action));
+    statements.iter().filter(|statement| statement.effect == Effect::Allow).filter(assuming)
+}
+
+/// The external ids that a statement asks for.
+pub(crate) fn external_ids(statement: &Statement) -> Vec<&str> {
+    let tests = statement.tests.iter().filter(|test| test.key == EXTERNAL_ID);
+    tests.flat_map(|test| &test.values).map(String::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::checks::fixtures::spec;
+
+    const EMITE: &str = "arn:aws:iam::444455556666:root";
+    const STRANGER: &str = "arn:aws:iam::999999999999:root";
+
+    fn admission() -> Admission {
+        Admission::of(&spec())
+    }
+
+    fn allow(principal: Value, external_id: Option<&str>) -> Value {
+        let mut one = json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
+        if let Some(id) = external_id {
+            one["Condition"] = json!({"StringEquals": {"sts:ExternalId": id}});
+        }
+        one
+    }
+
+    fn document(statements: &[Value]) -> Value {
+        json!({"Version": "2012-10-17", "Statement": statements})
+    }
+
+    fn merged(statements: &[Value]) -> Vec<Value> {
+        listed(&admission().merged_into(&document(statements)))
+    }
+
+    #[test]
+    fn as_deployed_it_stays_as_it_is() {
+        let deployed = document(&[admission().statement()]);
+        assert_eq!(admission().merged_into(&deployed), deployed);
+        let unnamed = document(&[allow(json!({"AWS": "444455556666"}), Some("customer-0001"))]);
+        assert_eq!(admission().merged_into(&unnamed), unnamed);
+    }
+
+    #[test]
+    fn who_else_is_admitted_is_shut_out_and_that_is_told() {
+        let stranger = allow(json!({"AWS": [EMITE, STRANGER]}), Some("customer-0001"));
+        assert_eq!(merged(std::slice::from_ref(&stranger)), [admission().statement()]);
+        assert!(admission().drops_strangers(&document(&[stranger])));
+        let unguarded = allow(json!({"AWS": EMITE}), None);
+        assert!(!admission().drops_strangers(&document(std::slice::from_ref(&unguarded))));
+        assert_eq!(merged(&[unguarded]), [admission().statement()]);
+        let deleted = allow(json!({"AWS": "AROAEXAMPLEEXAMPLE22"}), None);
+        assert!(!admission().drops_strangers(&document(std::slice::from_ref(&deleted))));
+        assert_eq!(merged(&[deleted]), [admission().statement()]);
+    }
+
+    #[test]
+    fn what_denies_or_is_about_something_else_stays() {
+        let deny = json!({"Sid": "AllowEmite", "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}}});
+        let tag = json!({"Effect": "Allow", "Principal": {"AWS": STRANGER}, "Action": "sts:TagSession"});
+        let both = merged(&[tag.clone(), json!({"Effect": "Deny", "Principal": {"AWS": STRANGER}, "Action": "sts:*"})]);
+        assert_eq!(both.len(), 3, "{both:#?}");
+        assert_eq!(both[0], tag);
+        let mut ours = admission().statement();
+        ours["Sid"] = "AllowEmite2".into();
+        assert_eq!(merged(std::slice::from_ref(&deny)), [deny, ours]);
+    }
+
+    fn any_statement() -> impl Strategy<Value = Value> {
+        let principal = proptest::sample::select(vec![
+            json!({"AWS": EMITE}),
+            json!({"AWS": STRANGER}),
+            json!({"AWS": [EMITE, STRANGER]}),
+            json!("*"),
+            json!({"Service": "ec2.amazonaws.com"}),
+            json!({"AWS": "AIDAEXAMPLEEXAMPLE22"}),
+        ]);
+        let id = proptest::sample::select(vec![None, Some("customer-0001"), Some("customer-0002")]);
+        let effect = proptest::sample::select(vec!["Allow", "Allow", "Allow", "Deny"]);
+        let action = proptest::sample::select(vec!["sts:AssumeRole", "sts:*", "sts:TagSession", "sts:AssumeRoleWithSAML"]);
+        (principal, id, effect, action, any::<bool>()).prop_map(|(principal, id, effect, action, except)| {
+            let mut one = allow(principal, id);
+            one["Effect"] = effect.into();
+            one["Action"] = action.into();
+            if except {
+                one["NotPrincipal"] = one["Principal"].take();
+                one.as_object_mut().unwrap().remove("Principal");
+            }
+            one
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stood_there_only_emite_is_admitted_and_nobodys_denial_is_lost(standing in proptest::collection::vec(any_statement(), 0..5)) {
+            let once = admission().merged_into(&document(&standing));
+            prop_assert_eq!(&admission().merged_into(&once), &once);
+            let statements = policy::statements(&once);
+            prop_assert_eq!(admission().strangers(&statements), Vec::<String>::new());
+            prop_assert!(allowing(&statements).all(|one| one.tests.iter().any(|test| admission().is_exact(test, false))));
+            let denies = |one: &&Value| one["Effect"] == "Deny";
+            prop_assert!(standing.iter().filter(denies).all(|one| listed(&once).contains(one)));
+            let barred = standing.iter().any(|one| one["Effect"] == "Deny");
+            prop_assert!(barred || admission().is_given(&statements));
+        }
+    }
+}
