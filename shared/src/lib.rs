@@ -22,6 +22,7 @@ pub mod looks;
 pub mod metrics;
 pub mod plan;
 pub mod policy;
+pub mod publish;
 pub mod report;
 pub mod services;
 pub mod settings;

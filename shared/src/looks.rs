@@ -28,10 +28,19 @@ use crate::spec::Spec;
 /// How long a look may take, with all its calls.
 const LIMIT: Duration = Duration::from_secs(15);
 
+/// What a run does with the ledger's latch, which remembers since when a stack is watched and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latch {
+    /// It remembers what is new: the health check's part.
+    Moves,
+    /// It is read only.
+    Stays,
+}
+
 /// Sees everything that the checks judge. Cannot fail: what could not be seen is told look by look.
 ///
-/// Writes nothing but the ledger's latch, which remembers when this stack was first watched and first read.
-pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, now: Timestamp) -> Snapshot {
+/// Writes nothing but the ledger's latch, where that moves.
+pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now: Timestamp) -> Snapshot {
     let started = tokio::time::Instant::now();
     let queries = checks::metrics(spec);
     let (connect, streams, others, metrics) = tokio::join!(
@@ -63,7 +72,10 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, now: Timestamp) ->
     );
     let metrics = metrics::by_id(&queries, metrics);
     let (role, subscriptions, dead_letters, watch) = others;
-    let watch = watch::go_on(ledger, spec, watch, &metrics, now).await;
+    let watch = match latch {
+        Latch::Moves => watch::go_on(ledger, spec, watch, &metrics, now).await,
+        Latch::Stays => watch.map(|seen| watch::after(seen.as_ref().map(|entry| &entry.value), &metrics, now)),
+    };
     Snapshot {
         taken_at: now,
         took: started.elapsed(),

@@ -76,6 +76,8 @@ pub struct Spec {
     pub dead_letter_queue: String,
     /// The name of the function that checks all this.
     pub health_check_function: String,
+    /// The name of the function that mends on demand.
+    pub repair_function: String,
     /// The customer's time zone.
     pub time_zone: TimeZone,
     /// When agents work, in that time zone; none: not watched.
@@ -189,6 +191,7 @@ impl Spec {
         let alert_topic = fields.required("alertTopic");
         let dead_letter_queue = fields.required("deadLetterQueue");
         let health_check_function = fields.required("healthCheckFunction");
+        let repair_function = fields.required("repairFunction");
         let time_zone = fields.time_zone("timeZone");
         let business_hours = fields.optional("businessHours");
         let minutes = fields.within("healthCheckMinutes", 1, 60);
@@ -233,6 +236,7 @@ impl Spec {
             alert_topic: alert_topic?,
             dead_letter_queue: dead_letter_queue?,
             health_check_function: health_check_function?,
+            repair_function: repair_function?,
             time_zone: time_zone?,
             business_hours: business_hours?,
             interval: SignedDuration::from_mins(i64::from(minutes?)),

@@ -65,7 +65,8 @@ def test_the_watchers_need_nothing_of_what_they_watch(template):
     for name in ("HealthCheckFunctionEventInvokeConfig", "ReporterFunctionEventInvokeConfig", "Dashboard"):
         assert cfn.before(template, name) - own <= {"Ledger", "AlertTopic", "BackupBucket"}, name
     # The function can be invoked before there is a spec, and says so; the spec names the function.
-    assert "Spec" not in cfn.before(template, "HealthCheckFunction") | cfn.before(template, "ReporterFunction")
+    for name in ("HealthCheckFunction", "RepairFunction", "ReporterFunction"):
+        assert "Spec" not in cfn.before(template, name), name
     # What hears of a failure is there before what fails.
     assert {"ReporterFunction", "ReporterRole"} <= cfn.before(template, "HealthCheckRole")
 
@@ -120,6 +121,10 @@ ALWAYS = WATCHING | {
     "HealthCheckRole",
     "Ledger",
     "Preflight",
+    "RepairFunction",
+    "RepairFunctionEventInvokeConfig",
+    "RepairLogGroup",
+    "RepairRole",
     "ReporterFunction",
     "ReporterFunctionEventInvokeConfig",
     "ReporterLogGroup",

@@ -154,7 +154,7 @@ def test_the_customers_boundary_is_on_every_role_and_ours_only_without_it(guide,
     def boundaries(deployed):
         return {name: resource["Properties"].get("PermissionsBoundary") for name, resource in deployed.items() if resource["Type"] == "AWS::IAM::Role"}
 
-    ours = ("DeliveryRole", "CustomResourceRole", "HealthCheckRole", "ReporterRole")
+    ours = ("DeliveryRole", "CustomResourceRole", "HealthCheckRole", "RepairRole", "ReporterRole")
     assert boundaries(guide) == {"EmiteRole": "<EmiteRoleBoundary>"} | dict.fromkeys(ours)
     theirs = checks.CASES["everything given"]["PermissionsBoundaryArn"]
     assert boundaries(given) == dict.fromkeys(("EmiteRole", *ours), theirs)
@@ -322,8 +322,8 @@ def log_group(function):
     return f"arn:aws:logs:{cfn.REGION}:{cfn.ACCOUNT}:log-group:/emite-connect/emite/{function}:*"
 
 
-def items(prefix):
-    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [prefix]}, "Null": {"dynamodb:LeadingKeys": "false"}}
+def items(*prefixes):
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(prefixes)}, "Null": {"dynamodb:LeadingKeys": "false"}}
 
 
 def table(deployed, role):
@@ -340,13 +340,9 @@ def table(deployed, role):
     return found
 
 
-def health_check(bucket, topic):
+def looks(bucket, topic):
+    """What seeing every link of the chain takes."""
     return {
-        ("logs:CreateLogStream", log_group("health-check")): None,
-        ("logs:PutLogEvents", log_group("health-check")): None,
-        ("ssm:GetParameter", SPEC): None,
-        ("dynamodb:GetItem", "<Ledger.Arn>"): items("latch#*"),
-        ("dynamodb:PutItem", "<Ledger.Arn>"): items("latch#*"),
         ("cloudformation:DescribeStacks", cfn.PSEUDO["AWS::StackId"]): None,
         ("connect:DescribeInstance", cfn.INSTANCE_ARN): None,
         ("connect:ListApprovedOrigins", cfn.INSTANCE_ARN): None,
@@ -367,7 +363,19 @@ def health_check(bucket, topic):
         ("sns:ListSubscriptionsByTopic", topic): None,
         ("sns:ListSubscriptionsByTopic", f"{topic}:*"): None,
         ("sqs:GetQueueAttributes", "<DeadLetterQueue.Arn>"): None,
-        ("events:PutEvents", f"arn:aws:events:{cfn.REGION}:{cfn.ACCOUNT}:event-bus/default"): {"StringEquals": {"events:source": "emite-connect"}},
+    }
+
+
+PUBLISHES = {("events:PutEvents", f"arn:aws:events:{cfn.REGION}:{cfn.ACCOUNT}:event-bus/default"): {"StringEquals": {"events:source": "emite-connect"}}}
+
+
+def health_check(bucket, topic):
+    return looks(bucket, topic) | PUBLISHES | {
+        ("logs:CreateLogStream", log_group("health-check")): None,
+        ("logs:PutLogEvents", log_group("health-check")): None,
+        ("ssm:GetParameter", SPEC): None,
+        ("dynamodb:GetItem", "<Ledger.Arn>"): items("latch#*"),
+        ("dynamodb:PutItem", "<Ledger.Arn>"): items("latch#*"),
         ("lambda:InvokeFunction", "<ReporterFunction.Arn>"): None,
     }
 
@@ -401,6 +409,48 @@ def reporter(topic):
 def test_the_reporter_may_remember_and_publish_and_nothing_else(guide, given):
     assert table(guide, "ReporterRole") == reporter("<AlertTopic>")
     assert table(given, "ReporterRole") == reporter(TOPIC)
+
+
+EMITE_ROLE = f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"
+CONNECTS_ROLE = f"arn:aws:iam::{cfn.ACCOUNT}:role/aws-service-role/connect.amazonaws.com/AWSServiceRoleForAmazonConnect_*"
+
+
+def repair(bucket, topic, boundary):
+    streams = {"StringEqualsIfExists": {"connect:StorageResourceType": ["AGENT_EVENTS", "CONTACT_TRACE_RECORDS"]}}
+    key = f"arn:aws:kms:{cfn.REGION}:{cfn.ACCOUNT}:key/*"
+    return looks(bucket, topic) | PUBLISHES | {
+        ("logs:CreateLogStream", log_group("repair")): None,
+        ("logs:PutLogEvents", log_group("repair")): None,
+        ("ssm:GetParameter", SPEC): None,
+        ("dynamodb:GetItem", "<Ledger.Arn>"): items("association#*", "audit#*", "latch#*", "lock#*", "origin#*"),
+        ("dynamodb:PutItem", "<Ledger.Arn>"): items("association#*", "audit#*", "lock#*", "origin#*"),
+        ("connect:AssociateApprovedOrigin", cfn.INSTANCE_ARN): None,
+        ("connect:DisassociateApprovedOrigin", cfn.INSTANCE_ARN): None,
+        ("connect:AssociateInstanceStorageConfig", cfn.INSTANCE_ARN): streams,
+        ("connect:UpdateInstanceStorageConfig", cfn.INSTANCE_ARN): streams,
+        ("connect:DisassociateInstanceStorageConfig", cfn.INSTANCE_ARN): streams,
+        ("firehose:DescribeDeliveryStream", f"arn:aws:firehose:{cfn.REGION}:{cfn.ACCOUNT}:deliverystream/*"): None,
+        ("kinesis:DescribeStream", f"arn:aws:kinesis:{cfn.REGION}:{cfn.ACCOUNT}:stream/*"): None,
+        ("iam:AttachRolePolicy", CONNECTS_ROLE): None,
+        ("iam:PutRolePolicy", CONNECTS_ROLE): None,
+        ("iam:CreateServiceLinkedRole", CONNECTS_ROLE): {"StringEquals": {"iam:AWSServiceName": "connect.amazonaws.com"}},
+        ("kms:DescribeKey", key): None,
+        ("kms:CreateGrant", key): {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ("kinesis:IncreaseStreamRetentionPeriod", STREAM): None,
+        ("es:UpdateDomainConfig", DOMAIN): None,
+        ("iam:PutRolePolicy", EMITE_ROLE): None,
+        ("iam:UpdateAssumeRolePolicy", EMITE_ROLE): None,
+        ("iam:UpdateRole", EMITE_ROLE): None,
+        ("iam:PutRolePermissionsBoundary", EMITE_ROLE): {"StringEquals": {"iam:PermissionsBoundary": boundary}},
+    }
+
+
+def test_repair_may_look_and_mend_what_is_the_stacks_and_nothing_else(guide, given):
+    case = checks.CASES["everything given"]
+    through_s3 = {"StringEquals": {"kms:ViaService": f"s3.{cfn.REGION}.amazonaws.com"}}
+    assert table(guide, "RepairRole") == repair("<BackupBucket.Arn>", "<AlertTopic>", "<EmiteRoleBoundary>")
+    theirs = repair("arn:aws:s3:::syd-cloudbackup", TOPIC, case["PermissionsBoundaryArn"])
+    assert table(given, "RepairRole") == theirs | {("kms:Decrypt", case["BackupBucketKeyArn"]): through_s3}
 
 
 def test_no_function_reaches_the_items_of_another(guide):

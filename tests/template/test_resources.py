@@ -32,7 +32,12 @@ def test_no_key_of_the_stack_can_take_kept_data_with_it(template):
 # ---- The functions, and the custom resources of one of them ----------------------------------------------------------------
 
 # Each with the folder of its crate.
-FUNCTIONS = {"CustomResourceFunction": "custom-resource", "HealthCheckFunction": "health-check", "ReporterFunction": "reporter"}
+FUNCTIONS = {
+    "CustomResourceFunction": "custom-resource",
+    "HealthCheckFunction": "health-check",
+    "RepairFunction": "repair",
+    "ReporterFunction": "reporter",
+}
 
 
 def test_exactly_these_functions_exist(guide):
@@ -294,6 +299,7 @@ def test_outputs_are_the_guides_list_and_what_administrators_need(template):
         "LedgerTable": "<Ledger>",
         "HealthCheckFunctionName": "<HealthCheckFunction>",
         "ReporterFunctionName": "<ReporterFunction>",
+        "RepairFunctionName": "<RepairFunction>",
         "DashboardUrl": f"https://{cfn.REGION}.console.aws.amazon.com/cloudwatch/home?region={cfn.REGION}#dashboards/dashboard/<Dashboard>",
     }
     given = cfn.outputs(template, checks.CASES["everything given"])

@@ -64,6 +64,7 @@ def test_the_spec_of_the_guide(guide):
         "alertTopic": "<AlertTopic>",
         "deadLetterQueue": "<DeadLetterQueue>",
         "healthCheckFunction": "<HealthCheckFunction>",
+        "repairFunction": "<RepairFunction>",
         "timeZone": "Australia/Sydney",
         "businessHours": "",
         "healthCheckMinutes": "5",
@@ -134,7 +135,7 @@ def test_no_parameter_can_break_the_spec(template):
 def test_the_functions_read_that_parameter_by_its_name(guide):
     parameter = properties(guide, "Spec")
     assert (parameter["Type"], parameter["Tier"]) == ("String", "Intelligent-Tiering")
-    for name in ("HealthCheckFunction", "ReporterFunction"):
+    for name in ("HealthCheckFunction", "RepairFunction", "ReporterFunction"):
         assert properties(guide, name)["Environment"]["Variables"] == {
             "SPEC_PARAMETER": parameter["Name"],
             "LEDGER_TABLE": "<Ledger>",
@@ -154,6 +155,12 @@ def test_a_failed_run_goes_to_the_reporter_and_a_failed_report_to_the_queue(guid
     assert check["DestinationConfig"] == {"OnFailure": {"Destination": "<ReporterFunction.Arn>"}}
     assert (report["MaximumRetryAttempts"], report["MaximumEventAgeInSeconds"]) == (2, 21600)
     assert report["DestinationConfig"] == {"OnFailure": {"Destination": "<DeadLetterQueue.Arn>"}}
+
+
+def test_a_repair_is_done_once_and_has_time_for_it(guide):
+    assert (properties(guide, "RepairFunction")["MemorySize"], properties(guide, "RepairFunction")["Timeout"]) == (256, 300)
+    once = properties(guide, "RepairFunctionEventInvokeConfig")
+    assert (once["MaximumRetryAttempts"], once["MaximumEventAgeInSeconds"]) == (0, 300)
 
 
 def test_the_queue_keeps_what_failed_as_long_as_it_can(guide):

@@ -8,11 +8,11 @@ mod metrics;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use emite_connect::clock;
 use emite_connect::error::AwsError;
-use emite_connect::looks::{self, stack};
-use emite_connect::report::{HEALTH_REPORT, Report, SOURCE};
+use emite_connect::looks::{self, Latch, stack};
+use emite_connect::publish::{self, Event};
+use emite_connect::report::{HEALTH_REPORT, Report};
 use emite_connect::services::Services;
 use emite_connect::settings::BadSettings;
 use emite_connect::spec::{Spec, SpecError};
@@ -109,7 +109,7 @@ pub enum Answer {
 /// nearly always the same; if it is not, that look is thrown away.
 async fn check(services: &Services, last: &Mutex<Option<Arc<Known>>>, now: Timestamp) -> Result<Report, CheckError> {
     let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let look = async |spec: &Spec| looks::observe(&services.aws, &services.ledger, spec, now).await;
+    let look = async |spec: &Spec| looks::observe(&services.aws, &services.ledger, spec, Latch::Moves, now).await;
     let early = async {
         match &known {
             Some(known) => Some((known, Box::pin(look(&known.spec)).await)),
@@ -129,28 +129,11 @@ async fn check(services: &Services, last: &Mutex<Option<Arc<Known>>>, now: Times
     Ok(report)
 }
 
-/// Puts the report on the account's default event bus
-/// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>), which may refuse an entry although
-/// the call works.
 async fn publish(services: &Services, report: &Report) -> Result<(), CheckError> {
-    const ACTION: &str = "events:PutEvents";
-    let entry = PutEventsRequestEntry::builder()
-        .source(SOURCE)
-        .detail_type(HEALTH_REPORT)
-        .resources(report.instance_arn.to_string())
-        .detail(serde_json::to_string(report)?)
-        .build();
-    let answer = services.aws.eventbridge.put_events().entries(entry).send().await.map_err(AwsError::of(ACTION))?;
-    let refused =
-        answer.entries.unwrap_or_default().into_iter().find_map(|entry| Some((entry.error_code?, entry.error_message)));
-    match refused {
-        None => Ok(()),
-        Some((code, message)) => Err(AwsError {
-            operation: ACTION,
-            code,
-            message: message.unwrap_or_else(|| "no message".to_owned()),
-            request_id: None,
-        }
-        .into()),
-    }
+    let event = Event {
+        detail_type: HEALTH_REPORT,
+        resource: report.instance_arn.to_string(),
+        detail: serde_json::to_string(report)?,
+    };
+    Ok(publish::publish(&services.aws.eventbridge, event).await?)
 }

@@ -1,0 +1,50 @@
+//! Owns why a repair was not begun, or has no answer.
+
+use emite_connect::ledger::LedgerError;
+use emite_connect::settings::BadSettings;
+use emite_connect::spec::SpecError;
+use lambda_runtime::Diagnostic;
+
+use crate::input::BadInput;
+use crate::lock::NotLocked;
+
+/// Why there is no answer. Nothing was changed, except with [`RepairError::Json`].
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// The function's environment is wrong.
+    #[error(transparent)]
+    Settings(#[from] BadSettings),
+    /// What the stack set up is not known.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// What was asked for cannot be done.
+    #[error(transparent)]
+    Input(#[from] BadInput),
+    /// CloudFormation is at work on the same things.
+    #[error("this repair was not begun: the stack is being changed; run it again when that is done")]
+    StackIsChanging,
+    /// Another repair is at work, or the ledger cannot tell.
+    #[error(transparent)]
+    Lock(#[from] NotLocked),
+    /// What was about to be done could not be noted.
+    #[error("this repair was not begun, as it could not be noted: {0}")]
+    Audit(#[from] LedgerError),
+    /// The answer could not be written down.
+    #[error("the repair was done, but its report has no JSON form: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<RepairError> for Diagnostic {
+    fn from(error: RepairError) -> Self {
+        let error_type = match &error {
+            RepairError::Settings(_) => "BadSettings",
+            RepairError::Spec(error) => error.name(),
+            RepairError::Input(_) => "BadInput",
+            RepairError::StackIsChanging => "StackIsChanging",
+            RepairError::Lock(NotLocked::Held(_)) => "Locked",
+            RepairError::Lock(NotLocked::Ledger(_)) | RepairError::Audit(_) => "LedgerError",
+            RepairError::Json(_) => "NoJson",
+        };
+        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
+    }
+}

@@ -1,0 +1,234 @@
+//! Owns the repair: it looks, plans what would mend what is wrong, applies that if it is asked to, and looks again, so that
+//! its answer proves what it says.
+//!
+//! `plan` writes nothing at all. `apply` works under a lock, notes what it is about to do before it does it, and tells each
+//! change's outcome; what was applied stays applied whatever comes after, and running it again is harmless.
+
+mod audit;
+mod error;
+mod input;
+mod lock;
+
+use std::time::Duration;
+
+use emite_connect::change::{Applied, Change};
+use emite_connect::clock;
+use emite_connect::looks::{self, Latch, stack};
+use emite_connect::plan::{PlannedChange, plan};
+use emite_connect::publish::{Event, publish};
+use emite_connect::report::{REPAIR_REPORT, Report, VERSION};
+use emite_connect::services::Services;
+use emite_connect::settings::BadSettings;
+use emite_connect::snapshot::Snapshot;
+use emite_connect::spec::Spec;
+use emite_connect::{arn::Arn, claimed};
+use lambda_runtime::LambdaEvent;
+use serde::Serialize;
+use serde_json::Value;
+
+pub use error::RepairError;
+pub use input::{BadInput, Mode};
+pub use lock::{Holder, NotLocked};
+
+use audit::Audit;
+use input::Input;
+
+/// What a process sets up once.
+#[derive(Debug)]
+pub struct App(Result<Services, BadSettings>);
+
+impl App {
+    /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and told by each invocation.
+    pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        Self(Services::from_settings(lookup).await)
+    }
+}
+
+/// What a repair answers, and publishes.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The stack.
+    pub stack_id: Arn,
+    /// What was asked for.
+    pub mode: Mode,
+    /// Who says that they asked for it.
+    pub requested_by: Option<String>,
+    /// What would mend what is wrong.
+    pub planned: Vec<PlannedChange>,
+    /// What came of each; empty if it was only planned.
+    pub outcomes: Vec<Outcome>,
+    /// What was wrong.
+    pub before: Report,
+    /// What is wrong now; none if nothing was done.
+    pub after: Option<Report>,
+    /// Why those who are subscribed to alerts hear nothing of it, if so: the next health check tells them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_published: Option<String>,
+}
+
+/// What came of one change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// [`PlannedChange::id`].
+    pub change: String,
+    /// What came of it.
+    pub result: Outcomes,
+    /// Why it was not applied.
+    pub error: Option<String>,
+}
+
+/// What can come of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Outcomes {
+    /// It is as planned now.
+    Applied,
+    /// It was so already; nothing was written.
+    Unchanged,
+    /// It was not applied.
+    Failed,
+    /// Somebody changed it since it was looked at; it was left alone.
+    ChangedMeanwhile,
+}
+
+/// Plans a repair, or does it.
+///
+/// # Errors
+/// [`RepairError`], when nothing was begun.
+pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Answer, RepairError> {
+    let LambdaEvent { payload, context } = event;
+    let services = app.0.as_ref().map_err(BadSettings::clone)?;
+    let input = Input::read(&payload)?;
+    let spec = services.spec_of(&services.spec_text().await?)?;
+    if stack::is_changing(&services.aws.cloudformation, &services.stack_id, clock::now()).await {
+        return Err(RepairError::StackIsChanging);
+    }
+    let repair = Repair { services, spec: &spec, input: &input, request_id: &context.request_id };
+    match input.mode {
+        Mode::Plan => {
+            let (planned, before) = repair.plan().await;
+            Ok(repair.answer(planned.into_iter().map(|(told, _)| told).collect(), before))
+        }
+        Mode::Apply => {
+            let time_left = clock::until_epoch_ms(context.deadline);
+            let lock = lock::take(&services.ledger, &context.request_id, time_left).await?;
+            let answer = Box::pin(repair.apply(tokio::time::Instant::now() + time_left)).await;
+            lock.give_back(&services.ledger).await;
+            answer
+        }
+    }
+}
+
+/// What stays the same during one repair.
+struct Repair<'a> {
+    services: &'a Services,
+    spec: &'a Spec,
+    input: &'a Input,
+    request_id: &'a str,
+}
+
+/// What looking again, publishing and giving the lock back may take.
+const RESERVE: Duration = Duration::from_secs(60);
+
+impl Repair<'_> {
+    async fn look(&self) -> (Snapshot, Report) {
+        let Services { aws, ledger, .. } = self.services;
+        let snapshot = Box::pin(looks::observe(aws, ledger, self.spec, Latch::Stays, clock::now())).await;
+        let report = Report::judge(self.spec, &snapshot);
+        (snapshot, report)
+    }
+
+    async fn plan(&self) -> (Vec<(PlannedChange, Change)>, Report) {
+        let (snapshot, before) = self.look().await;
+        (plan(self.spec, &snapshot, &before, &self.input.checks), before)
+    }
+
+    fn answer(&self, planned: Vec<PlannedChange>, before: Report) -> Answer {
+        Answer {
+            version: VERSION,
+            stack_id: self.spec.stack_id.clone(),
+            mode: self.input.mode,
+            requested_by: self.input.requested_by.clone(),
+            planned,
+            outcomes: Vec::new(),
+            before,
+            after: None,
+            not_published: None,
+        }
+    }
+
+    async fn apply(&self, deadline: tokio::time::Instant) -> Result<Answer, RepairError> {
+        let Services { aws, ledger, .. } = self.services;
+        let (planned, before) = self.plan().await;
+        let (planned, changes): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
+        let audit = Audit::begin(ledger, self.input, self.request_id, &planned).await?;
+        let mut outcomes = Vec::new();
+        for (planned, change) in planned.iter().zip(&changes) {
+            let has_time = tokio::time::Instant::now() + RESERVE < deadline;
+            let outcome = Box::pin(self.carry_out(planned, change, has_time)).await;
+            tracing::info!(change = outcome.change, result = ?outcome.result, error = outcome.error, requested_by = self.input.requested_by, "repair");
+            outcomes.push(outcome);
+        }
+        let after = self.look_again(&planned, &outcomes).await;
+        audit.end(ledger, &planned, &outcomes).await;
+        let mut answer = Answer { outcomes, after: Some(after), ..self.answer(planned, before) };
+        let event = Event {
+            detail_type: REPAIR_REPORT,
+            resource: self.spec.instance_arn.to_string(),
+            detail: serde_json::to_string(&answer)?,
+        };
+        if let Err(error) = publish(&aws.eventbridge, event).await {
+            tracing::warn!(%error, "the repair was not published");
+            answer.not_published = Some(error.to_string());
+        }
+        Ok(answer)
+    }
+
+    async fn carry_out(&self, planned: &PlannedChange, change: &Change, has_time: bool) -> Outcome {
+        let outcome = |result, error| Outcome { change: planned.id.clone(), result, error };
+        let refused = |reason: &str| outcome(Outcomes::Failed, Some(reason.to_owned()));
+        if planned.replaces_foreign && !self.input.replace {
+            return refused(
+                "this would replace what somebody else set up: if nobody needs that any more, run it again with \"replace\":true",
+            );
+        }
+        if !has_time {
+            return refused("there was no time left to begin it: run the repair again");
+        }
+        let Services { aws, ledger, .. } = self.services;
+        match claimed::repair(aws, ledger, change, &format!("repair:{}", self.request_id)).await {
+            Ok(Applied::Done) => outcome(Outcomes::Applied, None),
+            Ok(_) => outcome(Outcomes::Unchanged, None),
+            Err(error) if error.is_changed_meanwhile() => {
+                let advice = format!("{error}, and was left alone: look at it, then run the repair again");
+                outcome(Outcomes::ChangedMeanwhile, Some(advice))
+            }
+            Err(error) => outcome(Outcomes::Failed, Some(error.to_string())),
+        }
+    }
+
+    /// Looks again, a few times while what was applied does not show yet.
+    async fn look_again(&self, planned: &[PlannedChange], outcomes: &[Outcome]) -> Report {
+        const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+        let applied: Vec<&PlannedChange> = planned
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| outcome.result == Outcomes::Applied)
+            .map(|(planned, _)| planned)
+            .collect();
+        let (_, mut report) = self.look().await;
+        for pause in PAUSES {
+            let still = |finding: &emite_connect::finding::Finding| {
+                finding.repair.as_ref().is_some_and(|repair| applied.iter().any(|planned| planned.id == repair.id))
+            };
+            if !report.findings.iter().any(still) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            (_, report) = self.look().await;
+        }
+        report
+    }
+}
