@@ -78,6 +78,8 @@ pub struct Spec {
     pub health_check_function: String,
     /// The name of the function that mends on demand.
     pub repair_function: String,
+    /// The state machine that puts refused records back.
+    pub redrive_state_machine: Arn,
     /// The customer's time zone.
     pub time_zone: TimeZone,
     /// When agents work, in that time zone; none: not watched.
@@ -192,6 +194,7 @@ impl Spec {
         let dead_letter_queue = fields.required("deadLetterQueue");
         let health_check_function = fields.required("healthCheckFunction");
         let repair_function = fields.required("repairFunction");
+        let redrive_state_machine = fields.required("redriveStateMachine");
         let time_zone = fields.time_zone("timeZone");
         let business_hours = fields.optional("businessHours");
         let minutes = fields.within("healthCheckMinutes", 1, 60);
@@ -237,6 +240,7 @@ impl Spec {
             dead_letter_queue: dead_letter_queue?,
             health_check_function: health_check_function?,
             repair_function: repair_function?,
+            redrive_state_machine: redrive_state_machine?,
             time_zone: time_zone?,
             business_hours: business_hours?,
             interval: SignedDuration::from_mins(i64::from(minutes?)),
@@ -250,13 +254,14 @@ impl Spec {
     }
 
     /// The ARNs that must be of the stack's own account and region, with the fields that they stand in.
-    fn own(&self) -> [(&'static str, &Arn); 5] {
+    fn own(&self) -> [(&'static str, &Arn); 6] {
         [
             ("instanceArn", &self.instance_arn),
             ("agentEventStream", &self.agent_event_stream),
             ("deliveryStream", &self.delivery_stream),
             ("domain", &self.domain),
             ("alertTopic", &self.alert_topic),
+            ("redriveStateMachine", &self.redrive_state_machine),
         ]
     }
 

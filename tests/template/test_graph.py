@@ -71,6 +71,13 @@ def test_the_watchers_need_nothing_of_what_they_watch(template):
     assert {"ReporterFunction", "ReporterRole"} <= cfn.before(template, "HealthCheckRole")
 
 
+def test_the_redrive_is_there_before_the_domain_and_the_spec_names_it(template):
+    own = {"RedriveStateMachineRole", "RedriveFunction", "RedriveRole", "RedriveLogGroup"}
+    assert cfn.before(template, "RedriveStateMachine") - own <= {"Ledger", "BackupBucket"}
+    assert own <= cfn.before(template, "RedriveStateMachine")
+    assert "RedriveStateMachine" in cfn.graph(template)["Spec"]
+
+
 def test_connect_is_changed_by_one_at_a_time(template):
     writers = [name for name, r in template["Resources"].items() if r["Type"] in ("Custom::ConnectDataStreaming", "Custom::ConnectApprovedOrigin")]
     assert len(writers) == 3
@@ -125,6 +132,11 @@ ALWAYS = WATCHING | {
     "RepairFunctionEventInvokeConfig",
     "RepairLogGroup",
     "RepairRole",
+    "RedriveFunction",
+    "RedriveLogGroup",
+    "RedriveRole",
+    "RedriveStateMachine",
+    "RedriveStateMachineRole",
     "ReporterFunction",
     "ReporterFunctionEventInvokeConfig",
     "ReporterLogGroup",

@@ -154,7 +154,7 @@ def test_the_customers_boundary_is_on_every_role_and_ours_only_without_it(guide,
     def boundaries(deployed):
         return {name: resource["Properties"].get("PermissionsBoundary") for name, resource in deployed.items() if resource["Type"] == "AWS::IAM::Role"}
 
-    ours = ("DeliveryRole", "CustomResourceRole", "HealthCheckRole", "RepairRole", "ReporterRole")
+    ours = ("DeliveryRole", "CustomResourceRole", "HealthCheckRole", "RedriveRole", "RedriveStateMachineRole", "RepairRole", "ReporterRole")
     assert boundaries(guide) == {"EmiteRole": "<EmiteRoleBoundary>"} | dict.fromkeys(ours)
     theirs = checks.CASES["everything given"]["PermissionsBoundaryArn"]
     assert boundaries(given) == dict.fromkeys(("EmiteRole", *ours), theirs)
@@ -451,6 +451,68 @@ def test_repair_may_look_and_mend_what_is_the_stacks_and_nothing_else(guide, giv
     assert table(guide, "RepairRole") == repair("<BackupBucket.Arn>", "<AlertTopic>", "<EmiteRoleBoundary>")
     theirs = repair("arn:aws:s3:::syd-cloudbackup", TOPIC, case["PermissionsBoundaryArn"])
     assert table(given, "RepairRole") == theirs | {("kms:Decrypt", case["BackupBucketKeyArn"]): through_s3}
+# ---- Redrive ---------------------------------------------------------------------------------------------------------------
+
+FAILED, QUARANTINE = "emite-connect/emite-ctrfirehose/failed/*", "emite-connect/emite-ctrfirehose/quarantine/*"
+REDRIVEN, RESULTS = "emite-connect/emite-ctrfirehose/redriven/*", "emite-connect/emite-ctrfirehose/results/*"
+# Firehose's own names for the folder of refused records, where a stream has no prefix for it (API reference and guide, old and new).
+FIREHOSES_OWN = ("AmazonOpenSearchService-failed/*", "AmazonOpenSearchService_failed/*", "elasticsearch-failed/*", "elasticsearch_failed/*")
+THROUGH_S3 = {"StringEquals": {"kms:ViaService": f"s3.{cfn.REGION}.amazonaws.com"}}
+
+
+def with_key(given):
+    key = checks.CASES["everything given"]["BackupBucketKeyArn"]
+    return {("kms:Decrypt", key): THROUGH_S3, ("kms:GenerateDataKey", key): THROUGH_S3} if given else {}
+
+
+def redrive(bucket):
+    sources = (FAILED, QUARANTINE, *FIREHOSES_OWN)
+    return PUBLISHES | {
+        ("logs:CreateLogStream", log_group("redrive")): None,
+        ("logs:PutLogEvents", log_group("redrive")): None,
+        ("ssm:GetParameter", SPEC): None,
+        **{("s3:GetObject", f"{bucket}/{folder}"): INSIDE for folder in (*sources, RESULTS)},
+        **{("s3:DeleteObject", f"{bucket}/{folder}"): INSIDE for folder in sources},
+        **{(action, f"{bucket}/{folder}"): INSIDE for action in ("s3:PutObject", "s3:AbortMultipartUpload") for folder in (QUARANTINE, REDRIVEN)},
+        ("s3:ListBucket", bucket): INSIDE,
+        ("es:ESHttpPost", f"{DOMAIN}/_bulk"): None,
+    }
+
+
+@pytest.mark.parametrize(("case", "bucket"), [("the guide", "arn:aws:s3:::<BackupBucket>"), ("everything given", "arn:aws:s3:::syd-cloudbackup")])
+def test_redrive_may_move_refused_records_and_write_them_to_the_domain_and_nothing_else(template, case, bucket):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    assert table(deployed, "RedriveRole") == redrive(bucket) | with_key(case == "everything given")
+
+
+def state_machine(bucket):
+    arn = f"arn:aws:states:{cfn.REGION}:{cfn.ACCOUNT}"
+    executions = (f"{arn}:execution:emite-redrive:*", f"{arn}:execution:emite-redrive/Batches:*")
+    return {
+        ("lambda:InvokeFunction", "<RedriveFunction.Arn>"): None,
+        # AWS Step Functions developer guide, "IAM policies for using Distributed Map states".
+        ("states:StartExecution", f"{arn}:stateMachine:emite-redrive"): None,
+        **{(f"states:{action}Execution", execution): None for action in ("Describe", "Stop") for execution in executions},
+        ("s3:ListBucket", bucket): INSIDE | {"StringLike": {"s3:prefix": [FAILED, QUARANTINE, *FIREHOSES_OWN]}},
+        **{
+            (f"s3:{action}", f"{bucket}/{RESULTS}"): INSIDE
+            for action in ("AbortMultipartUpload", "GetObject", "ListMultipartUploadParts", "PutObject")
+        },
+    }
+
+
+@pytest.mark.parametrize(("case", "bucket"), [("the guide", "arn:aws:s3:::<BackupBucket>"), ("everything given", "arn:aws:s3:::syd-cloudbackup")])
+def test_the_state_machine_may_list_run_and_keep_results_and_nothing_else(template, case, bucket):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    assert table(deployed, "RedriveStateMachineRole") == state_machine(bucket) | with_key(case == "everything given")
+    (trust,) = deployed["RedriveStateMachineRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "states.amazonaws.com"}
+
+
+def test_redrive_finds_what_firehose_was_told_to_write(template):
+    for case, deployed in checks.each_case(template):
+        backup = deployed["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]
+        assert backup["Prefix"] == FAILED.removesuffix("*"), case
 
 
 def test_no_function_reaches_the_items_of_another(guide):

@@ -35,6 +35,7 @@ def test_no_key_of_the_stack_can_take_kept_data_with_it(template):
 FUNCTIONS = {
     "CustomResourceFunction": "custom-resource",
     "HealthCheckFunction": "health-check",
+    "RedriveFunction": "redrive",
     "RepairFunction": "repair",
     "ReporterFunction": "reporter",
 }
@@ -300,6 +301,8 @@ def test_outputs_are_the_guides_list_and_what_administrators_need(template):
         "HealthCheckFunctionName": "<HealthCheckFunction>",
         "ReporterFunctionName": "<ReporterFunction>",
         "RepairFunctionName": "<RepairFunction>",
+        "RedriveStateMachineArn": "<RedriveStateMachine>",
+        "RedriveFunctionName": "<RedriveFunction>",
         "DashboardUrl": f"https://{cfn.REGION}.console.aws.amazon.com/cloudwatch/home?region={cfn.REGION}#dashboards/dashboard/<Dashboard>",
     }
     given = cfn.outputs(template, checks.CASES["everything given"])

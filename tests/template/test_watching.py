@@ -65,6 +65,7 @@ def test_the_spec_of_the_guide(guide):
         "deadLetterQueue": "<DeadLetterQueue>",
         "healthCheckFunction": "<HealthCheckFunction>",
         "repairFunction": "<RepairFunction>",
+        "redriveStateMachine": "<RedriveStateMachine>",
         "timeZone": "Australia/Sydney",
         "businessHours": "",
         "healthCheckMinutes": "5",
@@ -135,7 +136,7 @@ def test_no_parameter_can_break_the_spec(template):
 def test_the_functions_read_that_parameter_by_its_name(guide):
     parameter = properties(guide, "Spec")
     assert (parameter["Type"], parameter["Tier"]) == ("String", "Intelligent-Tiering")
-    for name in ("HealthCheckFunction", "RepairFunction", "ReporterFunction"):
+    for name in ("HealthCheckFunction", "RedriveFunction", "RepairFunction", "ReporterFunction"):
         assert properties(guide, name)["Environment"]["Variables"] == {
             "SPEC_PARAMETER": parameter["Name"],
             "LEDGER_TABLE": "<Ledger>",
