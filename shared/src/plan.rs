@@ -136,7 +136,9 @@ mod tests {
         ("this account is not admitted", |snapshot| {
             domain(snapshot).access_policy["Statement"].as_array_mut().unwrap().truncate(1);
         }),
-        ("nobody may assume the role", |snapshot| role(snapshot).trust = json!({"Version": "2012-10-17", "Statement": []})),
+        ("nobody may assume the role", |snapshot| {
+            role(snapshot).trust = json!({"Version": "2012-10-17", "Statement": []})
+        }),
         ("the role is trusted without the external id", |snapshot| {
             role(snapshot).trust["Statement"][0].as_object_mut().unwrap().remove("Condition");
         }),
@@ -160,7 +162,9 @@ mod tests {
     fn mend(snapshot: &mut Snapshot, change: &Change) {
         let association = |to: &Target| Ok(Some(Association { id: "new".into(), target: to.clone() }));
         match change {
-            Change::StreamTo { to: to @ Target::KinesisFirehose(_), .. } => snapshot.contact_record_streaming = association(to),
+            Change::StreamTo { to: to @ Target::KinesisFirehose(_), .. } => {
+                snapshot.contact_record_streaming = association(to)
+            }
             Change::StreamTo { to, .. } => snapshot.agent_event_streaming = association(to),
             Change::AllowOrigin { place } => snapshot.approved_origins = Ok(vec![place.origin.to_string()]),
             Change::SetRetention { to, .. } => {

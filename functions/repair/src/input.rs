@@ -42,7 +42,8 @@ impl Input {
     pub(crate) fn read(event: &Value) -> Result<Self, BadInput> {
         let Some(fields) = event.as_object() else {
             return Err(BadInput(vec![
-                "the event must be a JSON object such as {\"mode\":\"plan\",\"checks\":[\"data-streaming\"]}".to_owned(),
+                "the event must be a JSON object such as {\"mode\":\"plan\",\"checks\":[\"data-streaming\"]}"
+                    .to_owned(),
             ]));
         };
         let mut problems = Vec::new();
@@ -94,9 +95,9 @@ fn flag(value: Option<&Value>, problems: &mut Vec<String>) -> bool {
 
 fn requested_by(value: Option<&Value>, problems: &mut Vec<String>) -> Option<String> {
     const LONGEST: usize = 200;
-    let named = value?.as_str().filter(|name| {
-        (1..=LONGEST).contains(&name.chars().count()) && !name.chars().any(char::is_control)
-    });
+    let named = value?
+        .as_str()
+        .filter(|name| (1..=LONGEST).contains(&name.chars().count()) && !name.chars().any(char::is_control));
     if named.is_none() {
         problems.push(format!("requestedBy must be 1 to {LONGEST} printable characters"));
     }
@@ -118,7 +119,8 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_understood() {
-        let asked = json!({"mode": "apply", "checks": ["emite-role"], "replace": true, "requestedBy": "Ada <ada@example.com>"});
+        let asked =
+            json!({"mode": "apply", "checks": ["emite-role"], "replace": true, "requestedBy": "Ada <ada@example.com>"});
         let understood = Input::read(&asked).unwrap();
         assert_eq!(
             understood,
@@ -136,7 +138,9 @@ mod tests {
         let wrong = json!({"mode": "aply", "checks": ["emite-roll"], "replace": "yes", "requestedBy": "", "force": 1});
         let told = Input::read(&wrong).unwrap_err().to_string();
         insta::assert_snapshot!(told);
-        for event in [json!([]), json!("apply"), json!(null), json!({"checks": "emite-role"}), json!({"requestedBy": "a\nb"})] {
+        for event in
+            [json!([]), json!("apply"), json!(null), json!({"checks": "emite-role"}), json!({"requestedBy": "a\nb"})]
+        {
             assert!(Input::read(&event).is_err(), "{event}");
         }
     }

@@ -4,6 +4,7 @@
 //! the shell, although none of those that AWS lets through needs it.
 
 use emite_connect::finding::Status;
+use emite_connect::plan::PlannedChange;
 use emite_connect::spec::Spec;
 use serde_json::{Value, json};
 
@@ -20,6 +21,30 @@ pub(crate) struct Subject<'a> {
     pub(crate) part: &'a str,
     /// What is wrong. Only compared with what the stack itself owns.
     pub(crate) resource: &'a str,
+    /// Whether a repair mends it, and how.
+    pub(crate) mend: Mend,
+}
+
+/// What a repair can do about a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mend {
+    /// Only a person can mend it.
+    ByHand,
+    /// A repair mends it.
+    Repair,
+    /// A repair mends it by replacing what somebody else set up, if it is told to.
+    Replacement,
+}
+
+impl Mend {
+    /// What the repair that a report plans means.
+    pub(crate) fn of(planned: Option<&PlannedChange>) -> Self {
+        match planned {
+            None => Self::ByHand,
+            Some(planned) if planned.replaces_foreign => Self::Replacement,
+            Some(_) => Self::Repair,
+        }
+    }
 }
 
 /// A command, and what it does.
@@ -33,19 +58,34 @@ pub(crate) struct Command {
 
 const SHOWS: &str = "This command shows the present state:";
 const NAMES_ROLE: &str = "This command names the role of the health check, which needs the permission:";
-const MENDS: &str = "This command mends it:";
+const MENDS: &str = "This command mends it, and shows that it did:";
+const PLANS: &str = "This command shows what a repair would replace, and changes nothing:";
+const REPLACES: &str =
+    "This one puts eMite's back in the place of what is there now. Run it if nobody needs that any more:";
 
 /// The commands for one finding, in the order in which they should be run.
 pub(crate) fn for_finding(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
-    let shows = |line| vec![Command { does: SHOWS, line }];
     if subject.status == Status::Unobservable {
         return vec![Command { does: NAMES_ROLE, line: function_setting(spec, "Role") }];
     }
+    let repair = |does, wish: &str| Command { does, line: repair(spec, subject.check, wish) };
+    match subject.mend {
+        Mend::Repair => vec![repair(MENDS, "\"mode\":\"apply\"")],
+        Mend::Replacement => {
+            vec![repair(PLANS, "\"mode\":\"plan\""), repair(REPLACES, "\"mode\":\"apply\",\"replace\":true")]
+        }
+        Mend::ByHand => by_hand(spec, subject),
+    }
+}
+
+/// The commands for what no repair mends.
+fn by_hand(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
+    let shows = |line| vec![Command { does: SHOWS, line }];
     match subject.check {
         "connect-instance" => shows(connect(spec, "describe-instance").line()),
-        "data-streaming" => data_streaming(spec, subject),
-        "approved-origins" => approved_origins(spec, subject),
-        "agent-event-stream" => agent_event_stream(spec, subject),
+        "data-streaming" => shows(data_streaming(spec, subject)),
+        "approved-origins" => shows(connect(spec, "list-approved-origins").line()),
+        "agent-event-stream" => shows(agent_event_stream(spec)),
         "iterator-age" => shows(kinesis_metric(spec, "GetRecords.IteratorAgeMilliseconds", "Maximum")),
         "stream-throttling" if subject.part == "read" => {
             shows(kinesis_metric(spec, "ReadProvisionedThroughputExceeded", "Sum"))
@@ -60,13 +100,10 @@ pub(crate) fn for_finding(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
             },
             Command { does: "This one shows what could not be delivered:", line: list_bucket(spec, "failed") },
         ],
-        "failed-records" => {
-            let quarantined = subject.resource.ends_with("/quarantine/");
-            shows(list_bucket(spec, if quarantined { "quarantine" } else { "failed" }))
-        }
+        "failed-records" => failed_records(spec, subject),
         "search-domain" => shows(search_domain(spec, subject.part)),
         "domain-access" => shows(access_policy(spec)),
-        "emite-role" => emite_role(spec, subject),
+        "emite-role" => shows(emite_role(spec, subject)),
         "alert-path" => shows(alert_path(spec, subject)),
         crate::episodes::HEALTH_CHECK => vec![Command {
             does: "This command shows the log of the health check:",
@@ -102,102 +139,49 @@ fn invoke(spec: &Spec, function: &str, payload: &str) -> String {
         .line()
 }
 
-fn data_streaming(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
-    let (resource_type, config) = match subject.part {
-        "CONTACT_TRACE_RECORDS" => (
-            "CONTACT_TRACE_RECORDS",
-            json!({
-                "StorageType": "KINESIS_FIREHOSE",
-                "KinesisFirehoseConfig": {"FirehoseArn": spec.delivery_stream},
-            }),
-        ),
-        _ => (
-            "AGENT_EVENTS",
-            json!({
-                "StorageType": "KINESIS_STREAM",
-                "KinesisStreamConfig": {"StreamArn": spec.agent_event_stream},
-            }),
-        ),
+/// Mends the findings of one check as `wish` says. The CLI waits for longer than the function can run: after its usual 60 s
+/// it would invoke it a second time.
+fn repair(spec: &Spec, check: &str, wish: &str) -> String {
+    const WAITS: &str = " --cli-read-timeout 320";
+    let line = invoke(spec, &spec.repair_function, &quoted(&format!("{{{wish},\"checks\":[\"{check}\"]}}")));
+    line + WAITS
+}
+
+fn data_streaming(spec: &Spec, subject: Subject<'_>) -> String {
+    let resource_type = match subject.part {
+        "CONTACT_TRACE_RECORDS" => "CONTACT_TRACE_RECORDS",
+        _ => "AGENT_EVENTS",
     };
-    let about = |operation| connect(spec, operation).option("--resource-type", resource_type);
-    let list = about("list-instance-storage-configs");
-    match subject.status {
-        Status::Missing => vec![Command {
-            does: MENDS,
-            line: about("associate-instance-storage-config").json("--storage-config", &config).line(),
-        }],
-        Status::Incorrect => {
-            let id =
-                list.clone().option("--query", "StorageConfigs[0].AssociationId").option("--output", "text").line();
-            let update = about("update-instance-storage-config").raw("--association-id").raw(&format!("\"$({id})\""));
-            vec![
-                Command { does: "This command shows where the records go now:", line: list.line() },
-                Command {
-                    does: "This one sends them to eMite again, instead of there:",
-                    line: update.json("--storage-config", &config).line(),
-                },
-            ]
-        }
-        _ => vec![Command { does: SHOWS, line: list.line() }],
-    }
+    connect(spec, "list-instance-storage-configs").option("--resource-type", resource_type).line()
 }
 
-/// The origin goes in as JSON: version 1 of the CLI would fetch a value that looks like a web address.
-fn approved_origins(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
-    match &spec.emite_origin {
-        Some(origin) if subject.status == Status::Missing => {
-            let input = json!({"InstanceId": spec.instance.to_string(), "Origin": origin});
-            let add = Aws::new(spec, "connect", "associate-approved-origin").json("--cli-input-json", &input);
-            vec![Command { does: MENDS, line: add.line() }]
-        }
-        _ => vec![Command { does: SHOWS, line: connect(spec, "list-approved-origins").line() }],
-    }
+fn agent_event_stream(spec: &Spec) -> String {
+    Aws::new(spec, "kinesis", "describe-stream-summary").option("--stream-name", spec.agent_event_stream_name()).line()
 }
 
-fn agent_event_stream(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
-    let about =
-        |operation| Aws::new(spec, "kinesis", operation).option("--stream-name", spec.agent_event_stream_name());
-    match subject.part {
-        "retention" => vec![Command {
-            does: MENDS,
-            line: about("increase-stream-retention-period")
-                .option("--retention-period-hours", &spec.agent_event_retention_hours.to_string())
-                .line(),
-        }],
-        _ => vec![Command { does: SHOWS, line: about("describe-stream-summary").line() }],
-    }
+fn emite_role(spec: &Spec, subject: Subject<'_>) -> String {
+    let operation = if subject.part == "policy" { "list-role-policies" } else { "get-role" };
+    Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name()).line()
 }
 
-fn emite_role(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
-    let about = |operation| Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name());
-    match (subject.part, subject.status) {
-        (_, Status::Unhealthy | Status::Unexpected) => {
-            vec![Command { does: SHOWS, line: about("get-role").line() }]
-        }
-        ("session", _) => {
-            vec![Command { does: MENDS, line: about("update-role").option("--max-session-duration", "43200").line() }]
-        }
-        ("trust", _) => vec![Command {
-            does: "This command puts the trust policy back as it was deployed:",
-            line: about("update-assume-role-policy").json("--policy-document", &trust(spec)).line(),
-        }],
-        ("policy", _) => vec![Command { does: SHOWS, line: about("list-role-policies").line() }],
-        _ => vec![Command { does: SHOWS, line: about("get-role").line() }],
-    }
-}
-
-/// The trust policy as the template deploys it.
-fn trust(spec: &Spec) -> Value {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Sid": "AllowEmite",
-            "Effect": "Allow",
-            "Principal": {"AWS": spec.emite_principal},
-            "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"sts:ExternalId": spec.customer_id}},
-        }],
-    })
+/// What is refused is counted, and sent again; what is in quarantine needs its cause mended before.
+fn failed_records(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
+    let folder = if subject.resource.ends_with("/quarantine/") { "quarantine" } else { "failed" };
+    let redrive = |mode: &str| {
+        let prefix = format!("emite-connect/{}/{folder}/", spec.delivery_stream_name());
+        let input = if folder == "failed" { json!({"mode": mode}) } else { json!({"mode": mode, "prefix": prefix}) };
+        Aws::new(spec, "stepfunctions", "start-execution")
+            .option("--state-machine-arn", &spec.redrive_state_machine.to_string())
+            .json("--input", &input)
+            .line()
+    };
+    vec![
+        Command { does: SHOWS, line: list_bucket(spec, folder) },
+        Command {
+            does: "Once the cause is mended, this command sends them to the search domain again; a message tells what came of it:",
+            line: redrive("apply"),
+        },
+    ]
 }
 
 fn search_domain(spec: &Spec, part: &str) -> String {

@@ -13,7 +13,7 @@ use emite_connect::spec::Spec;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::commands::{self, Command, Subject};
+use crate::commands::{self, Command, Mend, Subject};
 use crate::episodes::{HEALTH_CHECK, Scene};
 use crate::input::Redrive;
 use crate::text::{ascii, stored, wrapped};
@@ -109,9 +109,20 @@ pub(crate) fn found(scene: &Scene, state: News, finding: &Finding, story: &Story
     body.facts(&[("Expected", &finding.expected), ("Seen", &finding.observed), ("About", &finding.resource)]);
     let loss = finding.data_loss_at.map_or(String::new(), |loss| data_loss(spec, finding, loss, story.at));
     body.facts(&[("What it costs", &finding.impact), ("Time left", &loss)]);
-    body.facts(&[("What to do", &finding.remedy)]);
+    let mend = Mend::of(finding.repair.as_ref());
+    let remedy = match mend {
+        Mend::ByHand => finding.remedy.clone(),
+        Mend::Repair => format!("Run the repair below. Or by hand: {}", finding.remedy),
+        Mend::Replacement => {
+            format!("Look what is there now, then run the repair below. Or by hand: {}", finding.remedy)
+        }
+    };
+    body.facts(&[("What to do", &remedy)]);
     if finding.status != Status::Unobservable || finding.observed.contains(Cause::Denied.words()) {
-        body.commands(&commands::for_finding(spec, subject_of(&finding.check, finding.status, &finding.resource)));
+        body.commands(&commands::for_finding(
+            spec,
+            Subject { mend, ..subject_of(&finding.check, finding.status, &finding.resource) },
+        ));
     }
     body.list("Follows from this:", &story.consequences);
     body.paragraph("To look again now, paste this into AWS CloudShell:");
@@ -305,7 +316,7 @@ fn message(
 }
 
 fn subject_of<'a>(check: &'a str, status: Status, resource: &'a str) -> Subject<'a> {
-    Subject { check, status, part: titles::part(resource), resource }
+    Subject { check, status, part: titles::part(resource), resource, mend: Mend::ByHand }
 }
 
 fn urgency(finding: &Finding) -> &'static str {

@@ -128,7 +128,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_changed_in_between_is_left_as_it_is() {
         let (seen, writes) = (Value::Null, Cell::new(0));
-        let theirs = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "x:B", "Resource": "*"}]});
+        let theirs =
+            json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "x:B", "Resource": "*"}]});
         let live = RefCell::new(theirs.clone());
         let error = put(&seen, &live, &writes).await.unwrap_err();
         assert!(error.is_changed_meanwhile(), "{error}");

@@ -15,7 +15,8 @@ use crate::words::{bounded, listed};
 const NAME: &str = "alert-path";
 
 /// The check.
-pub(super) const CHECK: Check = Check { name: NAME, resource: |spec| spec.alert_topic.to_string(), metrics, judge, mend: by_hand };
+pub(super) const CHECK: Check =
+    Check { name: NAME, resource: |spec| spec.alert_topic.to_string(), metrics, judge, mend: by_hand };
 
 /// How far back failed deliveries count.
 const RECENT: SignedDuration = SignedDuration::from_hours(1);

@@ -9,8 +9,13 @@ use crate::snapshot::{Look, Snapshot};
 use crate::spec::Spec;
 
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: "approved-origins", resource: |spec| spec.instance_arn.to_string(), metrics: no_metrics, judge, mend };
+pub(super) const CHECK: Check = Check {
+    name: "approved-origins",
+    resource: |spec| spec.instance_arn.to_string(),
+    metrics: no_metrics,
+    judge,
+    mend,
+};
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(origin) = &spec.emite_origin else { return Ok(Verdict::NotApplicable) };

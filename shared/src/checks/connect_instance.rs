@@ -7,8 +7,13 @@ use crate::snapshot::{Look, Snapshot};
 use crate::spec::Spec;
 
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: "connect-instance", resource: |spec| spec.instance_arn.to_string(), metrics: no_metrics, judge, mend: by_hand };
+pub(super) const CHECK: Check = Check {
+    name: "connect-instance",
+    resource: |spec| spec.instance_arn.to_string(),
+    metrics: no_metrics,
+    judge,
+    mend: by_hand,
+};
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let finding = match seen(&snapshot.instance)? {

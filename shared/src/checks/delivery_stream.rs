@@ -7,8 +7,13 @@ use crate::spec::Spec;
 use crate::words::{bounded, listed};
 
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: "delivery-stream", resource: |spec| spec.delivery_stream.to_string(), metrics: no_metrics, judge, mend: by_hand };
+pub(super) const CHECK: Check = Check {
+    name: "delivery-stream",
+    resource: |spec| spec.delivery_stream.to_string(),
+    metrics: no_metrics,
+    judge,
+    mend: by_hand,
+};
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let finding = match seen(&snapshot.delivery_stream)? {

@@ -23,7 +23,8 @@ use crate::words::in_words;
 const NAME: &str = "search-domain";
 
 /// The check.
-pub(super) const CHECK: Check = Check { name: NAME, resource: |spec| spec.domain.to_string(), metrics, judge, mend: by_hand };
+pub(super) const CHECK: Check =
+    Check { name: NAME, resource: |spec| spec.domain.to_string(), metrics, judge, mend: by_hand };
 
 /// An older datapoint says nothing about now.
 const FRESH: SignedDuration = SignedDuration::from_mins(30);

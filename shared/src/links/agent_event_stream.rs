@@ -23,7 +23,8 @@ pub(crate) async fn raise_retention(kinesis: &Client, stream: &str, from: u32, t
         return Err(ApplyError::ChangedMeanwhile("the retention of the stream of agent events".to_owned()));
     }
     let hours = i32::try_from(to).unwrap_or(i32::MAX);
-    let answer = kinesis.increase_stream_retention_period().stream_name(stream).retention_period_hours(hours).send().await;
+    let answer =
+        kinesis.increase_stream_retention_period().stream_name(stream).retention_period_hours(hours).send().await;
     match answer.map_err(AwsError::of("kinesis:IncreaseStreamRetentionPeriod")) {
         Ok(_) => Ok(Applied::Done),
         Err(error) => match retention_hours(kinesis, stream).await {

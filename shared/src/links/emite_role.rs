@@ -161,7 +161,9 @@ pub(crate) async fn set_policy(iam: &Client, role: &str, policy: String) -> Resu
 pub(crate) async fn set_session(iam: &Client, role: &str, from: u32, to: u32) -> Result<Applied, ApplyError> {
     match described(iam, role).await?.max_session_seconds {
         live if live >= to => return Ok(Applied::Unchanged),
-        live if live != from => return Err(ApplyError::ChangedMeanwhile("the session duration of the role".to_owned())),
+        live if live != from => {
+            return Err(ApplyError::ChangedMeanwhile("the session duration of the role".to_owned()));
+        }
         _ => {}
     }
     let seconds = i32::try_from(to).unwrap_or(i32::MAX);
@@ -171,7 +173,12 @@ pub(crate) async fn set_session(iam: &Client, role: &str, from: u32, to: u32) ->
 
 /// Sets the permissions boundary, if it still is `from`. Needs `iam:GetRole` and `iam:PutRolePermissionsBoundary`
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePermissionsBoundary.html>).
-pub(crate) async fn set_boundary(iam: &Client, role: &str, from: Option<&str>, to: &Arn) -> Result<Applied, ApplyError> {
+pub(crate) async fn set_boundary(
+    iam: &Client,
+    role: &str,
+    from: Option<&str>,
+    to: &Arn,
+) -> Result<Applied, ApplyError> {
     let live = described(iam, role).await?.boundary;
     if live.as_deref() == Some(to.to_string().as_str()) {
         return Ok(Applied::Unchanged);

@@ -20,7 +20,8 @@ pub fn merged(document: &Value, wanted: &[Value]) -> Value {
         }
         let name = parsed.sid.as_deref().unwrap_or_default();
         let lesser = |standing: &Value| {
-            parse(standing).is_some_and(|standing| standing.sid.as_deref() == Some(name) && is_within(&standing, &parsed))
+            parse(standing)
+                .is_some_and(|standing| standing.sid.as_deref() == Some(name) && is_within(&standing, &parsed))
         };
         match statements.iter_mut().find(|standing| lesser(standing)) {
             Some(standing) => *standing = one.clone(),
@@ -72,7 +73,8 @@ fn unnamed(statement: &Value) -> Value {
 
 /// Whether `larger` says all that `smaller` says. What cannot be told is a no.
 fn is_within(smaller: &Statement, larger: &Statement) -> bool {
-    let text = |smaller: &String, larger: &[String]| any_matches(larger, |larger| matches(larger, smaller)) == Some(true);
+    let text =
+        |smaller: &String, larger: &[String]| any_matches(larger, |larger| matches(larger, smaller)) == Some(true);
     let principal = |smaller: &Principal, larger: &[Principal]| larger.iter().any(|larger| same(smaller, larger));
     smaller.effect == larger.effect
         && scope_within(&smaller.principals, &larger.principals, principal)

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use emite_connect::checks::CHECKS;
+use emite_connect::plan::PlannedChange;
 
 use super::*;
 use crate::episodes::Scene;
@@ -26,6 +27,22 @@ fn seen(check: &str, status: Status, severity: Severity, resource: &str, texts: 
         remedy,
         repair,
     }
+}
+
+/// The finding with the repair that its check plans.
+fn mendable(finding: Finding, replaces_foreign: bool) -> Finding {
+    let repair = PlannedChange {
+        id: format!("{}/{}/mend", finding.check, finding.resource),
+        check: finding.check.clone(),
+        action: "mend".to_owned(),
+        resource: finding.resource.clone(),
+        from: Some("$(reboot) from an event".to_owned()),
+        to: Some("$(reboot) from an event".to_owned()),
+        replaces_foreign,
+        interrupts: replaces_foreign,
+        iam: Vec::new(),
+    };
+    Finding { repair: Some(repair), ..finding }
 }
 
 fn opened(scene: &Scene, finding: &Finding) -> Message {
@@ -264,6 +281,19 @@ fn every_check_has_a_mail_and_these_are_they() {
 }
 
 #[test]
+fn what_a_repair_mends_comes_with_the_command_that_does() {
+    let mut mails = Vec::new();
+    for (number, replaces) in [(1, false), (1, true), (3, false)] {
+        let finding = mendable(one_of_each().remove(number), replaces);
+        let mail = mail(&opened(&scene(), &finding));
+        assert!(!mail.contains("reboot"), "{mail}");
+        let (_, from_remedy) = mail.split_once("What to do").unwrap();
+        mails.push(from_remedy.split_once("To look again").unwrap().0.to_owned());
+    }
+    insta::assert_snapshot!(mails.join("=="));
+}
+
+#[test]
 fn failed_records_are_told_by_what_refused_them() {
     use Severity::{Critical, Warning};
     let impact = "These contacts are missing in eMite until they are sent again.";
@@ -348,8 +378,11 @@ fn other_parts_of_a_resource_get_commands_of_their_own() {
     let mut text = String::new();
     for (check, status, resource) in &subjects {
         text.push_str(&format!("== {check} {status:?}: {}\n", titles::of(check, *status, resource)));
-        for command in commands::for_finding(&scene.spec, subject_of(check, *status, resource)) {
-            text.push_str(&format!("{}\n{}\n", command.does, command.line));
+        for mend in [Mend::ByHand, Mend::Repair, Mend::Replacement] {
+            for command in commands::for_finding(&scene.spec, Subject { mend, ..subject_of(check, *status, resource) })
+            {
+                text.push_str(&format!("{mend:?}: {}\n{}\n", command.does, command.line));
+            }
         }
     }
     insta::assert_snapshot!(text);

@@ -45,7 +45,9 @@ impl Admission {
     pub fn is_guarded(&self, statements: &[Statement]) -> bool {
         let principal = self.principal.to_string();
         let about = |statement: &&Statement| statement.covers_action(ASSUME[0]) && statement.names(&principal);
-        let bars = |one: &Statement| one.effect == Effect::Deny && matches!(&one.tests[..], [test] if self.is_exact(test, true));
+        let bars = |one: &Statement| {
+            one.effect == Effect::Deny && matches!(&one.tests[..], [test] if self.is_exact(test, true))
+        };
         statements.iter().filter(about).any(bars)
             || statements
                 .iter()
@@ -200,7 +202,8 @@ mod tests {
         ]);
         let id = proptest::sample::select(vec![None, Some("customer-0001"), Some("customer-0002")]);
         let effect = proptest::sample::select(vec!["Allow", "Allow", "Allow", "Deny"]);
-        let action = proptest::sample::select(vec!["sts:AssumeRole", "sts:*", "sts:TagSession", "sts:AssumeRoleWithSAML"]);
+        let action =
+            proptest::sample::select(vec!["sts:AssumeRole", "sts:*", "sts:TagSession", "sts:AssumeRoleWithSAML"]);
         (principal, id, effect, action, any::<bool>()).prop_map(|(principal, id, effect, action, except)| {
             let mut one = allow(principal, id);
             one["Effect"] = effect.into();
