@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed, with the place"
 )]
 
+mod process;
 mod scenario;
 mod watched;
 mod world;
@@ -18,5 +19,6 @@ mod life_cycles;
 mod matrix;
 mod policy;
 mod preflight;
+mod repair;
 mod surroundings;
 mod watch;

@@ -5,18 +5,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use emite_connect_tests::faults::{Fault, Plan, Proxy};
-use emite_connect_tests::runtime_api::{Ended, Function};
+use emite_connect_tests::faults::{Fault, Plan};
 use serde_json::{Value, json};
 
 use crate::life_cycles::Stack;
 use crate::matrix::CELLS;
 use crate::preflight::{engine_upgrade, make_key, make_topic, thorough};
+use crate::process::Process;
 use crate::scenario::{Before, Scenario, every_scenario};
 use crate::surroundings::delete_after_the_previous_went;
 use crate::watch::{delete_object, put_failed_object};
 use crate::watched::Watched;
-use crate::world::{AMPLE, Event, RESERVE, World};
+use crate::world::{Event, RESERVE, World};
 
 /// Allowed to the function of the custom resources, and never called by it.
 ///
@@ -180,50 +180,6 @@ async fn each_policy_allows_what_its_function_calls_and_what_aws_asks_behind_it_
         let beyond: BTreeSet<String> = allowed[function].difference(&called).cloned().collect();
         let justified: BTreeSet<String> = behind.iter().map(|(action, _)| (*action).to_owned()).collect();
         assert_eq!(beyond, justified, "{function}: allowed and not called, against the table");
-    }
-}
-
-/// A function's process with everything that its deployed twin has, behind a network that writes down and breaks calls.
-struct Process {
-    proxy: Proxy,
-    function: Function,
-}
-
-impl Process {
-    /// Of the shared stack; with a ledger of its own, so that nothing is remembered.
-    async fn of(watched: &Watched, binary: &str, logical_id: &str) -> Self {
-        let aws = watched.aws;
-        let proxy = Proxy::start(&aws.place.endpoint, &aws.place.connect_endpoint).await;
-        let mut environment = aws.root_environment();
-        let variables = aws.configuration(watched.id(logical_id)).await["Environment"]["Variables"].clone();
-        for (name, value) in variables.as_object().expect("variables") {
-            environment.push((name.clone(), value.as_str().unwrap_or_default().to_owned()));
-        }
-        let ledger = aws.new_ledger().await;
-        let url = proxy.url();
-        let changes = [("LEDGER_TABLE", &ledger), ("AWS_ENDPOINT_URL", &url), ("AWS_ENDPOINT_URL_CONNECT", &url)];
-        for (name, value) in changes {
-            environment.retain(|(key, _)| key != name);
-            environment.push((name.to_owned(), value.clone()));
-        }
-        Self { proxy, function: Function::start(binary, &environment).await }
-    }
-
-    /// The answer to an event, or the error.
-    async fn invoke(&self, event: &Value) -> Result<Value, String> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        match self.function.invoke(event.to_string(), AMPLE).await.ended {
-            Ended::Response(body) => Ok(serde_json::from_slice(&body).expect("JSON")),
-            Ended::Error(body) => Err(text(&body)),
-            other => panic!("{other:?}: {}", self.function.log()),
-        }
-    }
-
-    /// Every action that was called; none that the harness does not know.
-    async fn end(self) -> BTreeSet<String> {
-        assert_eq!(self.proxy.strangers(), Vec::<String>::new());
-        self.function.stop().await;
-        self.proxy.calls().into_iter().map(|call| call.action).collect()
     }
 }
 

@@ -16,7 +16,7 @@ const EVENTS: &str = "AGENT_EVENTS";
 
 /// A way to break the integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Breakage {
+pub(crate) enum Breakage {
     AssociationLost,
     AssociationTaken,
     OriginDeleted,
@@ -26,8 +26,13 @@ enum Breakage {
     ClusterRed,
     DiskFull,
     AccessNarrowed,
+    AccountShutOut,
+    RetentionShortened,
     TrustChanged,
+    StrangerTrusted,
     SessionShortened,
+    PolicyDeleted,
+    BoundaryTakenAway,
     EmailUnconfirmed,
     EventNotHandled,
 }
@@ -38,12 +43,12 @@ struct Told {
     severity: &'static str,
     title: &'static str,
     body: Vec<String>,
-    /// Its own commands mend it.
+    /// The repair that it offers mends it.
     mends: bool,
 }
 
 impl Breakage {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 18] = [
         Self::AssociationLost,
         Self::AssociationTaken,
         Self::OriginDeleted,
@@ -53,8 +58,13 @@ impl Breakage {
         Self::ClusterRed,
         Self::DiskFull,
         Self::AccessNarrowed,
+        Self::AccountShutOut,
+        Self::RetentionShortened,
         Self::TrustChanged,
+        Self::StrangerTrusted,
         Self::SessionShortened,
+        Self::PolicyDeleted,
+        Self::BoundaryTakenAway,
         Self::EmailUnconfirmed,
         Self::EventNotHandled,
     ];
@@ -122,9 +132,32 @@ impl Breakage {
                 told("search-domain", "", "the search domain is running out of space", &["storage"], false)
             }
             Self::AccessNarrowed => {
-                told("domain-access", "", "eMite cannot reach the search domain", &["203.0.113.10"], false)
+                told("domain-access", "", "eMite cannot reach the search domain", &["203.0.113.10"], true)
             }
+            Self::AccountShutOut => {
+                told("domain-access", "Critical", "this account cannot use the search domain", &["this account"], true)
+            }
+            Self::RetentionShortened => told(
+                "agent-event-stream",
+                "Warning",
+                "agent events are kept too short",
+                &["24 hours", "48 hours"],
+                true,
+            ),
             Self::TrustChanged => told("emite-role", "Critical", "eMite cannot use its role", &[], true),
+            Self::StrangerTrusted => {
+                told("emite-role", "Warning", "others can use the eMite role", &["999999999999"], true)
+            }
+            Self::PolicyDeleted => told(
+                "emite-role",
+                "Critical",
+                "permissions of the eMite role have changed",
+                &["kinesis:GetRecords"],
+                true,
+            ),
+            Self::BoundaryTakenAway => {
+                told("emite-role", "", "the limit of the eMite role has changed", &["permissions boundary"], true)
+            }
             Self::SessionShortened => {
                 told("emite-role", "", "sessions of the eMite role are too short", &["12 hours"], true)
             }
@@ -139,7 +172,7 @@ impl Breakage {
         }
     }
 
-    async fn happen(self, watched: &mut Watched) {
+    pub(crate) async fn happen(self, watched: &mut Watched) {
         match self {
             Self::AssociationLost => stop_streaming(watched).await,
             Self::AssociationTaken => take_streaming(watched).await,
@@ -157,8 +190,24 @@ impl Breakage {
                 let policy = access_policy(watched).await;
                 set_access_policy(watched, &policy.replace("203.0.113.10", "198.51.100.77")).await;
             }
-            Self::TrustChanged => set_trust(watched, "somebody-elses-id").await,
+            Self::AccountShutOut => {
+                let mut policy: Value = serde_json::from_str(&access_policy(watched).await).expect("JSON");
+                policy["Statement"].as_array_mut().expect("statements").retain(|one| one["Sid"] != "ThisAccount");
+                set_access_policy(watched, &policy.to_string()).await;
+            }
+            Self::RetentionShortened => set_retention(watched, "Decrease", 24).await,
+            Self::TrustChanged => {
+                set_trust(watched, &watched.setting("emitePrincipal").into(), "somebody-elses-id").await
+            }
+            Self::StrangerTrusted => {
+                let both = json!([watched.setting("emitePrincipal"), "arn:aws:iam::999999999999:root"]);
+                set_trust(watched, &both, watched.setting("customerId")).await;
+            }
             Self::SessionShortened => set_session(watched, 3600).await,
+            Self::PolicyDeleted => {
+                role_call(watched, "DeleteRolePolicy", "&PolicyName=emite-role-policy").await.clear()
+            }
+            Self::BoundaryTakenAway => role_call(watched, "DeleteRolePermissionsBoundary", "").await.clear(),
             Self::EmailUnconfirmed => {
                 watched.aws.subscribe_email(watched.setting("alertTopic"), "admin@example.com").await;
             }
@@ -169,7 +218,34 @@ impl Breakage {
         }
     }
 
-    /// By hand, where no command of the message does it.
+    /// Somebody changes once more what a repair is about to mend.
+    pub(crate) async fn interfere(self, watched: &Watched) {
+        match self {
+            Self::AssociationLost => {
+                let foreign = &Targets::get().await.foreign_stream;
+                watched.aws.stream_to(&watched.stack.instance, EVENTS, foreign).await;
+            }
+            Self::AssociationTaken => stop_streaming(watched).await,
+            Self::AccessNarrowed => {
+                let policy = access_policy(watched).await;
+                set_access_policy(watched, &policy.replace("198.51.100.77", "198.51.100.99")).await;
+            }
+            Self::RetentionShortened => set_retention(watched, "Increase", 36).await,
+            Self::TrustChanged => set_trust(watched, &watched.setting("emitePrincipal").into(), "a-third-id").await,
+            Self::SessionShortened => set_session(watched, 7200).await,
+            Self::PolicyDeleted => {
+                let deny = json!({ "Effect": "Deny", "Action": "kinesis:DescribeLimits", "Resource": "*" });
+                set_role_policy(watched, &json!({ "Version": "2012-10-17", "Statement": [deny] })).await;
+            }
+            Self::BoundaryTakenAway => {
+                let other = encoded("arn:aws:iam::aws:policy/ReadOnlyAccess");
+                role_call(watched, "PutRolePermissionsBoundary", &format!("&PermissionsBoundary={other}")).await;
+            }
+            other => panic!("no repair mends {other:?}"),
+        }
+    }
+
+    /// By hand, where no repair does it.
     async fn mend(self, watched: &Watched) {
         match self {
             Self::ConsumerGone => watched.measure_healthy("iterator_age").await,
@@ -177,28 +253,15 @@ impl Breakage {
             Self::DeliveryFailing => watched.measure_healthy("delivery_success").await,
             Self::ClusterRed => watched.measure_healthy("domain_red").await,
             Self::DiskFull => watched.measure_healthy("domain_free_storage").await,
-            Self::AccessNarrowed => {
-                let policy = access_policy(watched).await;
-                set_access_policy(watched, &policy.replace("198.51.100.77", "203.0.113.10")).await;
-            }
             Self::EmailUnconfirmed => {
                 watched.aws.confirm_email(watched.setting("alertTopic"), "admin@example.com").await;
             }
             Self::EventNotHandled => purge(watched).await,
-            // Also for when the commands did not do it, so that what follows begins with all mended.
-            Self::AssociationLost => {
-                if watched.aws.storage_configs(&watched.stack.instance, EVENTS).await.is_empty() {
-                    watched.aws.stream_to(&watched.stack.instance, EVENTS, watched.setting("agentEventStream")).await;
-                }
+            // Where the repair of the message did not do it, what follows begins with all mended all the same.
+            _ => {
+                let event = json!({ "mode": "apply", "replace": true });
+                watched.aws.invoke(watched.id("RepairFunction"), &event).await.expect("a repair");
             }
-            Self::AssociationTaken => update_streaming(watched, watched.setting("agentEventStream")).await,
-            Self::OriginDeleted => {
-                if watched.aws.origins(&watched.stack.instance).await.is_empty() {
-                    watched.aws.approve(&watched.stack.instance, watched.setting("emiteOrigin")).await;
-                }
-            }
-            Self::TrustChanged => set_trust(watched, watched.setting("customerId")).await,
-            Self::SessionShortened => set_session(watched, 43_200).await,
         }
     }
 }
@@ -230,35 +293,48 @@ async fn delete_origin(watched: &Watched) {
     watched.aws.connect_call("DELETE", &path, &Value::Null).await;
 }
 
-async fn access_policy(watched: &Watched) -> String {
+pub(crate) async fn access_policy(watched: &Watched) -> String {
     let path = format!("/2021-01-01/opensearch/domain/{}", watched.name_in("domain"));
     let reply = watched.aws.rest_call("es", "GET", &path, "").await;
     let answer: Value = serde_json::from_slice(&reply.body).expect("JSON");
     answer["DomainStatus"]["AccessPolicies"].as_str().expect("a policy").to_owned()
 }
 
-async fn set_access_policy(watched: &Watched, policy: &str) {
+pub(crate) async fn set_access_policy(watched: &Watched, policy: &str) {
     let path = format!("/2021-01-01/opensearch/domain/{}/config", watched.name_in("domain"));
     let body = json!({ "AccessPolicies": policy }).to_string();
     let reply = watched.aws.rest_call("es", "POST", &path, &body).await;
     assert!(reply.status < 300, "{reply:?}");
 }
 
-/// The trust as it was deployed, with another customer id.
-async fn set_trust(watched: &Watched, customer_id: &str) {
+/// The trust as it was deployed, with another principal or customer id.
+async fn set_trust(watched: &Watched, principal: &Value, customer_id: &str) {
     let trust = json!({ "Version": "2012-10-17", "Statement": [{
-        "Sid": "AllowEmite", "Effect": "Allow", "Principal": { "AWS": watched.setting("emitePrincipal") },
+        "Sid": "AllowEmite", "Effect": "Allow", "Principal": { "AWS": principal },
         "Action": "sts:AssumeRole", "Condition": { "StringEquals": { "sts:ExternalId": customer_id } },
     }] });
-    let (role, document) = (watched.name_in("emiteRole"), encoded(&trust.to_string()));
-    let form = format!("Action=UpdateAssumeRolePolicy&Version=2010-05-08&RoleName={role}&PolicyDocument={document}");
-    watched.aws.form_call("iam", &form).await;
+    role_call(watched, "UpdateAssumeRolePolicy", &format!("&PolicyDocument={}", encoded(&trust.to_string()))).await;
+}
+
+pub(crate) async fn role_call(watched: &Watched, action: &str, more: &str) -> String {
+    let role = watched.name_in("emiteRole");
+    watched.aws.form_call("iam", &format!("Action={action}&Version=2010-05-08&RoleName={role}{more}")).await
+}
+
+/// Puts a document in place of the stack's inline policy of the role.
+pub(crate) async fn set_role_policy(watched: &Watched, policy: &Value) {
+    let document = encoded(&policy.to_string());
+    role_call(watched, "PutRolePolicy", &format!("&PolicyName=emite-role-policy&PolicyDocument={document}")).await;
+}
+
+async fn set_retention(watched: &Watched, direction: &str, hours: u32) {
+    let target = format!("Kinesis_20131202.{direction}StreamRetentionPeriod");
+    let input = json!({ "StreamName": watched.name_in("agentEventStream"), "RetentionPeriodHours": hours });
+    watched.aws.json_call("kinesis", &target, &input).await;
 }
 
 async fn set_session(watched: &Watched, seconds: u32) {
-    let role = watched.name_in("emiteRole");
-    let form = format!("Action=UpdateRole&Version=2010-05-08&RoleName={role}&MaxSessionDuration={seconds}");
-    watched.aws.form_call("iam", &form).await;
+    role_call(watched, "UpdateRole", &format!("&MaxSessionDuration={seconds}")).await;
 }
 
 /// A report of a version that nobody knows. The reporter refuses it as often as Lambda tries.
@@ -281,7 +357,7 @@ async fn purge(watched: &Watched) {
     watched.aws.json_call("sqs", "AmazonSQS.PurgeQueue", &input).await;
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
@@ -293,8 +369,15 @@ async fn one_after_the_other(watched: &mut Watched, breakage: Breakage) -> Resul
         [mail] => told_and_mended(watched, breakage, mail).await,
         mails => Err(format!("{} messages instead of one: {mails:#?}\nthe report: {report:#}", mails.len())),
     };
-    breakage.mend(watched).await;
-    let (report, mails) = watched.look_twice().await;
+    let mails = match &outcome {
+        // One look of the repair is enough.
+        Ok(Some(repair)) => watched.tell_repair(repair).await,
+        _ => {
+            breakage.mend(watched).await;
+            watched.look_twice().await.1
+        }
+    };
+    let report = watched.check().await;
     outcome?;
     let title = breakage.told(watched).title;
     match mails.as_slice() {
@@ -304,7 +387,8 @@ async fn one_after_the_other(watched: &mut Watched, breakage: Breakage) -> Resul
     if report["status"] == "Healthy" { Ok(()) } else { Err(format!("not mended: {report:#}")) }
 }
 
-async fn told_and_mended(watched: &Watched, breakage: Breakage, mail: &Mail) -> Result<(), String> {
+/// What the repair of the message answered, if it offers one.
+async fn told_and_mended(watched: &Watched, breakage: Breakage, mail: &Mail) -> Result<Option<Value>, String> {
     let told = breakage.told(watched);
     let on_one_line = mail.body.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut missing: Vec<&str> =
@@ -320,24 +404,37 @@ async fn told_and_mended(watched: &Watched, breakage: Breakage, mail: &Mail) -> 
     if !mail.subject.is_ascii() || mail.subject.len() > 99 || mail.body.is_empty() {
         return Err(format!("SNS would not take {mail:#?}"));
     }
-    run_commands(watched, mail).await?;
-    let report = watched.check().await;
-    if told.mends && report["status"] != "Healthy" {
-        return Err(format!("its commands do not mend it: {:#?}\n{report:#}", mail.commands()));
+    let printed = run_commands(watched, mail).await?;
+    let repair = printed.iter().filter_map(|text| first_value(text)).rfind(|answer| answer["mode"] == "apply");
+    let Some(repair) = repair.filter(|_| told.mends) else {
+        return if told.mends { Err(format!("no repair in {mail:#?}")) } else { Ok(None) };
+    };
+    let outcomes = repair["outcomes"].as_array().cloned().unwrap_or_default();
+    if outcomes.is_empty() || outcomes.iter().any(|outcome| outcome["result"] != "Applied") {
+        return Err(format!("it was not repaired: {repair:#}"));
     }
-    Ok(())
+    match repair["after"]["status"].as_str() {
+        Some("Healthy") => Ok(Some(repair)),
+        _ => Err(format!("its repair does not mend it: {:#?}\n{repair:#}", mail.commands())),
+    }
 }
 
-/// Runs the commands of a message as they stand, but for the one that mutes the check.
-async fn run_commands(watched: &Watched, mail: &Mail) -> Result<(), String> {
+/// The answer of a function, in front of what the command line says of the call.
+fn first_value(printed: &str) -> Option<Value> {
+    serde_json::Deserializer::from_str(printed).into_iter().next()?.ok()
+}
+
+/// Runs the commands of a message as they stand, but for the one that mutes the check; what they printed.
+async fn run_commands(watched: &Watched, mail: &Mail) -> Result<Vec<String>, String> {
     let commands: Vec<String> = mail.commands().into_iter().filter(|command| !command.contains("silence")).collect();
     if commands.is_empty() {
         return Err(format!("no command in {mail:#?}"));
     }
+    let mut printed = Vec::new();
     for command in &commands {
-        watched.aws.paste(command).await.map_err(|printed| format!("{command}\nfailed: {printed}"))?;
+        printed.push(watched.aws.paste(command).await.map_err(|said| format!("{command}\nfailed: {said}"))?);
     }
-    Ok(())
+    Ok(printed)
 }
 
 #[tokio::test]

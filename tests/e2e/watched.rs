@@ -46,6 +46,8 @@ impl Watched {
     pub(crate) async fn new(minutes: &str) -> Self {
         let mut stack = Stack::new(Before::Nothing).await;
         stack.parameters.push(("HealthCheckMinutes", minutes.to_owned()));
+        // So that it can be shortened: 24 hours is the least.
+        stack.parameters.push(("AgentEventRetentionHours", "48".to_owned()));
         // Always open: the tests run at any time of any day.
         stack.parameters.push(("BusinessHours", "Mon-Sun 00:00-24:00".to_owned()));
         let deployment = stack.created().await;
@@ -111,11 +113,13 @@ impl Watched {
 
     /// Puts reports onto the bus, all at once; what people were sent once the reporter is done with them.
     pub(crate) async fn put(&mut self, reports: &[Value]) -> Vec<Mail> {
+        self.put_all("Integration Health Report", reports).await
+    }
+
+    async fn put_all(&mut self, kind: &str, reports: &[Value]) -> Vec<Mail> {
         let entries: Vec<Value> = reports
             .iter()
-            .map(|report| {
-                json!({ "Source": "emite-connect", "DetailType": "Integration Health Report", "Detail": report.to_string() })
-            })
+            .map(|report| json!({ "Source": "emite-connect", "DetailType": kind, "Detail": report.to_string() }))
             .collect();
         self.switch_rule("ReportRule", true).await;
         let answer = self.aws.json_call("events", "AWSEvents.PutEvents", &json!({ "Entries": entries })).await;
@@ -124,6 +128,13 @@ impl Watched {
         self.told += reports.len();
         self.aws.await_invocations(self.id("ReporterFunction"), self.told).await;
         self.ear.hear(self.aws).await
+    }
+
+    /// Puts a repair's report onto the bus, an interval later; what people were sent.
+    pub(crate) async fn tell_repair(&mut self, answer: &Value) -> Vec<Mail> {
+        let mut report = answer.clone();
+        report["after"] = self.later(&answer["after"]);
+        self.put_all("Integration Repair Report", &[report]).await
     }
 
     /// Notes that the reporter was invoked otherwise.

@@ -65,6 +65,20 @@ def test_leading_keys_limit_items(client: Client, user: User, offer: Offer) -> N
     client("dynamodb").delete_table(TableName="ledger")
 
 
+def test_only_the_boundary_that_a_policy_names_is_set(client: Client, user: User, offer: Offer) -> None:
+    iam = client("iam")
+    iam.create_role(RoleName="bounded", AssumeRolePolicyDocument=json.dumps(LAMBDA_TRUST))
+    mine, other = "arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::aws:policy/AdministratorAccess"
+    limited = client("iam", **user(allow(
+        "iam:PutRolePermissionsBoundary", resource=f"arn:aws:iam::{offer.accountId}:role/bounded",
+        Condition={"StringEquals": {"iam:PermissionsBoundary": mine}})))
+    assert code_of(limited.put_role_permissions_boundary, RoleName="bounded", PermissionsBoundary=other) in DENIED
+    limited.put_role_permissions_boundary(RoleName="bounded", PermissionsBoundary=mine)
+    assert iam.get_role(RoleName="bounded")["Role"]["PermissionsBoundary"]["PermissionsBoundaryArn"] == mine
+    iam.delete_role_permissions_boundary(RoleName="bounded")
+    iam.delete_role(RoleName="bounded")
+
+
 def test_a_session_is_not_longer_than_its_role_allows(client: Client, user: User, offer: Offer) -> None:
     trust = {"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{offer.accountId}:root"}, "Action": "sts:AssumeRole"}]}

@@ -418,6 +418,8 @@ def test_a_domain_of_a_template_is_described_as_it_is(stack: Stack, client: Clie
     assert json.loads(status["AccessPolicies"]) == TRUSTS_ANYBODY
     assert "OptionalDeployment" in status["ServiceSoftwareOptions"]
     opensearch.update_domain_config(DomainName="searching", AccessPolicies="")
+    config = json.loads(raw[1])["DomainConfig"]
+    assert (config["ClusterConfig"]["Options"]["InstanceCount"], config["EBSOptions"]["Options"]["VolumeSize"]) == (2, 52)
     assert not opensearch.describe_domain(DomainName="searching")["DomainStatus"].get("AccessPolicies")
 
 

@@ -44,8 +44,8 @@ pub(crate) async fn take(ledger: &Ledger, request_id: &str, lasting: Duration) -
     let key = Key { partition: "lock#repair".to_owned(), sort: "repair".to_owned() };
     let entry: Option<Entry<Holder>> = ledger.read(&key).await?;
     let now = clock::now();
-    let other = entry.as_ref().map(|entry| &entry.value).filter(|holder| holder.request_id != request_id);
-    if let Some(holder) = other.filter(|holder| holder.until > now) {
+    // Even if it is the same request: Lambda may deliver one twice.
+    if let Some(holder) = entry.as_ref().map(|entry| &entry.value).filter(|holder| holder.until > now) {
         return Err(NotLocked::Held(holder.clone()));
     }
     let holder = Holder { request_id: request_id.to_owned(), until: now + lasting + MARGIN };

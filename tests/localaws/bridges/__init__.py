@@ -18,6 +18,7 @@ def install(log: CallLog, mailbox: Path) -> None:
     access.name_the_stream_of_an_iterator()
     access.name_the_topic_of_a_subscription()
     access.offer_leading_keys()
+    access.offer_the_boundary()
     access.limit_session_duration()
     cloudformation.refuse_taken_names()
     cloudformation.keep_permissions_boundaries()

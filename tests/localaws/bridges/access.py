@@ -72,6 +72,18 @@ def offer_what_is_published() -> None:
     replace("core.iam_actions", "request_tag_context", wrap)
 
 
+def offer_the_boundary() -> None:
+    """AWS offers `iam:PermissionsBoundary` with the calls that set one; the emulator leaves it out."""
+    def wrap(context: Hook) -> Hook:
+        def with_boundary(service: str, iam_action: str, body: bytes, params: dict) -> dict[str, Any]:
+            given = {**params, **parse_qs(body.decode("utf-8", "replace"))} if service == "iam" else {}
+            boundary = {"iam:PermissionsBoundary": given["PermissionsBoundary"][0]} if "PermissionsBoundary" in given else {}
+            return {**context(service, iam_action, body, params), **boundary}
+        return with_boundary
+
+    replace("core.iam_actions", "request_tag_context", wrap)
+
+
 def _published(iam_action: str, body: bytes, params: dict) -> dict[str, Any]:
     if iam_action not in ("cloudwatch:PutMetricData", "events:PutEvents"):
         return {}

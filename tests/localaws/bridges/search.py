@@ -50,13 +50,25 @@ def describe_domains_as_the_service_does() -> None:
         def as_modelled(record: dict) -> dict[str, Any]:
             shown = show(record)
             for name in ("ClusterConfig", "EBSOptions"):
-                shown[name] = {key: int(value) if isinstance(value, str) and value.isdigit() else value
-                               for key, value in (shown.get(name) or {}).items()}
+                shown[name] = _with_numbers(shown.get(name) or {})
             going_on = "Deleting" if shown.get("Deleted") else "Modifying" if shown.get("Processing") else "Active"
             return {"DomainProcessingStatus": going_on, **shown}
         return as_modelled
 
+    def wrap_config(show: Hook) -> Hook:
+        def as_modelled(record: dict) -> dict[str, Any]:
+            shown = show(record)
+            for name in ("ClusterConfig", "EBSOptions"):
+                shown[name] = {**shown[name], "Options": _with_numbers(shown[name].get("Options") or {})}
+            return shown
+        return as_modelled
+
     replace("services.opensearch", "_public", wrap)
+    replace("services.opensearch", "_domain_config", wrap_config)
+
+
+def _with_numbers(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: int(value) if isinstance(value, str) and value.isdigit() else value for key, value in options.items()}
 
 
 # Developer guide, "Supported upgrade paths", for what leads out of a major version.

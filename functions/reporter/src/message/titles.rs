@@ -40,6 +40,7 @@ pub(super) fn of(check: &str, status: Status, resource: &str) -> &'static str {
         ("domain-access", "emite-servers") => "eMite cannot reach the search domain",
         ("domain-access", "this-account") => "this account cannot use the search domain",
         ("domain-access", _) => "access to the search domain has changed",
+        ("emite-role", "trust") if status == Status::Unexpected => "others can use the eMite role",
         ("emite-role", part) => emite_role(part),
         ("alert-path", "filter") => "nobody hears of the health check's own alarms",
         ("alert-path", "delivery") => "alerts could not be delivered",
