@@ -24,7 +24,7 @@ from .server import Settings, call_log_path
 _START_WITHIN_SECONDS = 90
 _END_WITHIN_SECONDS = 10
 # What the emulator and the functions may see of our environment. Everything else stays out, above all AWS credentials.
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH", "PERMISSION_GRACE_SECONDS")
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "LD_LIBRARY_PATH", "PERMISSION_GRACE_SECONDS", "SFN_WAIT_SCALE")
 _PASSED_ON_PREFIXES = ("MINISTACK_", "LAMBDA_", "RUST_", "LOG_LEVEL")
 # Exported by `local.env` beside AWS_ENDPOINT_URL_CONNECT where that is our own stand-in.
 OWN_CONNECT_ENDPOINT = "EMITE_LOCAL_CONNECT_ENDPOINT"

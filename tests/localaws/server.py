@@ -131,6 +131,8 @@ def _environment(settings: Settings, emulator: str, connect: str) -> dict[str, s
         "AWS_EC2_METADATA_DISABLED": "true",
         # Lambda waits one minute and then two before it tries a failed event again.
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": os.environ.get("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.2"),
+        # State machines wait this part of the seconds that they are told to.
+        "SFN_WAIT_SCALE": os.environ.get("SFN_WAIT_SCALE", "0.02"),
     }
 
 

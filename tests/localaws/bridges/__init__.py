@@ -1,12 +1,12 @@
 """What AWS does and the emulator does not: one small function per gap, installed before the emulator serves.
 
-Each says what AWS does and what the emulator does instead, and has a test in `tests/standin/test_bridges.py` or
-`tests/standin/test_watching.py`."""
+Each says what AWS does and what the emulator does instead, and has a test in `tests/standin/test_bridges.py`,
+`tests/standin/test_watching.py` or `tests/standin/test_machines.py`."""
 
 from pathlib import Path
 
 from ..calllog import CallLog
-from . import access, cloudformation, delivery, functions, mail, metrics, search
+from . import access, cloudformation, delivery, functions, machines, mail, maps, metrics, search
 
 
 def install(log: CallLog, mailbox: Path) -> None:
@@ -34,5 +34,9 @@ def install(log: CallLog, mailbox: Path) -> None:
     functions.invoke_targets_as_lambda_does()
     functions.carry_failures_as_lambda_does()
     delivery.describe_search_destinations()
+    machines.call_with_the_rights_of_the_role()
+    machines.fail_on_missing_paths()
+    machines.limit_payloads()
+    maps.run_as_step_functions_does()
     mail.deliver_mail(mailbox)
     mail.list_subscriptions_as_sns_does()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import hashlib
 import json
 import re
 from typing import Any
@@ -28,6 +30,34 @@ def log_decisions(log: CallLog) -> None:
         return logged
 
     replace("core.iam_evaluator", "enforce", wrap)
+
+
+def role_may(role_arn: str, used_by: str, action: str, resource: str, context: dict[str, Any] | None = None,
+             for_whom: str | None = None) -> bool:
+    """Asks the emulator's evaluator about a role, as AWS does when a service calls with it; `used_by` is the ARN of the function or
+    state machine whose role it is."""
+    from ministack.core import iam_evaluator
+    from ministack.core.responses import set_request_account_id, set_request_region
+    from ministack.services import sts
+
+    def ask() -> bool:
+        region, account_id = used_by.split(":")[3:5]
+        set_request_account_id(account_id)
+        set_request_region(region)
+        # AWS's services come over TLS, which policies of queues and buckets ask for.
+        iam_evaluator.pin_request_origin("127.0.0.1", True)
+        behind.set(for_whom)
+        role, session = role_arn.rsplit("/", 1)[1], used_by.rsplit(":", 1)[1]
+        secret = hashlib.sha256(f"{used_by} as {role_arn}".encode()).hexdigest()
+        key = f"ASIA{secret[:16].upper()}"
+        sts.register_session(key, {
+            "Arn": f"arn:aws:sts::{account_id}:assumed-role/{role}/{session}", "UserId": f"{role}:{session}",
+            "SecretAccessKey": secret, "SessionToken": secret})
+        return iam_evaluator.enforce(
+            key, action, action.split(":")[0], region, resource_arn=resource, service_context=context) is None
+
+    # A context of its own: this one still holds the signature of whoever invoked.
+    return contextvars.Context().run(ask)
 
 
 def authorize_cbor_calls() -> None:

@@ -10,7 +10,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from .hooks import Hook, behind, replace
+from .access import role_may
+from .hooks import Hook, replace
 
 logger = logging.getLogger("bridges.functions")
 
@@ -72,7 +73,7 @@ def carry_failures_as_lambda_does() -> None:
             action = {"sqs": "sqs:SendMessage", "lambda": "lambda:InvokeFunction"}.get(service)
             if not config or not action:
                 route(target_arn, func_name, event, result)
-            elif not _role_may(config, action, target_arn):
+            elif not role_may(config["Role"], config["FunctionArn"], action, target_arn, for_whom="lambda:Invoke"):
                 logger.warning("The role of %s may not %s on %s", func_name, action, target_arn)
             elif config.get("DeadLetterConfig", {}).get("TargetArn") == target_arn:
                 _send(target_arn, json.dumps(event))
@@ -86,25 +87,6 @@ def carry_failures_as_lambda_does() -> None:
         return with_rights
 
     replace("services.lambda_svc", "_route_async_failure", wrap)
-
-
-def _role_may(config: dict, action: str, resource: str) -> bool:
-    """Asks the emulator's evaluator about the function's role, as Lambda does behind an invocation that failed."""
-    from ministack.core import iam_evaluator, lambda_runtime
-    from ministack.core.responses import set_request_account_id, set_request_region
-
-    def ask() -> bool:
-        _, _, service, region, account_id, _ = resource.split(":", 5)
-        set_request_account_id(account_id)
-        set_request_region(region)
-        # Lambda comes over TLS, which policies of queues ask for.
-        iam_evaluator.pin_request_origin("127.0.0.1", True)
-        behind.set("lambda:Invoke")
-        key = lambda_runtime.execution_credentials(config)["AWS_ACCESS_KEY_ID"]
-        return iam_evaluator.enforce(key, action, service, region, resource_arn=resource) is None
-
-    # A context of its own: this one still holds the signature of whoever invoked.
-    return contextvars.Context().run(ask)
 
 
 def _failure_record(func: dict, config: dict, event: dict, result: dict) -> dict[str, Any]:
