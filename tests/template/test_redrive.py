@@ -145,3 +145,29 @@ def test_it_reads_and_writes_where_its_role_may(template, case):
     assert statements["WriteResults"]["Resource"] == f"arn:aws:s3:::{results['Bucket']}/{results['Prefix']}/*"
     assert statements["ListRefusedRecords"]["Resource"] == f"arn:aws:s3:::{bucket}"
     assert f"/{states['Batches']['Label']}:" in statements["FollowBatches"]["Resource"][1]
+
+
+# ---- The samples -----------------------------------------------------------------------------------------------------------
+
+
+def sample(name):
+    return json.loads((cfn.TEMPLATE.parent / "events" / f"redrive-{name}.json").read_text(encoding="utf-8"))
+
+
+def names(template):
+    return {name.removesuffix(".$") for name in template}
+
+
+def test_the_samples_are_what_the_function_is_given(states, batch):
+    assert sample("begin") == {"mode": "begin", "input": sample("execution")}
+    given = sample("batch")
+    assert given.keys() == {"Items", "BatchInput"}
+    assert given["BatchInput"].keys() == names(states["Batches"]["ItemBatcher"]["BatchInput"])
+    for item in (*given["Items"], sample("object")):
+        assert item.keys() == names(states["Batches"]["ItemSelector"])
+    assert sample("again").keys() == names(batch["Again"]["Parameters"]["Payload"])
+    assert sample("again")["soFar"]["remaining"] == sample("again")["keys"]
+    assert sample("summarise").keys() == names(states["Summarise"]["Parameters"]["Payload"])
+    assert sample("summarise")["input"] == given["BatchInput"]
+    results = states["Batches"]["ResultWriter"]["Parameters"]["Prefix"]
+    assert sample("summarise")["results"]["ResultWriterDetails"]["Key"].startswith(f"{results}/")
