@@ -132,7 +132,7 @@ def _environment(settings: Settings, emulator: str, connect: str) -> dict[str, s
         # Lambda waits one minute and then two before it tries a failed event again.
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": os.environ.get("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.2"),
         # State machines wait this part of the seconds that they are told to.
-        "SFN_WAIT_SCALE": os.environ.get("SFN_WAIT_SCALE", "0.02"),
+        "SFN_WAIT_SCALE": os.environ.get("SFN_WAIT_SCALE", "0.005"),
     }
 
 

@@ -75,7 +75,10 @@ def checked_connect(offer: Offer, access_key_id: str, secret_access_key: str, se
 @pytest.fixture
 def client(offer: Offer) -> Callable[..., Any]:
     """Clients of the emulator's services, as the account's root or as whoever is given."""
+    return clients_of(offer)
 
+
+def clients_of(offer: Offer) -> Callable[..., Any]:
     def make(service: str, **identity: str) -> Any:
         keys = identity or {"aws_access_key_id": offer.accessKeyId, "aws_secret_access_key": offer.secretAccessKey}
         return botocore.session.Session().create_client(
@@ -171,7 +174,7 @@ def packed(client: Callable[..., Any], offer: Offer) -> Iterator[Callable[[str],
 
     def put(name: str) -> dict[str, str]:
         made.append(f"{name}.zip")
-        s3.put_object(Bucket="code", Key=made[-1], Body=_zipped(name))
+        s3.put_object(Bucket="code", Key=made[-1], Body=zipped(name))
         return {"S3Bucket": "code", "S3Key": made[-1]}
 
     yield put
@@ -180,7 +183,7 @@ def packed(client: Callable[..., Any], offer: Offer) -> Iterator[Callable[[str],
     s3.delete_bucket(Bucket="code")
 
 
-def _zipped(name: str) -> bytes:
+def zipped(name: str) -> bytes:
     script = f"#!{sys.executable}\n" + Path(__file__).with_name(name).read_text(encoding="utf-8")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -99,6 +99,9 @@ def test_a_session_is_not_longer_than_its_role_allows(client: Client, user: User
     ("AWS::OpenSearchService::Domain", {"DomainName": "taken"}),
     ("AWS::Logs::LogGroup", {"LogGroupName": "taken"}),
     ("AWS::SNS::Topic", {"TopicName": "taken"}),
+    ("AWS::StepFunctions::StateMachine", {
+        "StateMachineName": "taken", "RoleArn": "arn:aws:iam::111122223333:role/any",
+        "DefinitionString": '{"StartAt":"End","States":{"End":{"Type":"Succeed"}}}'}),
     ("AWS::DynamoDB::Table", {
         "TableName": "taken", "BillingMode": "PAY_PER_REQUEST", "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]}),

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import clients_of, zipped
 from test_bridges import LAMBDA_TRUST
 
 from localaws import places, short_forms
-from localaws.launcher import Offer
+from localaws.launcher import LocalAws, Offer
 
 Client = Callable[..., Any]
 Run = Callable[..., dict[str, Any]]
@@ -23,15 +24,14 @@ FAILED = "emite-connect/records/failed/elasticsearch-failed/2026/11/24/01/"
 COUNTER = itertools.count(1)
 
 
-@pytest.fixture
-def stack_name(client: Client, packed: Callable[[str], dict[str, str]], machine_changes: dict[str, Any]) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def outputs(local: LocalAws) -> Iterator[dict[str, str]]:
     """A stack of what the template says of the state machine and its role, a bucket, and the function of these tests."""
+    client = clients_of(local.offer)
+    cloudformation, s3 = client("cloudformation"), client("s3")
+    s3.create_bucket(Bucket="redriver", CreateBucketConfiguration={"LocationConstraint": local.offer.region})
+    s3.put_object(Bucket="redriver", Key="redriver.zip", Body=zipped("redriver.py"))
     whole = yaml.load(places.TEMPLATE.read_text(encoding="utf-8"), short_forms.Loader)
-    own = {name: whole["Resources"][name] for name in ("RedriveStateMachineRole", "RedriveStateMachine")}
-    statements = own["RedriveStateMachineRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-    denied = machine_changes.get("denied")
-    if denied:
-        statements.append({"Sid": "Denied", "Effect": "Deny", "Action": denied, "Resource": "*"})
     template = {
         "Parameters": {
             "DeliveryStreamName": {"Type": "String", "Default": "records"},
@@ -39,12 +39,12 @@ def stack_name(client: Client, packed: Callable[[str], dict[str, str]], machine_
         },
         "Conditions": {name: whole["Conditions"][name] for name in ("HasBoundary", "HasBackupKey", "OwnBucket")},
         "Resources": {
-            **own,
+            **{name: whole["Resources"][name] for name in ("RedriveStateMachineRole", "RedriveStateMachine")},
             "BackupBucket": {"Type": "AWS::S3::Bucket"},
             "FunctionRole": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": LAMBDA_TRUST}},
             "RedriveFunction": {"Type": "AWS::Lambda::Function", "Properties": {
                 "Handler": "bootstrap", "Runtime": "provided.al2023", "Timeout": 20, "Role": {"Fn::GetAtt": ["FunctionRole", "Arn"]},
-                "Code": packed("redriver.py")}},
+                "Code": {"S3Bucket": "redriver", "S3Key": "redriver.zip"}}},
         },
         "Outputs": {
             "Machine": {"Value": {"Ref": "RedriveStateMachine"}},
@@ -53,45 +53,33 @@ def stack_name(client: Client, packed: Callable[[str], dict[str, str]], machine_
             "Function": {"Value": {"Ref": "RedriveFunction"}},
         },
     }
-    cloudformation, name = client("cloudformation"), f"machine-{next(COUNTER)}"
-    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"])
-    assert _rest(cloudformation, name) == "CREATE_COMPLETE"
-    yield name
-    s3, bucket = client("s3"), _outputs(client, name)["Bucket"]
-    for found in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
-        s3.delete_object(Bucket=bucket, Key=found["Key"])
-    cloudformation.delete_stack(StackName=name)
-    assert _rest(cloudformation, name) in ("DELETE_COMPLETE", None)
+    cloudformation.create_stack(StackName="machine", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"])
+    stack = _rest(cloudformation, "machine")
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    yield outputs
+    _empty(s3, outputs["Bucket"])
+    cloudformation.delete_stack(StackName="machine")
+    assert _rest(cloudformation, stack["StackId"])["StackStatus"] == "DELETE_COMPLETE"
+    _empty(s3, "redriver")
+    s3.delete_bucket(Bucket="redriver")
 
 
-@pytest.fixture
-def machine_changes() -> dict[str, Any]:
-    return {}
-
-
-def _rest(cloudformation: Any, name: str) -> str | None:
+def _rest(cloudformation: Any, name: str) -> dict[str, Any]:
     while True:
-        try:
-            status = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-        except cloudformation.exceptions.ClientError:
-            return None
-        if not status.endswith("_IN_PROGRESS"):
-            return status
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+            return stack
         time.sleep(0.05)
 
 
-def _outputs(client: Client, name: str) -> dict[str, str]:
-    stack = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+def _empty(s3: Any, bucket: str) -> None:
+    for found in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=found["Key"])
 
 
 @pytest.fixture
-def outputs(client: Client, stack_name: str) -> dict[str, str]:
-    return _outputs(client, stack_name)
-
-
-@pytest.fixture
-def run(client: Client, outputs: dict[str, str]) -> Run:
+def run(client: Client, outputs: dict[str, str]) -> Iterator[Run]:
     """Puts objects of these names, starts an execution and answers how it ended."""
 
     s3, states = client("s3"), client("stepfunctions")
@@ -102,7 +90,8 @@ def run(client: Client, outputs: dict[str, str]) -> Run:
         arn = states.start_execution(stateMachineArn=outputs["Machine"], input=json.dumps(given))["executionArn"]
         return _end(states, arn)
 
-    return until_the_end
+    yield until_the_end
+    _empty(s3, outputs["Bucket"])
 
 
 def _end(states: Any, arn: str) -> dict[str, Any]:
@@ -115,17 +104,20 @@ def _end(states: Any, arn: str) -> dict[str, Any]:
 
 @pytest.fixture
 def seen(client: Client, outputs: dict[str, str]) -> Seen:
-    """What the function was given, in order."""
+    """What the function was given since the test began, in order."""
 
     logs = client("logs")
+    before: list[dict[str, Any]] = []
 
     def events() -> list[dict[str, Any]]:
         try:
             logged = logs.filter_log_events(logGroupName=f"/aws/lambda/{outputs['Function']}")["events"]
         except logs.exceptions.ResourceNotFoundException:
             return []
-        return [json.loads(line)["seen"] for entry in logged for line in entry["message"].splitlines() if line.startswith('{"seen"')]
+        lines = [line for entry in logged for line in entry["message"].splitlines() if line.startswith('{"seen"')]
+        return [json.loads(line)["seen"] for line in lines][len(before):]
 
+    before = events()
     return events
 
 
@@ -244,26 +236,34 @@ def test_an_execution_ends_as_its_summary_says(run: Run) -> None:
         assert cause in ended.get("cause", "")
 
 
-@pytest.mark.parametrize(("machine_changes", "error", "summarised"), [
-    ({"denied": "lambda:InvokeFunction"}, "Lambda.AWSLambdaException", False),
-    ({"denied": "s3:ListBucket"}, "S3.S3Exception", True),
-    ({"denied": "states:StartExecution"}, "States.Permissions", True),
-    ({"denied": "s3:PutObject"}, "States.ResultWriterFailed", True),
-], ids=lambda value: value["denied"] if isinstance(value, dict) else None)
+def _calls(offer: Offer, outputs: dict[str, str]) -> list[dict[str, str]]:
+    """What IAM was asked for the state machine's role."""
+    return [json.loads(line) for line in Path(offer.callLog).read_text(encoding="utf-8").splitlines() if outputs["Role"] in line]
+
+
+@pytest.mark.parametrize(("action", "error", "summarised"), [
+    ("lambda:InvokeFunction", "Lambda.AWSLambdaException", False),
+    ("s3:ListBucket", "S3.S3Exception", True),
+    ("states:StartExecution", "States.Permissions", True),
+    ("s3:PutObject", "States.ResultWriterFailed", True),
+])
 def test_it_calls_with_the_rights_of_its_role(
-        run: Run, seen: Seen, outputs: dict[str, str], offer: Offer, machine_changes: dict[str, str],
-        error: str, summarised: bool) -> None:
+        client: Client, run: Run, seen: Seen, outputs: dict[str, str], offer: Offer, action: str, error: str, summarised: bool) -> None:
+    iam, before = client("iam"), len(_calls(offer, outputs))
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    iam.put_role_policy(RoleName=outputs["Role"], PolicyName="denied", PolicyDocument=json.dumps(document))
     ended = run("a")
+    iam.delete_role_policy(RoleName=outputs["Role"], PolicyName="denied")
     assert (ended["status"], ended["error"]) == ("FAILED", error)
-    assert machine_changes["denied"] in ended["cause"]
+    assert action in ended["cause"]
     assert any(event["mode"] == "summarise" and event["error"]["Error"] == error for event in seen() if "mode" in event) == summarised
-    mine = [json.loads(line) for line in Path(offer.callLog).read_text(encoding="utf-8").splitlines() if outputs["Role"] in line]
-    assert {line["action"] for line in mine if line["decision"] != "Allow"} == {machine_changes["denied"]}
+    assert {line["action"] for line in _calls(offer, outputs)[before:] if line["decision"] != "Allow"} == {action}
 
 
 def test_what_it_calls_is_in_the_call_log(run: Run, outputs: dict[str, str], offer: Offer) -> None:
+    before = len(_calls(offer, outputs))
     run("a", mode="apply")
-    mine = [json.loads(line) for line in Path(offer.callLog).read_text(encoding="utf-8").splitlines() if outputs["Role"] in line]
+    mine = _calls(offer, outputs)[before:]
     assert {line["action"] for line in mine} == {"lambda:InvokeFunction", "s3:ListBucket", "s3:PutObject", "states:StartExecution"}
     assert {line["decision"] for line in mine} == {"Allow"}
 

@@ -14,7 +14,7 @@ _MAX_PHYSICAL_ID_BYTES = 1024
 
 def refuse_taken_names() -> None:
     """CloudFormation fails a create whose fixed name is taken; the emulator silently overwrites the other one's resource."""
-    from ministack.services import cloudwatch_logs, dynamodb, firehose, iam, kinesis, opensearch, sns
+    from ministack.services import cloudwatch_logs, dynamodb, firehose, iam, kinesis, opensearch, sns, stepfunctions
 
     names = {
         "AWS::IAM::Role": ("RoleName", lambda name: name in iam._roles),
@@ -24,6 +24,8 @@ def refuse_taken_names() -> None:
         "AWS::DynamoDB::Table": ("TableName", lambda name: name in dynamodb._tables),
         "AWS::Logs::LogGroup": ("LogGroupName", lambda name: name in cloudwatch_logs._log_groups),
         "AWS::SNS::Topic": ("TopicName", lambda name: any(arn.endswith(f":{name}") for arn in sns._topics)),
+        "AWS::StepFunctions::StateMachine": (
+            "StateMachineName", lambda name: any(arn.endswith(f":{name}") for arn in stepfunctions._state_machines)),
     }
 
     def wrap(provision: Hook) -> Hook:
