@@ -19,7 +19,7 @@ from typing import Any
 
 from . import places, samples
 from .errors import LocalError
-from .server import Settings, call_log_path
+from .server import ROOT_SECRET, Settings, call_log_path
 
 _START_WITHIN_SECONDS = 90
 _END_WITHIN_SECONDS = 10
@@ -44,6 +44,10 @@ class Offer:
     instanceArn: str
     callLog: str
     stateDir: str
+    # Where tests put an engine behind a search domain and order faults of it.
+    searchControl: str
+    # What to trust for the endpoints of search domains (SSL_CERT_FILE); functions are told already.
+    searchAuthority: str
 
     def environment(self) -> dict[str, str]:
         """What makes the ordinary SDKs and the `aws` CLI use it."""
@@ -123,11 +127,13 @@ class LocalAws:
             region=self._settings.region,
             accountId=self._settings.account_id,
             accessKeyId=self._settings.account_id,
-            secretAccessKey="local",
+            secretAccessKey=ROOT_SECRET,
             instanceId=self._instance.instance_id,
             instanceArn=self._instance.arn,
             callLog=str(call_log_path(self._state_dir)),
-            stateDir=str(self._state_dir))
+            stateDir=str(self._state_dir),
+            searchControl=ports["searchControl"],
+            searchAuthority=ports["authority"])
 
     def stop(self) -> None:
         """Asks the server to end, and ends whatever is left of its process group."""

@@ -1,4 +1,5 @@
-"""Owns the one process in which the emulator and the Connect stand-in run: its environment, its two loopback ports, its end.
+"""Owns the one process in which the emulator, the Connect stand-in and the search domains run: its environment, its loopback
+ports, its end.
 
 Started by `launcher`, which holds the other end of this process's stdin: when that closes, for whatever reason, this ends and
 takes every function process with it."""
@@ -10,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import traceback
 import urllib.request
@@ -18,7 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-LOOPBACK = "127.0.0.1"
+from .search import certificates
+from .wire import LOOPBACK, listen
+
+ROOT_SECRET = "local"
 _READY_WITHIN_SECONDS = 60
 
 
@@ -60,11 +63,12 @@ async def _serve_then_end(settings: Settings, ready: TextIO) -> None:
 
 
 async def _serve(settings: Settings, ready: TextIO) -> None:
-    emulator_socket, connect_socket = _listen(), _listen()
+    emulator_socket, connect_socket, search_socket = listen(), listen(), listen()
     emulator = f"http://{LOOPBACK}:{emulator_socket.getsockname()[1]}"
     connect = settings.connect_endpoint or f"http://{LOOPBACK}:{connect_socket.getsockname()[1]}"
+    made = certificates.make(Path(settings.state_dir) / "certificates")
     os.environ.pop("PYTHONPATH", None)
-    os.environ.update(_environment(settings, emulator, connect))
+    os.environ.update(_environment(settings, emulator, connect), SSL_CERT_FILE=str(made.bundle))
 
     # Only now: the emulator reads its environment when it is imported.
     from hypercorn.asyncio import serve
@@ -73,9 +77,14 @@ async def _serve(settings: Settings, ready: TextIO) -> None:
 
     from . import bridges
     from .calllog import CallLog
+    from .search.access import Owner
+    from .search.control import start_control
+    from .search.gate import Gate
 
     log = CallLog(call_log_path(Path(settings.state_dir)))
-    bridges.install(log, mailbox_path(Path(settings.state_dir)))
+    gate = Gate(Owner(settings.account_id, settings.region, ROOT_SECRET), certificates.context(made), log)
+    bridges.install(log, mailbox_path(Path(settings.state_dir)), gate)
+    await start_control(search_socket, gate)
     ending = asyncio.Event()
     _end_with_the_launcher(ending)
     config = Config()
@@ -90,19 +99,11 @@ async def _serve(settings: Settings, ready: TextIO) -> None:
 
         await start_stand_in(connect_socket, settings.account_id, settings.region)
     await _until_healthy(emulator, emulating)
-    print(json.dumps({"endpoint": emulator, "connectEndpoint": connect}), file=ready, flush=True)
+    search = f"http://{LOOPBACK}:{search_socket.getsockname()[1]}"
+    print(json.dumps({"endpoint": emulator, "connectEndpoint": connect, "searchControl": search, "authority": str(made.bundle)}),
+          file=ready, flush=True)
     ready.close()
     await emulating
-
-
-def _listen() -> socket.socket:
-    """A listening socket made here and handed over, so that nobody can take the port in between."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((LOOPBACK, 0))
-    listening.listen(128)
-    listening.setblocking(False)
-    return listening
 
 
 def _environment(settings: Settings, emulator: str, connect: str) -> dict[str, str]:
@@ -125,7 +126,7 @@ def _environment(settings: Settings, emulator: str, connect: str) -> dict[str, s
         "AWS_REGION": settings.region,
         "AWS_DEFAULT_REGION": settings.region,
         "AWS_ACCESS_KEY_ID": settings.account_id,
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
         "AWS_ENDPOINT_URL": emulator,
         "AWS_ENDPOINT_URL_CONNECT": connect,
         "AWS_EC2_METADATA_DISABLED": "true",

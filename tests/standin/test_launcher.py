@@ -173,7 +173,7 @@ def test_it_listens_on_this_machine_only(run: Callable[..., tuple[subprocess.Pop
             fields = line.split()
             if fields[3] == "0A" and fields[9] in sockets:
                 listening.append(fields[1])
-    ports = {int(url.rsplit(":", 1)[1]) for url in (offer.endpoint, offer.connectEndpoint)}
+    ports = {int(url.rsplit(":", 1)[1]) for url in (offer.endpoint, offer.connectEndpoint, offer.searchControl)}
     assert {int(address.split(":")[1], 16) for address in listening} == ports
     assert {address.split(":")[0] for address in listening} == {"0100007F"}
 

@@ -1,15 +1,16 @@
 """What AWS does and the emulator does not: one small function per gap, installed before the emulator serves.
 
 Each says what AWS does and what the emulator does instead, and has a test in `tests/standin/test_bridges.py`,
-`tests/standin/test_watching.py` or `tests/standin/test_machines.py`."""
+`test_machines.py`, `test_search.py` or `test_watching.py` there."""
 
 from pathlib import Path
 
 from ..calllog import CallLog
+from ..search.gate import Gate
 from . import access, cloudformation, delivery, functions, machines, mail, maps, metrics, search
 
 
-def install(log: CallLog, mailbox: Path) -> None:
+def install(log: CallLog, mailbox: Path, gate: Gate) -> None:
     access.log_decisions(log)
     access.authorize_cbor_calls()
     access.offer_what_is_published()
@@ -25,6 +26,8 @@ def install(log: CallLog, mailbox: Path) -> None:
     cloudformation.encrypt_streams_of_templates()
     cloudformation.delete_after_failed_create()
     cloudformation.check_custom_resource_answers()
+    search.give_domains_their_endpoints(gate)
+    search.ask_the_policies_of_domains()
     search.list_instance_types()
     search.follow_upgrade_paths()
     search.describe_domains_as_the_service_does()

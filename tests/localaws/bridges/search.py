@@ -1,4 +1,4 @@
-"""Owns the bridges of the search service's API: operations that the emulator lacks or answers otherwise."""
+"""Owns the bridges of the search service: operations that the emulator lacks or answers otherwise, and the way to a domain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,29 @@ import json
 import re
 from typing import Any
 
+from ..search.access import policy_of
+from ..search.gate import Gate
+from ..wire import LOOPBACK
 from .hooks import Hook, replace
+
+
+def give_domains_their_endpoints(gate: Gate) -> None:
+    """Every domain answers at an endpoint of its own; the emulator names one where nobody is, or the same one for all."""
+    def wrap(spawn: Hook) -> Hook:
+        def at_the_gate(domain_name: str, engine_version: str) -> Any:
+            return LOOPBACK, gate.open(domain_name, engine_version), None, None, None
+        return at_the_gate
+
+    replace("services.opensearch", "_spawn_dataplane", wrap)
+
+
+def ask_the_policies_of_domains() -> None:
+    """AWS judges a request to a domain by the domain's access policy too; the emulator keeps that and asks it nothing."""
+    from ministack.core import iam_evaluator
+    from ministack.services import opensearch
+
+    opensearch.domain_policy_for_arn = lambda arn: policy_of(arn, opensearch._domains)
+    iam_evaluator._RESOURCE_POLICY_LOOKUPS["es"] = ("opensearch", "domain_policy_for_arn")
 
 
 def list_instance_types() -> None:

@@ -1,6 +1,4 @@
-"""Owns the stand-in's HTTP: one connection at a time per task, able to cut or hold a connection as a fault demands.
-
-h11 on plain asyncio streams, since no ASGI server lets its application reset a connection."""
+"""Owns the stand-in's HTTP: one connection at a time per task, able to cut or hold a connection as a fault demands."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ import asyncio
 import json
 import logging
 import socket
-import struct
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +15,8 @@ from urllib.parse import parse_qs
 import h11
 from ministack.core.responses import set_request_account_id, set_request_region
 
+from .. import wire
+from ..wire import Request
 from . import access, control, model, operations, targets
 from .errors import ApiError
 from .faults import Fault, Faults
@@ -25,16 +24,6 @@ from .state import World
 from .throttle import Throttle
 
 logger = logging.getLogger("connect")
-_READ_BYTES = 65536
-
-
-@dataclass
-class Request:
-    method: str
-    raw_path: str
-    raw_query: str
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
 
 
 @dataclass
@@ -150,12 +139,12 @@ async def _converse(stand_in: StandIn, reader: asyncio.StreamReader, writer: asy
     """Answers the requests of one connection until the client or a fault ends it."""
     connection = h11.Connection(h11.SERVER)
     while True:
-        request = await _next_request(connection, reader, writer)
+        request = await wire.next_request(connection, reader, writer)
         if request is None:
             return
         answer = stand_in.answer(request)
         if answer.fault and answer.fault.cuts:
-            _reset(writer)
+            wire.reset(writer)
             return
         if answer.fault and answer.fault.kind == "silence":
             await reader.read()
@@ -167,44 +156,8 @@ async def _converse(stand_in: StandIn, reader: asyncio.StreamReader, writer: asy
         connection.start_next_cycle()
 
 
-async def _next_request(connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | None:
-    head: h11.Request | None = None
-    body = b""
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            if connection.they_are_waiting_for_100_continue:
-                writer.write(connection.send(h11.InformationalResponse(status_code=100, headers=[])))
-            connection.receive_data(await reader.read(_READ_BYTES))
-        elif isinstance(event, h11.Request):
-            head = event
-        elif isinstance(event, h11.Data):
-            body += bytes(event.data)
-        elif isinstance(event, h11.EndOfMessage) and head:
-            path, _, query = head.target.decode("latin-1").partition("?")
-            return Request(head.method.decode("ascii"), path, query, list(head.headers.raw_items()), body)
-        else:
-            return None
-
-
 def _wire(connection: h11.Connection, answer: Answer) -> bytes:
-    content = json.dumps(answer.content).encode()
-    headers = [
-        ("content-type", "application/json"),
-        ("content-length", str(len(content))),
-        ("x-amzn-requestid", str(uuid.uuid4())),
-    ]
+    headers = [("content-type", "application/json"), ("x-amzn-requestid", str(uuid.uuid4()))]
     if answer.error_code:
         headers.append(("x-amzn-errortype", answer.error_code))
-    parts = [
-        connection.send(h11.Response(status_code=answer.status, headers=headers)),
-        connection.send(h11.Data(data=content)),
-        connection.send(h11.EndOfMessage()),
-    ]
-    return b"".join(part for part in parts if part)
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """A TCP reset rather than an orderly close: what a client sees when a server dies."""
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+    return wire.encoded(connection, answer.status, headers, json.dumps(answer.content).encode())
