@@ -115,7 +115,11 @@ fn bucket_operation(request: &Request) -> Option<String> {
         // HeadBucket and both versions of ListObjects are authorised as ListBucket.
         ("HEAD", None) => "ListBucket",
         ("GET", None) if query.contains("list-type=2") => "ListBucket",
-        ("GET", Some(_)) => "GetObject",
+        // HeadObject is authorised as GetObject, and everything that makes an object as PutObject.
+        ("GET" | "HEAD", Some(_)) => "GetObject",
+        ("PUT" | "POST", Some(_)) => "PutObject",
+        ("DELETE", Some(_)) if query.contains("uploadId=") => "AbortMultipartUpload",
+        ("DELETE", Some(_)) => "DeleteObject",
         _ => return None,
     };
     Some(operation.to_owned())
@@ -168,6 +172,15 @@ mod tests {
         let listing = signed("s3", "GET", "/bucket?list-type=2&prefix=a%2F");
         assert_eq!(action(&listing).as_deref(), Ok("s3:ListBucket"));
         assert_eq!(action(&signed("s3", "GET", "/bucket/a/key?x-id=GetObject")).as_deref(), Ok("s3:GetObject"));
+        for (method, target, expected) in [
+            ("HEAD", "/bucket/key", "s3:GetObject"),
+            ("PUT", "/bucket/key?x-id=CopyObject", "s3:PutObject"),
+            ("POST", "/bucket/key?uploads", "s3:PutObject"),
+            ("DELETE", "/bucket/key?uploadId=u", "s3:AbortMultipartUpload"),
+            ("DELETE", "/bucket/key?x-id=DeleteObject", "s3:DeleteObject"),
+        ] {
+            assert_eq!(action(&signed("s3", method, target)).as_deref(), Ok(expected));
+        }
         let domain = signed("es", "GET", "/2021-01-01/opensearch/domain/d");
         assert_eq!(action(&domain).as_deref(), Ok("es:DescribeDomain"));
     }

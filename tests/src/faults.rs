@@ -47,7 +47,7 @@ impl Fault {
 /// Which calls break, and how.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The IAM action.
+    /// The IAM action, or `*` for any.
     pub action: String,
     /// The first call of that action that breaks, from 1, counted from when the plan was made.
     pub nth: usize,
@@ -83,6 +83,7 @@ struct State {
     plans: Mutex<Plans>,
     calls: Mutex<Vec<Call>>,
     strangers: Mutex<Vec<String>>,
+    events: Mutex<Vec<String>>,
     rival: Mutex<Option<Request>>,
     stuck: Notify,
     released: watch::Sender<bool>,
@@ -112,6 +113,7 @@ impl Proxy {
             plans: Mutex::default(),
             calls: Mutex::default(),
             strangers: Mutex::default(),
+            events: Mutex::default(),
             rival: Mutex::default(),
             stuck: Notify::new(),
             released: watch::Sender::new(false),
@@ -174,6 +176,12 @@ impl Proxy {
     pub fn strangers(&self) -> Vec<String> {
         self.state.strangers.lock().unwrap().clone()
     }
+
+    /// What was put onto the event bus so far, or would have been but for a fault: the bodies of the calls.
+    #[must_use]
+    pub fn events(&self) -> Vec<String> {
+        self.state.events.lock().unwrap().clone()
+    }
 }
 
 async fn pass(state: &State, request: Request) -> Outcome {
@@ -187,6 +195,9 @@ async fn pass(state: &State, request: Request) -> Outcome {
     let fault = state.plans.lock().unwrap().next_fault(&asked.action);
     let line = format!("{} {}", request.method, request.target);
     state.calls.lock().unwrap().push(Call { action: asked.action.clone(), line, at: Instant::now(), fault });
+    if asked.action == "events:PutEvents" {
+        state.events.lock().unwrap().push(String::from_utf8_lossy(&request.body).into_owned());
+    }
     let upstream = if asked.action.starts_with("connect:") { &state.connect } else { &state.aws };
     match fault {
         None => Outcome::Reply(forward_and_note(state, upstream, request).await),
@@ -223,10 +234,13 @@ async fn pass(state: &State, request: Request) -> Outcome {
 
 impl Plans {
     fn next_fault(&mut self, action: &str) -> Option<Fault> {
-        let seen = self.seen.entry(action.to_owned()).or_default();
-        *seen += 1;
-        let hit =
-            |plan: &&Plan| plan.action == action && (plan.nth..plan.nth.saturating_add(plan.times)).contains(seen);
+        for name in [action, "*"] {
+            *self.seen.entry(name.to_owned()).or_default() += 1;
+        }
+        let hit = |plan: &&Plan| {
+            let of_this = plan.action == action || plan.action == "*";
+            of_this && (plan.nth..plan.nth.saturating_add(plan.times)).contains(&self.seen[&plan.action])
+        };
         self.plans.iter().find(hit).map(|plan| plan.fault)
     }
 }
@@ -386,6 +400,9 @@ mod tests {
         }
         assert_eq!(statuses, [200, 400, 400, 200]);
         assert_eq!(served.load(Ordering::SeqCst), 2);
+        proxy.plan([plan("*", 2, 1, Fault::Denied)]);
+        assert_eq!(http::send(&proxy.url(), call("connect", "/instance/i")).await.unwrap().status, 502);
+        assert_eq!(http::send(&proxy.url(), call("dynamodb", "/")).await.unwrap().status, 400);
         proxy.plan([plan("dynamodb:GetItem", 1, usize::MAX, Fault::Denied)]);
         assert_eq!(http::send(&proxy.url(), call("dynamodb", "/")).await.unwrap().status, 400);
         proxy.heal();

@@ -34,6 +34,12 @@ pub struct Place {
     pub instance_arn: String,
     /// The file that says who called what, one JSON object a line.
     pub call_log: PathBuf,
+    /// A directory that goes with the local AWS.
+    pub state_dir: PathBuf,
+    /// The control of the gate that all search domains are behind.
+    pub search_control: String,
+    /// What to trust at the endpoints of search domains (`SSL_CERT_FILE`).
+    pub search_authority: PathBuf,
 }
 
 /// The local AWS.
@@ -57,7 +63,7 @@ pub(crate) fn python() -> PathBuf {
     })
 }
 
-fn tests_directory() -> &'static Path {
+pub(crate) fn tests_directory() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -190,6 +196,20 @@ impl LocalAws {
         read(&format!("{method} {path} {input}"), &reply)
     }
 
+    /// A new user of IAM with this policy: its access key and secret key.
+    pub async fn new_user(&self, name: &str, policy: &Value) -> (String, String) {
+        let form = |action: &str| format!("Action={action}&Version=2010-05-08&UserName={name}");
+        self.form_call("iam", &form("CreateUser")).await;
+        let document = percent_encoded(&policy.to_string());
+        self.form_call("iam", &format!("{}&PolicyName=all&PolicyDocument={document}", form("PutUserPolicy"))).await;
+        let made = self.form_call("iam", &form("CreateAccessKey")).await;
+        let text = |name: &str| {
+            let rest = made.split(&format!("<{name}>")).nth(1).expect("the key");
+            rest.split('<').next().unwrap_or_default().to_owned()
+        };
+        (text("AccessKeyId"), text("SecretAccessKey"))
+    }
+
     /// A new ledger table, empty.
     pub async fn new_ledger(&self) -> String {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
@@ -211,6 +231,12 @@ impl LocalAws {
         let answer = self.json_call("dynamodb", "DynamoDB_20120810.Scan", &input).await;
         answer["Items"].as_array().cloned().unwrap_or_default()
     }
+}
+
+/// A text as forms, paths and queries have it.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Runs a command of the launcher: whether it succeeded, its stdout, and its stderr, which is for people.

@@ -179,6 +179,7 @@ fn end(desk: &Desk, id: &str, ended: Ended) -> Reply {
 pub struct Function {
     api: Arc<RuntimeApi>,
     printed: Arc<Mutex<Vec<u8>>>,
+    process: Option<u32>,
     kill: Option<oneshot::Sender<()>>,
     ended: tokio::task::JoinHandle<()>,
 }
@@ -209,6 +210,7 @@ impl Function {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let process = child.id();
         let printed = Arc::new(Mutex::new(Vec::new()));
         let readers = [
             tokio::spawn(collect(child.stdout.take().expect("piped"), printed.clone())),
@@ -223,7 +225,7 @@ impl Function {
             }
             watched.abandon();
         });
-        Self { api, printed, kill: Some(kill), ended }
+        Self { api, printed, process, kill: Some(kill), ended }
     }
 
     /// Hands out one event. See [`RuntimeApi::invoke`].
@@ -241,6 +243,15 @@ impl Function {
     #[must_use]
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned()
+    }
+
+    /// The most memory that the process ever had, in KiB; none where the system does not tell
+    /// (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
+    #[must_use]
+    pub fn peak_memory_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process?)).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+        line.split_ascii_whitespace().nth(1)?.parse().ok()
     }
 
     /// Ends the process and returns everything that it printed.
