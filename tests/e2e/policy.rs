@@ -12,6 +12,7 @@ use crate::life_cycles::Stack;
 use crate::matrix::CELLS;
 use crate::preflight::{engine_upgrade, make_key, make_topic, thorough};
 use crate::process::Process;
+use crate::repair::calls_of_repairs;
 use crate::scenario::{Before, Scenario, every_scenario};
 use crate::surroundings::delete_after_the_previous_went;
 use crate::watch::{delete_object, put_failed_object};
@@ -56,6 +57,25 @@ const CALLED_BEHIND_THE_REPORTER: [(&str, &str); 3] = [
 
 /// Actions that are allowed and not called, with the reason.
 type Reasons = &'static [(&'static str, &'static str)];
+
+/// Allowed to the repair, and never called by it in what the tests break: what Connect and S3 do with the caller's rights, what
+/// the Lambda service does with those of the role, and what undoes a change that turned out to be for a stack that is going, or
+/// that Connect would not make in one step.
+const CALLED_BEHIND_THE_REPAIR: [(&str, &str); 13] = [
+    ("connect:DisassociateApprovedOrigin", "undoes what was done for a stack that is going"),
+    ("connect:DisassociateInstanceStorageConfig", "where Connect refuses to update to storage of another type"),
+    ("ds:DescribeDirectories", "Connect looks up the instance's directory for the caller"),
+    ("iam:AttachRolePolicy", "Connect completes its own role, for the caller"),
+    ("iam:CreateServiceLinkedRole", "Connect makes its own role for an instance that has none, for the caller"),
+    ("kinesis:DescribeStream", "Connect looks at the stream for the caller"),
+    ("kms:CreateGrant", "Connect grants its own role the key of an encrypted stream, for the caller"),
+    ("kms:Decrypt", "S3 decrypts an object of an encrypted bucket for the caller"),
+    ("kms:DescribeKey", "Connect looks at the key of an encrypted stream for the caller"),
+    ("logs:CreateLogStream", "Lambda writes the function's log"),
+    ("logs:PutLogEvents", "Lambda writes the function's log"),
+    ("s3:GetObject", "tells why records were refused, if there are any"),
+    ("sns:GetSubscriptionAttributes", "looks at the filters of subscriptions"),
+];
 
 /// A way to have the function of the custom resources call something.
 #[derive(Clone, Copy, Debug)]
@@ -164,12 +184,13 @@ fn actions(statements: &[Value]) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn each_policy_allows_what_its_function_calls_and_what_aws_asks_behind_it_and_nothing_else() {
-    let (allowed, called, looked, reported) =
-        tokio::join!(allowed(), called(), calls_of_a_check(), calls_of_a_report());
+    let (allowed, called, looked, repaired, reported) =
+        tokio::join!(allowed(), called(), calls_of_a_check(), calls_of_repairs(), calls_of_a_report());
     let called: BTreeSet<String> = called.into_keys().collect();
-    let proofs: [(&str, BTreeSet<String>, Reasons); 3] = [
+    let proofs: [(&str, BTreeSet<String>, Reasons); 4] = [
         ("CustomResourceFunction", called, &CALLED_BY_AWS),
         ("HealthCheckFunction", looked, &CALLED_BEHIND_THE_HEALTH_CHECK),
+        ("RepairFunction", repaired, &CALLED_BEHIND_THE_REPAIR),
         ("ReporterFunction", reported, &CALLED_BEHIND_THE_REPORTER),
     ];
     let functions: Vec<&str> = proofs.iter().map(|(function, _, _)| *function).collect();

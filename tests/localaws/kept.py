@@ -13,6 +13,7 @@ from .clients import Clients
 from .errors import LocalError
 from .launcher import Offer
 
+_VERSION_2_ONLY = " --cli-binary-format raw-in-base64-out"
 _UNTIL_EMPTY = "   # repeat until it is empty"
 
 
@@ -72,13 +73,15 @@ def kept_of(skipped_events: list[dict[str, Any]]) -> list[Kept]:
     return kept
 
 
-def run(command: str, offer: Offer) -> None:
-    """As it stands, by a shell with our own `aws`, against the local AWS."""
+def run(command: str, offer: Offer) -> str:
+    """As it stands, by a shell with our own `aws`, against the local AWS; what it printed. That is version 1 of the command line,
+    which does not know the one option of version 2 that our commands use, and never needs it."""
     ran = subprocess.run(
-        ["bash", "-c", command], env=_environment(offer), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        ["bash", "-c", command.replace(_VERSION_2_ONLY, "")], env=_environment(offer), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace")
     if ran.returncode != 0:
         raise LocalError(f"This failed with {ran.returncode}: {command}\n{ran.stdout.strip()}")
+    return ran.stdout
 
 
 def _environment(offer: Offer) -> dict[str, str]:

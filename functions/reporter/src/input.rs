@@ -49,8 +49,10 @@ pub(crate) struct Redrive {
     pub(crate) indexed: u64,
     pub(crate) already_present: u64,
     pub(crate) quarantined: u64,
-    /// Number of objects that are left.
-    pub(crate) remaining: usize,
+    /// Number of objects that are left; the list of them is cut where it gets long.
+    pub(crate) remaining: u64,
+    /// What the domain answered that made it stop, as `<status>/<type>`.
+    pub(crate) stopped: Option<String>,
     pub(crate) by_error: BTreeMap<String, u64>,
     pub(crate) oldest: Option<Timestamp>,
     pub(crate) newest: Option<Timestamp>,
@@ -199,7 +201,8 @@ fn redrive(id: String, detail: &Value) -> Input {
         indexed: number("indexed"),
         already_present: number("alreadyPresent"),
         quarantined: number("quarantined"),
-        remaining: detail.get("remaining").and_then(Value::as_array).map_or(0, Vec::len),
+        remaining: number("remainingObjects"),
+        stopped: detail.get("stopped").filter(|stopped| stopped.is_object()).map(stop),
         by_error,
         oldest: time("oldest"),
         newest: time("newest"),
@@ -207,10 +210,18 @@ fn redrive(id: String, detail: &Value) -> Input {
     Input::Redrive { id, apply: detail.get("mode").and_then(Value::as_str) == Some("apply"), redrive }
 }
 
-/// `<status>/<type>`, such as `400/mapper_parsing_exception`.
+fn stop(stopped: &Value) -> String {
+    let status = stopped.get("status").map(Value::to_string).unwrap_or_default();
+    let name = stopped.get("errorType").and_then(Value::as_str).unwrap_or_default();
+    let kind = format!("{}/{name}", status.trim_matches('"'));
+    if is_error_kind(&kind) { kind } else { "other".to_owned() }
+}
+
+/// `<status>/<type>`, such as `400/mapper_parsing_exception`, or `unreadable/<kind>` for what is no record.
 fn is_error_kind(kind: &str) -> bool {
     kind.split_once('/').is_some_and(|(status, name)| {
-        status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit()) && is_error_type(name)
+        let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+        (is_status || status == "unreadable") && is_error_type(name)
     })
 }
 

@@ -291,6 +291,7 @@ fn outcome(body: &mut Body, spec: &Spec, redrive: &Redrive) {
         ("Already there", &redrive.already_present.to_string()),
         ("Refused for good, put aside in quarantine", &redrive.quarantined.to_string()),
         ("Objects that are left for another time", &redrive.remaining.to_string()),
+        ("Stopped early, as the domain answered", redrive.stopped.as_deref().unwrap_or_default()),
         ("Oldest record", &time(redrive.oldest)),
         ("Newest record", &time(redrive.newest)),
     ]);

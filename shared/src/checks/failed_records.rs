@@ -67,7 +67,7 @@ fn failed(spec: &Spec, snapshot: &Snapshot, records: &FailedRecords) -> Finding 
         data_loss_at: None,
         caused_by: None,
         remedy: format!(
-            "{} The records stay in the bucket until then; putting them back comes with a later release of emite-connect.",
+            "{} The records stay in the bucket until then. Then run the redrive, which puts them back: none is lost, and none comes twice.",
             why.remedy
         ),
         repair: None,
@@ -87,7 +87,8 @@ fn quarantined(spec: &Spec, records: &FailedRecords) -> Finding {
             .to_owned(),
         data_loss_at: None,
         caused_by: None,
-        remedy: "Copy the objects elsewhere if they are still wanted after that time.".to_owned(),
+        remedy: "Once the cause is mended, run the redrive with the prefix of the quarantine. Copy what is still wanted after that time elsewhere."
+            .to_owned(),
         repair: None,
     }
 }

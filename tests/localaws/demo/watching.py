@@ -1,5 +1,5 @@
 """Owns the act in which something breaks between Connect and eMite: it is told in one mail, mended with that mail's own command,
-and told once more when it is over."""
+and told once more as soon as the repair has seen that it is over."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from .stage import DemoFailed, Stage
 ADDRESS = "admin@example.com"
 _INTERVAL = timedelta(minutes=5)
 _PATIENCE_SECONDS = 20
-# Of a mail that mends what it tells: the first command does.
-_MENDS = "This command mends it:"
 
 
 class Watching:
@@ -46,8 +44,8 @@ class Watching:
             (opened,) = self._tell(self._check(), 1)
             stage.check(opened.subject.startswith("[Critical]") and "agent events" in opened.body, "one message says what is wrong")
             self._show(opened)
+            self._plan()
             self._mend(opened)
-            self._looks_well("Resolved")
 
     def _break(self) -> None:
         """Somebody switches the streaming of agent events off."""
@@ -56,32 +54,54 @@ class Watching:
         connect.disassociate_instance_storage_config(**of, AssociationId=config["AssociationId"])
         self._stage.say("Somebody switches data streaming of agent events off in Amazon Connect")
 
+    def _plan(self) -> None:
+        """What a repair would do, and that asking for that changes nothing."""
+        before = connect_state.read(self._local, self._us, self._offer.instanceId)
+        plan = self._invoke("RepairFunction", {"mode": "plan"})
+        (change,) = plan["planned"]
+        after = connect_state.read(self._local, self._us, self._offer.instanceId)
+        self._stage.check(after == before, f"a repair plans to {change['action']} {change['to']}, and changes nothing yet")
+
     def _mend(self, mail: Mail) -> None:
-        _, _, after = mail.body.partition(_MENDS)
-        command = next((line.strip() for line in after.splitlines() if line.strip().startswith("aws ")), None)
-        if command is None:
+        """By the mail's own command; people hear of it at once."""
+        commands = [line.strip() for line in mail.body.splitlines() if '"mode":"apply"' in line]
+        if not commands:
             raise DemoFailed(f"The message has no command that mends it:\n{mail.body}")
-        kept.run(command, self._offer)
+        before, ended = len(self._mails()), self._reporter_runs()
+        self._us.events.enable_rule(Name=self._rule("ReportRule"))
+        printed = kept.run(commands[0], self._offer)
+        self._us.events.disable_rule(Name=self._rule("ReportRule"))
+        answer, _ = json.JSONDecoder().raw_decode(printed)
         targets = connect_state.streams_to(connect_state.read(self._local, self._us, self._offer.instanceId))
-        self._stage.check("AGENT_EVENTS" in targets, "its command, pasted as it stands, mends it")
+        results = [outcome["result"] for outcome in answer["outcomes"]]
+        self._stage.check(
+            results == ["Applied"] and "AGENT_EVENTS" in targets, "its command, pasted as it stands, mends it", json.dumps(answer["outcomes"]))
+        after = answer["after"]
+        self._stage.check(after["status"] == "Healthy", "its answer proves that: every check was made again, and nothing is wrong")
+        self._tell_over(self._await(before, 1, ended), "Resolved")
 
     def _looks_well(self, subject: str) -> None:
-        """Two good reports, which people are told of in one message of that subject."""
+        """A good report, of which people are told in one message of that subject."""
         report = self._check()
         wrong = [finding["summary"] for finding in report["findings"] if finding["severity"] != "Info"]
         self._stage.check(not wrong, "the health check finds nothing wrong", "\n".join(wrong))
-        mails = self._tell(report, 0) + self._tell(report, 1) if subject == "Resolved" else self._tell(report, 1)
+        self._tell_over(self._tell(report, 1), subject)
+
+    def _tell_over(self, mails: list[Mail], subject: str) -> None:
         self._stage.check(
             [mail.subject.split("]")[0] for mail in mails] == [f"[{subject}"], f"one message tells that: {mails[0].subject}",
             "\n".join(mail.subject for mail in mails))
 
     def _check(self) -> dict[str, Any]:
         """What the health check says now."""
-        answer = self._us.lambda_.invoke(FunctionName=self._resources["HealthCheckFunction"], Payload=b"{}")
-        report = json.load(answer["Payload"])
+        return self._invoke("HealthCheckFunction", {})
+
+    def _invoke(self, logical_id: str, event: dict[str, Any]) -> dict[str, Any]:
+        answer = self._us.lambda_.invoke(FunctionName=self._resources[logical_id], Payload=json.dumps(event).encode())
+        said = json.load(answer["Payload"])
         if "FunctionError" in answer:
-            raise DemoFailed(f"The health check failed: {report}")
-        return report
+            raise DemoFailed(f"{logical_id} failed: {said}")
+        return said
 
     def _tell(self, report: dict[str, Any], expected: int) -> list[Mail]:
         """Puts the report onto the bus, and answers what was mailed once the reporter has seen it."""
@@ -94,6 +114,10 @@ class Watching:
         self._us.events.put_events(Entries=[{
             "Source": "emite-connect", "DetailType": "Integration Health Report", "Detail": json.dumps(detail)}])
         self._us.events.disable_rule(Name=self._rule("ReportRule"))
+        return self._await(before, expected, ended)
+
+    def _await(self, before: int, expected: int, ended: int) -> list[Mail]:
+        """What is mailed once the reporter has run again."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while self._reporter_runs() == ended or len(self._mails()) < before + expected:
             if time.monotonic() > deadline:

@@ -70,6 +70,20 @@ fn what_is_unknown_is_refused_with_what_would_be_known() {
 }
 
 #[test]
+fn what_a_redrive_left_and_why_it_stopped_are_taken_as_numbers_and_known_kinds() {
+    let told = |stopped: Value| {
+        let mut event = with(REDRIVE, "/detail/remainingObjects", 2500.into());
+        event["detail"]["stopped"] = stopped;
+        let Ok(Input::Redrive { redrive, .. }) = read(event) else { panic!() };
+        (redrive.remaining, redrive.stopped)
+    };
+    let blocked = json!({"status": 403, "errorType": "cluster_block_exception", "remedy": "marker"});
+    assert_eq!(told(blocked), (2500, Some("403/cluster_block_exception".to_owned())));
+    assert_eq!(told(json!({"status": "marker", "errorType": "Jane Marker"})), (2500, Some("other".to_owned())));
+    assert_eq!(told(Value::Null), (2500, None));
+}
+
+#[test]
 fn another_version_and_another_stack_are_refused() {
     for sample in [HEALTH, REPAIR, REDRIVE, HANDED_OVER] {
         let version = problems(with(sample, "/detail/version", 2.into()));
@@ -132,7 +146,7 @@ fn every_field_of_every_detail_is_looked_at() {
         for name in whole["detail"].as_object().unwrap().keys() {
             let told = read(with(sample, &format!("/detail/{name}"), json!([[]])));
             let may_be_anything =
-                name == "requestedBy" || ["planned", "outcomes", "remaining"].contains(&name.as_str());
+                name == "requestedBy" || ["planned", "outcomes", "remaining", "left"].contains(&name.as_str());
             assert_eq!(told.is_ok(), may_be_anything, "{name}: {told:?}");
         }
     }
@@ -140,10 +154,10 @@ fn every_field_of_every_detail_is_looked_at() {
 
 #[test]
 fn only_names_of_errors_are_taken_from_a_redrive() {
-    let counts = json!({"400/mapper_parsing_exception": 2, "400/reason: John Doe": 3, "marker": 4});
+    let counts = json!({"400/mapper_parsing_exception": 2, "unreadable/not_json": 1, "400/reason: John Doe": 3, "marker": 4});
     let Ok(Input::Redrive { redrive, .. }) = read(with(REDRIVE, "/detail/byError", counts)) else { panic!() };
     let counts: Vec<_> = redrive.by_error.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
-    assert_eq!(counts, [("400/mapper_parsing_exception", 2), ("other", 7)]);
+    assert_eq!(counts, [("400/mapper_parsing_exception", 2), ("other", 7), ("unreadable/not_json", 1)]);
 }
 
 #[test]
