@@ -143,6 +143,24 @@ impl Change {
         }
     }
 
+    /// Whether somebody who gets or may do something now will not any more.
+    pub fn interrupts(&self) -> bool {
+        match self {
+            Self::StreamTo { consent, .. } => *consent != Consent::Safe,
+            Self::SetTrust { seen, admission, .. } => admission.drops_anybody(seen),
+            _ => false,
+        }
+    }
+
+    /// What stands in AWS now and nowhere else once it is applied; none, if nothing of it goes.
+    pub fn replaced(&self) -> Option<Value> {
+        match self {
+            Self::SetTrust { seen, .. } => Some(seen.clone()),
+            Self::SetBoundary { from: Some(from), .. } => Some(from.clone().into()),
+            _ => None,
+        }
+    }
+
     /// Its name among the changes of one link.
     pub fn action(&self) -> &'static str {
         match self {
@@ -173,7 +191,7 @@ impl Change {
             Self::AllowOrigin { .. } => vec!["connect:ListApprovedOrigins", "connect:AssociateApprovedOrigin"],
             Self::RemoveOrigin { .. } => vec!["connect:ListApprovedOrigins", "connect:DisassociateApprovedOrigin"],
             Self::SetRetention { .. } => vec!["kinesis:DescribeStreamSummary", "kinesis:IncreaseStreamRetentionPeriod"],
-            Self::AdmitToDomain { .. } => vec!["es:DescribeDomain", "es:UpdateDomainConfig"],
+            Self::AdmitToDomain { .. } => vec!["es:DescribeDomainConfig", "es:UpdateDomainConfig"],
             Self::SetTrust { .. } => vec!["iam:GetRole", "iam:UpdateAssumeRolePolicy"],
             Self::SetSession { .. } => vec!["iam:GetRole", "iam:UpdateRole"],
             Self::SetRolePolicy { .. } => vec!["iam:GetRolePolicy", "iam:PutRolePolicy"],
@@ -207,6 +225,9 @@ pub enum ApplyError {
     /// Something else is there than when the change was decided: look again and decide anew.
     #[error("{0} changed in between")]
     ChangedMeanwhile(String),
+    /// It was done, and undone again, as the stack turned out to be going.
+    #[error("this was done and undone again: the stack gave its claim on {0} up meanwhile")]
+    Undone(String),
 }
 
 impl ApplyError {

@@ -4,9 +4,12 @@
 //! Every write to Connect follows a write to the ledger that names the version it saw, and is followed by another look at
 //! the ledger: who finds the claim given up meanwhile undoes what it did.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::aws::Aws;
 use crate::change::{Applied, ApplyError, Change, apply};
-use crate::ledger::{Entry, Ledger};
+use crate::ledger::{Entry, Key, Ledger};
 use crate::links::Life;
 use crate::links::approved_origin::{self, Place};
 use crate::links::data_streaming::{self, Association, Claim, ResourceType, Source, Target};
@@ -65,7 +68,7 @@ pub async fn stream(
     };
     let mut accepted = Claim { detached: false, ..value };
     accepted.accept(target);
-    if applied == Applied::AlreadyThere && !set_before {
+    if matches!(applied, Applied::AlreadyThere | Applied::Unchanged) && !set_before {
         accepted.targets.remove(target);
         accepted.adopted = true;
         accepted.previous = Some(target.clone());
@@ -137,37 +140,82 @@ pub async fn allow_origin(
     Ok(Some((ready, applied)))
 }
 
-/// Applies a change that a repair decided on, under a claim where one is needed. Nothing is done for a stack that is giving
-/// its claims up.
+/// Applies a change that a repair decided on, under a claim where one is needed. Nothing is done for a stack that has given
+/// its claim up, and a change that did not come about leaves the claim as it was.
 pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &str) -> Result<Applied, ApplyError> {
-    let given_up = |what: &str| ApplyError::ChangedMeanwhile(format!("the stack's claim on {what}"));
     match change {
-        Change::StreamTo { source, from, to, .. } => {
-            let entry = ledger.read::<Claim>(&source.key()).await?;
-            if entry.as_ref().is_some_and(|entry| entry.value.life == Life::Releasing) {
-                return Err(given_up(&source.to_string()));
-            }
+        Change::StreamTo { source, to, .. } => {
+            let entry = held(ledger.read::<Claim>(&source.key()).await?, |claim| claim.life, &source.to_string())?;
             let live = data_streaming::observe(&aws.connect, source).await?;
+            if let Change::StreamTo { from, .. } = change
+                && live != *from
+                && live.as_ref().is_none_or(|live| live.target != *to)
+            {
+                return Err(ApplyError::ChangedMeanwhile(format!("the streaming of the {source}")));
+            }
             if live.as_ref().is_some_and(|live| live.target == *to) {
                 return Ok(Applied::Unchanged);
             }
-            if live != *from {
-                return Err(ApplyError::ChangedMeanwhile(format!("the streaming of the {source}")));
-            }
-            let version = entry.as_ref().map(|entry| entry.version);
-            let claim = entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released);
+            let (claim, version) = entry.clone().map(|entry| (entry.value, entry.version)).unzip();
             let order = Order { source, target: to, request_id };
-            let streamed = stream(aws, ledger, order, &Seen { live, claim, version }, change).await?;
-            streamed.map(|streamed| streamed.applied).ok_or_else(|| given_up(&source.to_string()))
+            match stream(aws, ledger, order, &Seen { live, claim, version }, change).await {
+                Ok(streamed) => streamed.map(|streamed| streamed.applied).ok_or_else(|| undone(&source.to_string())),
+                Err(error) => {
+                    let live = data_streaming::observe(&aws.connect, source).await;
+                    if live.is_ok_and(|live| live.is_none_or(|live| live.target != *to)) {
+                        take_back(ledger, &source.key(), entry, |claim| !claim.detached).await;
+                    }
+                    Err(error)
+                }
+            }
         }
         Change::AllowOrigin { place } => {
             let entry = ledger.read::<approved_origin::Claim>(&place.key()).await?;
-            if entry.as_ref().is_some_and(|entry| entry.value.life == Life::Releasing) {
-                return Err(given_up(&place.origin.to_string()));
+            let entry = held(entry, |claim| claim.life, &place.origin.to_string())?;
+            match allow_origin(aws, ledger, place, entry.clone(), request_id).await {
+                Ok(allowed) => allowed.map(|(_, applied)| applied).ok_or_else(|| undone(&place.origin.to_string())),
+                Err(error) => {
+                    if approved_origin::observe(&aws.connect, place).await.is_ok_and(|listed| listed.is_none()) {
+                        take_back(ledger, &place.key(), entry, |_| true).await;
+                    }
+                    Err(error)
+                }
             }
-            let allowed = allow_origin(aws, ledger, place, entry, request_id).await?;
-            allowed.map(|(_, applied)| applied).ok_or_else(|| given_up(&place.origin.to_string()))
         }
         other => apply(aws, ledger, other).await,
+    }
+}
+
+/// The entry, unless its claim was given up: what a repair set up then, nobody would ever take away.
+fn held<T>(entry: Option<Entry<T>>, life: impl Fn(&T) -> Life, what: &str) -> Result<Option<Entry<T>>, ApplyError> {
+    match entry {
+        Some(entry) if life(&entry.value) != Life::Held => {
+            Err(ApplyError::ChangedMeanwhile(format!("the stack's claim on {what} was given up; it")))
+        }
+        entry => Ok(entry),
+    }
+}
+
+fn undone(what: &str) -> ApplyError {
+    ApplyError::Undone(what.to_owned())
+}
+
+/// Puts a claim back that was written for a change which did not come about: else the stack would put back, one day, what
+/// stood there then.
+async fn take_back<T>(ledger: &Ledger, key: &Key, before: Option<Entry<T>>, may: impl Fn(&T) -> bool)
+where
+    T: Serialize + DeserializeOwned + PartialEq,
+{
+    let Some(before) = before else { return };
+    let outcome = async {
+        match ledger.read::<T>(key).await? {
+            Some(now) if now.value != before.value && may(&now.value) => {
+                ledger.write(key, &before.value, Some(now.version), None).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    };
+    if let Err(error) = outcome.await {
+        tracing::warn!(%error, "the claim was not taken back");
     }
 }

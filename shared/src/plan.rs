@@ -31,7 +31,7 @@ pub struct PlannedChange {
     pub to: Option<String>,
     /// It replaces what somebody else set up, so that it has to be asked for.
     pub replaces_foreign: bool,
-    /// Somebody who gets something now will not any more.
+    /// Somebody who gets or may do something now will not any more.
     pub interrupts: bool,
     /// The IAM actions with which it is applied.
     pub iam: Vec<String>,
@@ -72,16 +72,20 @@ fn told(change: &Change, finding: &Finding) -> PlannedChange {
         // Documents are told as people read them, not as they are written.
         _ => (Some(finding.observed.clone()), finding.expected.clone()),
     };
-    let replaces_foreign = change.consent() != Consent::Safe;
+    // One change mends what several findings tell of the access policy.
+    let resource = match change {
+        Change::AdmitToDomain { .. } => finding.resource.split('#').next().unwrap_or_default(),
+        _ => &finding.resource,
+    };
     PlannedChange {
-        id: format!("{}/{}/{}", finding.check, finding.resource, change.action()),
+        id: format!("{}/{resource}/{}", finding.check, change.action()),
         check: finding.check.clone(),
         action: change.action().to_owned(),
-        resource: finding.resource.clone(),
+        resource: resource.to_owned(),
         from: from.map(bounded),
         to: Some(bounded(to)),
-        replaces_foreign,
-        interrupts: replaces_foreign && !matches!(change, Change::SetBoundary { .. }),
+        replaces_foreign: change.consent() != Consent::Safe,
+        interrupts: change.interrupts(),
         iam: change.iam().into_iter().map(str::to_owned).collect(),
     }
 }
@@ -239,6 +243,10 @@ mod tests {
             ("storage of another kind", |snapshot| {
                 let target = Target::Other("S3".into());
                 snapshot.agent_event_streaming = Ok(Some(Association { id: "a1".into(), target }));
+            }),
+            ("the stream is gone, too", |snapshot| {
+                snapshot.agent_event_streaming = Ok(None);
+                snapshot.agent_event_stream = Ok(None);
             }),
             ("the role is gone", |snapshot| snapshot.emite_role = Ok(None)),
             ("the domain is open to everybody", |snapshot| {

@@ -5,17 +5,20 @@ use std::collections::BTreeSet;
 
 use emite_connect_tests::faults::{Fault, Plan};
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::matrix::is_read;
 use crate::process::Process;
-use crate::watch::{Breakage, access_policy, role_call, set_access_policy, set_role_policy};
+use crate::watch::{Breakage, EVENTS, access_policy, role_call, set_access_policy, set_role_policy, stop_streaming};
 use crate::watched::Watched;
 use crate::world::Targets;
 
 /// What a repair mends, and with which writes.
-const MENDED: [(Breakage, &str); 10] = [
+const MENDED: [(Breakage, &str); 12] = [
     (Breakage::AssociationLost, "connect:AssociateInstanceStorageConfig"),
     (Breakage::AssociationTaken, "connect:UpdateInstanceStorageConfig"),
+    (Breakage::RecordsLost, "connect:AssociateInstanceStorageConfig"),
+    (Breakage::RecordsTaken, "connect:UpdateInstanceStorageConfig"),
     (Breakage::OriginDeleted, "connect:AssociateApprovedOrigin"),
     (Breakage::AccessNarrowed, "es:UpdateDomainConfig"),
     (Breakage::RetentionShortened, "kinesis:IncreaseStreamRetentionPeriod"),
@@ -25,6 +28,18 @@ const MENDED: [(Breakage, &str); 10] = [
     (Breakage::PolicyDeleted, "iam:PutRolePolicy"),
     (Breakage::BoundaryTakenAway, "iam:PutRolePermissionsBoundary"),
 ];
+
+/// The stack that these tests share, one at a time, with nothing broken that a repair mends: an account has room for few.
+async fn shared() -> MutexGuard<'static, Watched> {
+    static SHARED: OnceCell<Mutex<Watched>> = OnceCell::const_new();
+    let shared = SHARED.get_or_init(|| async { Mutex::new(Watched::healthy().await) }).await;
+    let watched = shared.lock().await;
+    let report = watched.check().await;
+    if report["status"] != "Healthy" {
+        watched.aws.invoke(watched.id("RepairFunction"), &apply()).await.expect("a repair");
+    }
+    watched
+}
 
 async fn repair(watched: &Watched) -> Process {
     Process::twin(watched, "repair", "RepairFunction").await
@@ -59,7 +74,7 @@ async fn is_healthy(watched: &Watched) -> Result<(), String> {
 
 #[tokio::test]
 async fn a_plan_names_every_change_and_writes_nothing() {
-    let mut watched = Watched::healthy().await;
+    let mut watched = shared().await;
     let all = [
         Breakage::AssociationLost,
         Breakage::OriginDeleted,
@@ -87,8 +102,8 @@ async fn a_plan_names_every_change_and_writes_nothing() {
             "merge-access-policy",
             "merge-trust",
             "set-session",
-            "merge-policy",
-            "set-boundary"
+            "set-boundary",
+            "merge-policy"
         ]
     );
     assert_eq!((&plan["mode"], &plan["outcomes"], &plan["after"]), (&json!("plan"), &json!([]), &Value::Null));
@@ -135,7 +150,7 @@ async fn meet(watched: &mut Watched, breakage: Breakage, plan: [Plan; 1]) -> Res
 
 #[tokio::test]
 async fn a_write_that_is_denied_is_named_and_one_whose_answer_gets_lost_is_done_once() {
-    let mut watched = Watched::healthy().await;
+    let mut watched = shared().await;
     let mut problems = Vec::new();
     for (breakage, write) in MENDED {
         match meet(&mut watched, breakage, always(write, Fault::Denied)).await {
@@ -158,7 +173,7 @@ async fn a_write_that_is_denied_is_named_and_one_whose_answer_gets_lost_is_done_
 
 #[tokio::test]
 async fn a_repair_that_dies_bars_the_next_one_for_as_long_as_it_could_have_lived_and_no_longer() {
-    let mut watched = Watched::healthy().await;
+    let mut watched = shared().await;
     for (breakage, write) in MENDED {
         breakage.happen(&mut watched).await;
         let [plan] = once(write, Fault::Stuck);
@@ -186,7 +201,7 @@ async fn let_the_lock_expire(watched: &Watched) {
 
 #[tokio::test]
 async fn of_two_repairs_at_once_the_second_is_told_of_the_first() {
-    let mut watched = Watched::healthy().await;
+    let mut watched = shared().await;
     Breakage::SessionShortened.happen(&mut watched).await;
     let (first, second) = (repair(&watched).await, repair(&watched).await);
     first.proxy.plan(once("iam:UpdateRole", Fault::Held));
@@ -207,7 +222,7 @@ async fn of_two_repairs_at_once_the_second_is_told_of_the_first() {
 const REREADS: [(Breakage, &str, usize); 8] = [
     (Breakage::AssociationLost, "connect:ListInstanceStorageConfigs", 3),
     (Breakage::AssociationTaken, "connect:ListInstanceStorageConfigs", 3),
-    (Breakage::AccessNarrowed, "es:DescribeDomain", 2),
+    (Breakage::AccessNarrowed, "es:DescribeDomainConfig", 2),
     (Breakage::RetentionShortened, "kinesis:DescribeStreamSummary", 2),
     (Breakage::TrustChanged, "iam:GetRole", 2),
     (Breakage::SessionShortened, "iam:GetRole", 2),
@@ -217,7 +232,7 @@ const REREADS: [(Breakage, &str, usize); 8] = [
 
 #[tokio::test]
 async fn what_somebody_changes_in_between_is_left_alone_and_said() {
-    let mut watched = Watched::healthy().await;
+    let mut watched = shared().await;
     let mut problems = Vec::new();
     for (breakage, read, nth) in REREADS {
         breakage.happen(&mut watched).await;
@@ -265,9 +280,92 @@ async fn what_somebody_else_streams_to_is_replaced_only_on_request_and_given_bac
     assert_eq!(state.target("AGENT_EVENTS").as_deref(), Some(foreign.as_str()), "it is given back");
 }
 
+/// Else the stack would put back, one day, what its owner took away on purpose.
+#[tokio::test]
+async fn a_repair_that_came_to_nothing_leaves_what_the_stack_will_give_back_as_it_was() {
+    let mut watched = Watched::healthy().await;
+    let claims = async |watched: &Watched| {
+        let items = watched.ledger().await;
+        let claim = |item: &Value| item["pk"]["S"].as_str().is_some_and(|key| key.starts_with("association#"));
+        let bodies = items.into_iter().filter(claim).map(|item| item["body"]["S"].as_str().unwrap().to_owned());
+        bodies.collect::<BTreeSet<String>>()
+    };
+    let before = claims(&watched).await;
+    Breakage::AssociationTaken.happen(&mut watched).await;
+    let process = repair(&watched).await;
+    process.proxy.plan(always("connect:UpdateInstanceStorageConfig", Fault::Denied));
+    let answer = process.invoke(&apply()).await.unwrap();
+    assert!(matches!(outcomes(&answer)[..], [("Failed", _)]), "{answer:#}");
+    assert_eq!(claims(&watched).await, before);
+    process.proxy.heal();
+    stop_streaming(&watched, EVENTS).await;
+    let answer = process.invoke(&apply()).await.unwrap();
+    assert_eq!(outcomes(&answer), [("Applied", "")]);
+    process.end().await;
+    let (good, deletion) = watched.aws.delete(&watched.stack.name).await;
+    assert!(good, "{deletion:#?}");
+    let state = watched.aws.instance_state(&watched.stack.instance).await;
+    assert_eq!(state.target(EVENTS), None, "nothing was there before the stack, and nobody wanted the other");
+}
+
+/// The looks behind a write decide nothing: what was done is said to be done.
+#[tokio::test]
+async fn a_look_that_fails_after_the_write_makes_no_failure_of_it() {
+    let mut watched = shared().await;
+    let looks = [
+        (Breakage::AssociationLost, "connect:ListInstanceStorageConfigs", 5),
+        (Breakage::OriginDeleted, "connect:ListApprovedOrigins", 3),
+        (Breakage::AccessNarrowed, "es:DescribeDomainConfig", 3),
+        (Breakage::TrustChanged, "iam:GetRole", 3),
+    ];
+    for (breakage, action, nth) in looks {
+        breakage.happen(&mut watched).await;
+        let process = repair(&watched).await;
+        let denied = Plan { action: action.to_owned(), nth, times: usize::MAX, fault: Fault::Denied };
+        process.proxy.plan([denied]);
+        let answer = process.invoke(&apply()).await.unwrap();
+        assert_eq!(outcomes(&answer), [("Applied", "")], "{breakage:?}: {answer:#}");
+        assert_ne!(answer["after"]["status"], "Failing", "{breakage:?}: {answer:#}");
+        process.end().await;
+        is_healthy(&watched).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_is_told_to_whoever_asked_and_what_cannot_be_seen_is_not_begun() {
+    let mut watched = shared().await;
+    Breakage::SessionShortened.happen(&mut watched).await;
+    let process = repair(&watched).await;
+    for action in ["cloudformation:DescribeStacks", "ssm:GetParameter", "dynamodb:PutItem"] {
+        process.proxy.plan(always(action, Fault::Denied));
+        let error = process.invoke(&apply()).await.expect_err(action);
+        assert!(error.contains(action), "{action}: {error}");
+    }
+    process.proxy.plan(always("events:PutEvents", Fault::Denied));
+    let answer = process.invoke(&apply()).await.unwrap();
+    assert_eq!(outcomes(&answer), [("Applied", "")]);
+    assert!(answer["notPublished"].as_str().is_some_and(|text| text.contains("events:PutEvents")), "{answer:#}");
+    process.end().await;
+}
+
+/// With the rule open, as it is in a stack: nothing is put onto the bus by the test.
+#[tokio::test]
+async fn people_hear_that_it_is_over_as_soon_as_it_is_repaired() {
+    let mut watched = shared().await;
+    Breakage::AssociationLost.happen(&mut watched).await;
+    let (_, mails) = watched.look_twice().await;
+    assert_eq!(mails.len(), 1, "{mails:#?}");
+    watched.switch_rule("ReportRule", true).await;
+    watched.aws.invoke(watched.id("RepairFunction"), &apply()).await.unwrap();
+    watched.was_invoked(1);
+    let mails = watched.heard().await;
+    let [over] = &mails[..] else { panic!("{mails:#?}") };
+    assert!(over.subject.starts_with("[Resolved] ") && over.body.contains("a repair looked again"), "{over:#?}");
+}
+
 #[tokio::test]
 async fn nobodys_statement_is_lost_by_a_repair() {
-    let watched = Watched::healthy().await;
+    let watched = shared().await;
     let theirs = json!({
         "Sid": "Theirs", "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::999999999999:root" },
         "Action": "es:ESHttpGet", "Resource": format!("{}/*", watched.setting("domain")),
@@ -302,7 +400,7 @@ async fn rubbish_is_refused_with_all_that_is_wrong_before_anything_is_looked_at(
 
 /// Every action that a repair calls that mends whatever can be mended.
 pub(crate) async fn calls_of_repairs() -> BTreeSet<String> {
-    let mut watched = Watched::healthy().await;
+    let mut watched = shared().await;
     let mut actions = BTreeSet::new();
     for (breakage, _) in MENDED {
         breakage.happen(&mut watched).await;

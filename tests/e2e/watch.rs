@@ -12,13 +12,16 @@ use serde_json::{Value, json};
 use crate::watched::{WINDOW, Watched, unique};
 use crate::world::Targets;
 
-const EVENTS: &str = "AGENT_EVENTS";
+pub(crate) const EVENTS: &str = "AGENT_EVENTS";
+const RECORDS: &str = "CONTACT_TRACE_RECORDS";
 
 /// A way to break the integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Breakage {
     AssociationLost,
     AssociationTaken,
+    RecordsLost,
+    RecordsTaken,
     OriginDeleted,
     ConsumerGone,
     ProducerSilent,
@@ -30,6 +33,7 @@ pub(crate) enum Breakage {
     RetentionShortened,
     TrustChanged,
     StrangerTrusted,
+    GuardDropped,
     SessionShortened,
     PolicyDeleted,
     BoundaryTakenAway,
@@ -48,9 +52,11 @@ struct Told {
 }
 
 impl Breakage {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 21] = [
         Self::AssociationLost,
         Self::AssociationTaken,
+        Self::RecordsLost,
+        Self::RecordsTaken,
         Self::OriginDeleted,
         Self::ConsumerGone,
         Self::ProducerSilent,
@@ -62,6 +68,7 @@ impl Breakage {
         Self::RetentionShortened,
         Self::TrustChanged,
         Self::StrangerTrusted,
+        Self::GuardDropped,
         Self::SessionShortened,
         Self::PolicyDeleted,
         Self::BoundaryTakenAway,
@@ -91,6 +98,16 @@ impl Breakage {
                 "Critical",
                 "agent events are not sent to eMite",
                 &["e2e-foreign-stream", stream],
+                true,
+            ),
+            Self::RecordsLost => {
+                told("data-streaming", "Critical", "contact records are not sent to eMite", &["anywhere"], true)
+            }
+            Self::RecordsTaken => told(
+                "data-streaming",
+                "Critical",
+                "contact records are not sent to eMite",
+                &["e2e-foreign-stream", watched.setting("deliveryStream")],
                 true,
             ),
             Self::OriginDeleted => told(
@@ -158,6 +175,9 @@ impl Breakage {
             Self::BoundaryTakenAway => {
                 told("emite-role", "", "the limit of the eMite role has changed", &["permissions boundary"], true)
             }
+            Self::GuardDropped => {
+                told("emite-role", "Warning", "others can use the eMite role", &["without your customer ID"], true)
+            }
             Self::SessionShortened => {
                 told("emite-role", "", "sessions of the eMite role are too short", &["12 hours"], true)
             }
@@ -174,8 +194,10 @@ impl Breakage {
 
     pub(crate) async fn happen(self, watched: &mut Watched) {
         match self {
-            Self::AssociationLost => stop_streaming(watched).await,
-            Self::AssociationTaken => take_streaming(watched).await,
+            Self::AssociationLost => stop_streaming(watched, EVENTS).await,
+            Self::AssociationTaken => take_streaming(watched, EVENTS).await,
+            Self::RecordsLost => stop_streaming(watched, RECORDS).await,
+            Self::RecordsTaken => take_streaming(watched, RECORDS).await,
             Self::OriginDeleted => delete_origin(watched).await,
             // Two hours ago, all went well.
             Self::ConsumerGone => watched.measure("iterator_age", &flat(WINDOW, 120, 500.0)).await,
@@ -203,6 +225,12 @@ impl Breakage {
                 let both = json!([watched.setting("emitePrincipal"), "arn:aws:iam::999999999999:root"]);
                 set_trust(watched, &both, watched.setting("customerId")).await;
             }
+            Self::GuardDropped => {
+                let trust = json!({ "Version": "2012-10-17", "Statement": [{
+                    "Effect": "Allow", "Principal": { "AWS": watched.setting("emitePrincipal") }, "Action": "sts:AssumeRole",
+                }] });
+                put_trust(watched, &trust).await;
+            }
             Self::SessionShortened => set_session(watched, 3600).await,
             Self::PolicyDeleted => {
                 role_call(watched, "DeleteRolePolicy", "&PolicyName=emite-role-policy").await.clear()
@@ -225,7 +253,7 @@ impl Breakage {
                 let foreign = &Targets::get().await.foreign_stream;
                 watched.aws.stream_to(&watched.stack.instance, EVENTS, foreign).await;
             }
-            Self::AssociationTaken => stop_streaming(watched).await,
+            Self::AssociationTaken => stop_streaming(watched, EVENTS).await,
             Self::AccessNarrowed => {
                 let policy = access_policy(watched).await;
                 set_access_policy(watched, &policy.replace("198.51.100.77", "198.51.100.99")).await;
@@ -266,25 +294,23 @@ impl Breakage {
     }
 }
 
-async fn stop_streaming(watched: &Watched) {
-    let id = association_id(watched).await;
-    let path = format!("/instance/{}/storage-config/{id}?resourceType={EVENTS}", watched.stack.instance.id);
+pub(crate) async fn stop_streaming(watched: &Watched, resource_type: &str) {
+    let path = association(watched, resource_type).await;
     watched.aws.connect_call("DELETE", &path, &Value::Null).await;
 }
 
-async fn take_streaming(watched: &Watched) {
-    update_streaming(watched, &Targets::get().await.foreign_stream).await;
-}
-
-async fn update_streaming(watched: &Watched, target: &str) {
-    let id = association_id(watched).await;
-    let path = format!("/instance/{}/storage-config/{id}?resourceType={EVENTS}", watched.stack.instance.id);
+/// Somebody points it at a data stream of theirs.
+async fn take_streaming(watched: &Watched, resource_type: &str) {
+    let path = association(watched, resource_type).await;
+    let target = &Targets::get().await.foreign_stream;
     watched.aws.connect_call("POST", &path, &json!({ "StorageConfig": storage_config(target) })).await;
 }
 
-async fn association_id(watched: &Watched) -> String {
-    let configs = watched.aws.storage_configs(&watched.stack.instance, EVENTS).await;
-    configs[0]["AssociationId"].as_str().expect("an id").to_owned()
+/// The path of an association.
+async fn association(watched: &Watched, resource_type: &str) -> String {
+    let configs = watched.aws.storage_configs(&watched.stack.instance, resource_type).await;
+    let id = configs[0]["AssociationId"].as_str().expect("an id").to_owned();
+    format!("/instance/{}/storage-config/{id}?resourceType={resource_type}", watched.stack.instance.id)
 }
 
 async fn delete_origin(watched: &Watched) {
@@ -313,6 +339,10 @@ async fn set_trust(watched: &Watched, principal: &Value, customer_id: &str) {
         "Sid": "AllowEmite", "Effect": "Allow", "Principal": { "AWS": principal },
         "Action": "sts:AssumeRole", "Condition": { "StringEquals": { "sts:ExternalId": customer_id } },
     }] });
+    put_trust(watched, &trust).await;
+}
+
+async fn put_trust(watched: &Watched, trust: &Value) {
     role_call(watched, "UpdateAssumeRolePolicy", &format!("&PolicyDocument={}", encoded(&trust.to_string()))).await;
 }
 
@@ -409,6 +439,9 @@ async fn told_and_mended(watched: &Watched, breakage: Breakage, mail: &Mail) -> 
     let Some(repair) = repair.filter(|_| told.mends) else {
         return if told.mends { Err(format!("no repair in {mail:#?}")) } else { Ok(None) };
     };
+    if !repair["notPublished"].is_null() {
+        return Err(format!("it was not published: {repair:#}"));
+    }
     let outcomes = repair["outcomes"].as_array().cloned().unwrap_or_default();
     if outcomes.is_empty() || outcomes.iter().any(|outcome| outcome["result"] != "Applied") {
         return Err(format!("it was not repaired: {repair:#}"));
@@ -455,7 +488,7 @@ async fn a_report_that_comes_twice_or_late_or_beside_another_is_told_once() {
     let mut watched = Watched::healthy().await;
     let healthy = watched.check().await;
     let before = watched.later(&healthy);
-    stop_streaming(&watched).await;
+    stop_streaming(&watched, EVENTS).await;
     let report = watched.check().await;
     let report = watched.later(&report);
     let mails = watched.put(&[report.clone(), report.clone(), report.clone()]).await;
@@ -496,7 +529,7 @@ async fn who_is_the_first_to_confirm_hears_of_the_deployment_and_of_all_that_is_
     let (aws, topic) = (watched.aws, watched.setting("alertTopic").to_owned());
     aws.unsubscribe_all(&topic).await;
     aws.subscribe_email(&topic, ADDRESS).await;
-    stop_streaming(&watched).await;
+    stop_streaming(&watched, EVENTS).await;
     let (report, _) = watched.look_twice().await;
     let nobody = |finding: &Value| finding["check"] == "alert-path" && finding["status"] == "Missing";
     assert!(report["findings"].as_array().unwrap().iter().any(nobody), "{report:#}");

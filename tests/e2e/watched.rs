@@ -137,6 +137,12 @@ impl Watched {
         self.put_all("Integration Repair Report", &[report]).await
     }
 
+    /// What people were sent once the reporter is done with all that it has got.
+    pub(crate) async fn heard(&self) -> Vec<Mail> {
+        self.aws.await_invocations(self.id("ReporterFunction"), self.told).await;
+        self.ear.hear(self.aws).await
+    }
+
     /// Notes that the reporter was invoked otherwise.
     pub(crate) fn was_invoked(&mut self, times: usize) {
         self.told += times;

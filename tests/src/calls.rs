@@ -96,6 +96,7 @@ fn search_operation(request: &Request) -> Option<String> {
     // The IAM names are those of the older API, which the newer one kept: es:DescribeDomain, es:ListVersions, …
     let operation = match (request.method.as_str(), parts.as_slice()) {
         ("GET", ["opensearch", "domain", _]) => "DescribeDomain",
+        ("GET", ["opensearch", "domain", _, "config"]) => "DescribeDomainConfig",
         ("POST", ["opensearch", "domain", _, "config"]) => "UpdateDomainConfig",
         ("GET", ["opensearch", "versions"]) => "ListVersions",
         ("GET", ["opensearch", "compatibleVersions"]) => "GetCompatibleVersions",

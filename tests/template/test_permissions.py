@@ -437,6 +437,7 @@ def repair(bucket, topic, boundary):
         ("kms:DescribeKey", key): None,
         ("kms:CreateGrant", key): {"Bool": {"kms:GrantIsForAWSResource": "true"}},
         ("kinesis:IncreaseStreamRetentionPeriod", STREAM): None,
+        ("es:DescribeDomainConfig", DOMAIN): None,
         ("es:UpdateDomainConfig", DOMAIN): None,
         ("iam:PutRolePolicy", EMITE_ROLE): None,
         ("iam:UpdateAssumeRolePolicy", EMITE_ROLE): None,

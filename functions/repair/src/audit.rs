@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use emite_connect::change::Change;
 use emite_connect::clock;
 use emite_connect::ledger::{Key, Ledger, LedgerError};
 use emite_connect::plan::PlannedChange;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::Outcome;
 use crate::input::Input;
@@ -23,9 +25,16 @@ struct Entry<'a> {
     requested_by: Option<&'a str>,
     checks: &'a [String],
     replace: bool,
-    planned: Vec<&'a str>,
+    planned: Vec<Noted<'a>>,
     /// None while it is under way, and for good if it died.
     outcomes: Option<&'a [Outcome]>,
+}
+
+/// A change, with what stands in AWS no more once it is applied.
+#[derive(Clone, Debug, Serialize)]
+struct Noted<'a> {
+    change: &'a str,
+    replaced: Option<Value>,
 }
 
 /// The audit of one repair.
@@ -44,15 +53,22 @@ impl<'a> Audit<'a> {
         input: &'a Input,
         request_id: &'a str,
         planned: &[PlannedChange],
+        changes: &[Change],
     ) -> Result<Self, LedgerError> {
         let mut audit = Self { input, request_id, begun: clock::now(), version: 0 };
-        audit.version = ledger.write(&audit.key(), &audit.entry(planned, None), None, audit.expires()).await?;
+        audit.version = ledger.write(&audit.key(), &audit.entry(planned, changes, None), None, audit.expires()).await?;
         Ok(audit)
     }
 
     /// Notes what came of it.
-    pub(crate) async fn end(self, ledger: &Ledger, planned: &[PlannedChange], outcomes: &[Outcome]) {
-        let entry = self.entry(planned, Some(outcomes));
+    pub(crate) async fn end(
+        self,
+        ledger: &Ledger,
+        planned: &[PlannedChange],
+        changes: &[Change],
+        outcomes: &[Outcome],
+    ) {
+        let entry = self.entry(planned, changes, Some(outcomes));
         if let Err(error) = ledger.write(&self.key(), &entry, Some(self.version), self.expires()).await {
             tracing::warn!(%error, "what came of the repair was not noted in the ledger");
         }
@@ -66,14 +82,23 @@ impl<'a> Audit<'a> {
         Some(self.begun + KEPT)
     }
 
-    fn entry<'e>(&'e self, planned: &'e [PlannedChange], outcomes: Option<&'e [Outcome]>) -> Entry<'e> {
+    fn entry<'e>(
+        &'e self,
+        planned: &'e [PlannedChange],
+        changes: &[Change],
+        outcomes: Option<&'e [Outcome]>,
+    ) -> Entry<'e> {
         Entry {
             at: self.begun,
             request_id: self.request_id,
             requested_by: self.input.requested_by.as_deref(),
             checks: &self.input.checks,
             replace: self.input.replace,
-            planned: planned.iter().map(|change| change.id.as_str()).collect(),
+            planned: planned
+                .iter()
+                .zip(changes)
+                .map(|(planned, change)| Noted { change: &planned.id, replaced: change.replaced() })
+                .collect(),
             outcomes,
         }
     }

@@ -1,5 +1,6 @@
 //! Owns why a repair was not begun, or has no answer.
 
+use emite_connect::error::AwsError;
 use emite_connect::ledger::LedgerError;
 use emite_connect::settings::BadSettings;
 use emite_connect::spec::SpecError;
@@ -20,9 +21,12 @@ pub enum RepairError {
     /// What was asked for cannot be done.
     #[error(transparent)]
     Input(#[from] BadInput),
-    /// CloudFormation is at work on the same things.
-    #[error("this repair was not begun: the stack is being changed; run it again when that is done")]
-    StackIsChanging,
+    /// CloudFormation is at work on the same things, or has half taken them away.
+    #[error("this repair was not begun: {0}")]
+    Stack(&'static str),
+    /// Whether CloudFormation is could not be seen.
+    #[error("this repair was not begun: {0}")]
+    Aws(#[from] AwsError),
     /// Another repair is at work, or the ledger cannot tell.
     #[error(transparent)]
     Lock(#[from] NotLocked),
@@ -40,7 +44,8 @@ impl From<RepairError> for Diagnostic {
             RepairError::Settings(_) => "BadSettings",
             RepairError::Spec(error) => error.name(),
             RepairError::Input(_) => "BadInput",
-            RepairError::StackIsChanging => "StackIsChanging",
+            RepairError::Stack(_) => "StackIsChanging",
+            RepairError::Aws(_) => "AwsError",
             RepairError::Lock(NotLocked::Held(_)) => "Locked",
             RepairError::Lock(NotLocked::Ledger(_)) | RepairError::Audit(_) => "LedgerError",
             RepairError::Json(_) => "NoJson",

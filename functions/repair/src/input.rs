@@ -77,11 +77,15 @@ fn checks(value: Option<&Value>, problems: &mut Vec<String>) -> Vec<String> {
         let name = value.as_str()?;
         CHECKS.iter().any(|check| check.name == name).then(|| name.to_owned())
     };
-    let named: Option<Vec<String>> =
-        value.map_or(Some(Vec::new()), |value| value.as_array()?.iter().map(known).collect());
+    let named: Option<Vec<String>> = value.map_or(Some(Vec::new()), |value| {
+        value.as_array().filter(|list| !list.is_empty())?.iter().map(known).collect()
+    });
     named.unwrap_or_else(|| {
         let names: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
-        problems.push(format!("checks must be a list of names among {}", names.join(", ")));
+        problems.push(format!(
+            "checks must be a list of one or more names among {}; leave it out to mean all",
+            names.join(", ")
+        ));
         Vec::new()
     })
 }
@@ -138,9 +142,14 @@ mod tests {
         let wrong = json!({"mode": "aply", "checks": ["emite-roll"], "replace": "yes", "requestedBy": "", "force": 1});
         let told = Input::read(&wrong).unwrap_err().to_string();
         insta::assert_snapshot!(told);
-        for event in
-            [json!([]), json!("apply"), json!(null), json!({"checks": "emite-role"}), json!({"requestedBy": "a\nb"})]
-        {
+        for event in [
+            json!([]),
+            json!("apply"),
+            json!(null),
+            json!({"checks": "emite-role"}),
+            json!({"checks": []}),
+            json!({"requestedBy": "a\nb"}),
+        ] {
             assert!(Input::read(&event).is_err(), "{event}");
         }
     }

@@ -21,10 +21,12 @@ use emite_connect::services::Services;
 use emite_connect::settings::BadSettings;
 use emite_connect::snapshot::Snapshot;
 use emite_connect::spec::Spec;
+use emite_connect::words::bounded;
 use emite_connect::{arn::Arn, claimed};
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 pub use error::RepairError;
 pub use input::{BadInput, Mode};
@@ -75,14 +77,14 @@ pub struct Outcome {
     /// [`PlannedChange::id`].
     pub change: String,
     /// What came of it.
-    pub result: Outcomes,
+    pub result: ChangeResult,
     /// Why it was not applied.
     pub error: Option<String>,
 }
 
 /// What can come of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Outcomes {
+pub enum ChangeResult {
     /// It is as planned now.
     Applied,
     /// It was so already; nothing was written.
@@ -100,10 +102,11 @@ pub enum Outcomes {
 pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Answer, RepairError> {
     let LambdaEvent { payload, context } = event;
     let services = app.0.as_ref().map_err(BadSettings::clone)?;
+    let deadline = Instant::now() + clock::until_epoch_ms(context.deadline);
     let input = Input::read(&payload)?;
     let spec = services.spec_of(&services.spec_text().await?)?;
-    if stack::is_changing(&services.aws.cloudformation, &services.stack_id, clock::now()).await {
-        return Err(RepairError::StackIsChanging);
+    if let Some(objection) = stack::objection(&services.aws.cloudformation, &services.stack_id).await? {
+        return Err(RepairError::Stack(objection));
     }
     let repair = Repair { services, spec: &spec, input: &input, request_id: &context.request_id };
     match input.mode {
@@ -112,9 +115,9 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Answer, Repa
             Ok(repair.answer(planned.into_iter().map(|(told, _)| told).collect(), before))
         }
         Mode::Apply => {
-            let time_left = clock::until_epoch_ms(context.deadline);
-            let lock = lock::take(&services.ledger, &context.request_id, time_left).await?;
-            let answer = Box::pin(repair.apply(tokio::time::Instant::now() + time_left)).await;
+            let lock =
+                lock::take(&services.ledger, &context.request_id, clock::until_epoch_ms(context.deadline)).await?;
+            let answer = Box::pin(repair.apply(deadline)).await;
             lock.give_back(&services.ledger).await;
             answer
         }
@@ -129,8 +132,10 @@ struct Repair<'a> {
     request_id: &'a str,
 }
 
-/// What looking again, publishing and giving the lock back may take.
-const RESERVE: Duration = Duration::from_secs(60);
+/// What noting the outcomes, looking again, publishing and giving the lock back may take.
+const RESERVE: Duration = Duration::from_secs(100);
+/// Of that, what publishing and giving the lock back may take.
+const TELLING: Duration = Duration::from_secs(55);
 
 impl Repair<'_> {
     async fn look(&self) -> (Snapshot, Report) {
@@ -159,20 +164,19 @@ impl Repair<'_> {
         }
     }
 
-    async fn apply(&self, deadline: tokio::time::Instant) -> Result<Answer, RepairError> {
+    async fn apply(&self, deadline: Instant) -> Result<Answer, RepairError> {
         let Services { aws, ledger, .. } = self.services;
         let (planned, before) = self.plan().await;
         let (planned, changes): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
-        let audit = Audit::begin(ledger, self.input, self.request_id, &planned).await?;
+        let audit = Audit::begin(ledger, self.input, self.request_id, &planned, &changes).await?;
         let mut outcomes = Vec::new();
         for (planned, change) in planned.iter().zip(&changes) {
-            let has_time = tokio::time::Instant::now() + RESERVE < deadline;
-            let outcome = Box::pin(self.carry_out(planned, change, has_time)).await;
-            tracing::info!(change = outcome.change, result = ?outcome.result, error = outcome.error, requested_by = self.input.requested_by, "repair");
+            let outcome = Box::pin(self.carry_out(planned, change, deadline - RESERVE)).await;
+            tracing::info!(change = outcome.change, result = ?outcome.result, error = outcome.error, "repair");
             outcomes.push(outcome);
         }
-        let after = self.look_again(&planned, &outcomes).await;
-        audit.end(ledger, &planned, &outcomes).await;
+        audit.end(ledger, &planned, &changes, &outcomes).await;
+        let after = self.look_again(&planned, &outcomes, deadline - TELLING).await;
         let mut answer = Answer { outcomes, after: Some(after), ..self.answer(planned, before) };
         let event = Event {
             detail_type: REPAIR_REPORT,
@@ -186,36 +190,40 @@ impl Repair<'_> {
         Ok(answer)
     }
 
-    async fn carry_out(&self, planned: &PlannedChange, change: &Change, has_time: bool) -> Outcome {
-        let outcome = |result, error| Outcome { change: planned.id.clone(), result, error };
-        let refused = |reason: &str| outcome(Outcomes::Failed, Some(reason.to_owned()));
+    async fn carry_out(&self, planned: &PlannedChange, change: &Change, until: Instant) -> Outcome {
+        let outcome =
+            |result, error: Option<String>| Outcome { change: planned.id.clone(), result, error: error.map(bounded) };
+        let refused = |reason: &str| outcome(ChangeResult::Failed, Some(reason.to_owned()));
         if planned.replaces_foreign && !self.input.replace {
             return refused(
                 "this would replace what somebody else set up: if nobody needs that any more, run it again with \"replace\":true",
             );
         }
-        if !has_time {
+        if Instant::now() >= until {
             return refused("there was no time left to begin it: run the repair again");
         }
         let Services { aws, ledger, .. } = self.services;
-        match claimed::repair(aws, ledger, change, &format!("repair:{}", self.request_id)).await {
-            Ok(Applied::Done) => outcome(Outcomes::Applied, None),
-            Ok(_) => outcome(Outcomes::Unchanged, None),
-            Err(error) if error.is_changed_meanwhile() => {
+        let request_id = format!("repair:{}", self.request_id);
+        match tokio::time::timeout_at(until, claimed::repair(aws, ledger, change, &request_id)).await {
+            Ok(Ok(Applied::Done)) => outcome(ChangeResult::Applied, None),
+            Ok(Ok(_)) => outcome(ChangeResult::Unchanged, None),
+            Ok(Err(error)) if error.is_changed_meanwhile() => {
                 let advice = format!("{error}, and was left alone: look at it, then run the repair again");
-                outcome(Outcomes::ChangedMeanwhile, Some(advice))
+                outcome(ChangeResult::ChangedMeanwhile, Some(advice))
             }
-            Err(error) => outcome(Outcomes::Failed, Some(error.to_string())),
+            Ok(Err(error)) => outcome(ChangeResult::Failed, Some(error.to_string())),
+            Err(_) => refused("it did not end in time, and may or may not have been done: run the repair again"),
         }
     }
 
     /// Looks again, a few times while what was applied does not show yet.
-    async fn look_again(&self, planned: &[PlannedChange], outcomes: &[Outcome]) -> Report {
+    async fn look_again(&self, planned: &[PlannedChange], outcomes: &[Outcome], until: Instant) -> Report {
+        const LOOK: Duration = Duration::from_secs(20);
         const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
         let applied: Vec<&PlannedChange> = planned
             .iter()
             .zip(outcomes)
-            .filter(|(_, outcome)| outcome.result == Outcomes::Applied)
+            .filter(|(_, outcome)| outcome.result == ChangeResult::Applied)
             .map(|(planned, _)| planned)
             .collect();
         let (_, mut report) = self.look().await;
@@ -223,7 +231,7 @@ impl Repair<'_> {
             let still = |finding: &emite_connect::finding::Finding| {
                 finding.repair.as_ref().is_some_and(|repair| applied.iter().any(|planned| planned.id == repair.id))
             };
-            if !report.findings.iter().any(still) {
+            if !report.findings.iter().any(still) || Instant::now() + pause + LOOK > until {
                 break;
             }
             tokio::time::sleep(pause).await;

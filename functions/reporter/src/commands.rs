@@ -32,6 +32,8 @@ pub(crate) enum Mend {
     ByHand,
     /// A repair mends it.
     Repair,
+    /// A repair mends it, and somebody loses something by that.
+    Interruption,
     /// A repair mends it by replacing what somebody else set up, if it is told to.
     Replacement,
 }
@@ -42,6 +44,7 @@ impl Mend {
         match planned {
             None => Self::ByHand,
             Some(planned) if planned.replaces_foreign => Self::Replacement,
+            Some(planned) if planned.interrupts => Self::Interruption,
             Some(_) => Self::Repair,
         }
     }
@@ -59,9 +62,10 @@ pub(crate) struct Command {
 const SHOWS: &str = "This command shows the present state:";
 const NAMES_ROLE: &str = "This command names the role of the health check, which needs the permission:";
 const MENDS: &str = "This command mends it, and shows that it did:";
-const PLANS: &str = "This command shows what a repair would replace, and changes nothing:";
-const REPLACES: &str =
-    "This one puts eMite's back in the place of what is there now. Run it if nobody needs that any more:";
+const PLANS: &str = "This command shows what a repair would change, and changes nothing:";
+const INTERRUPTS: &str = "This one mends it, in all that the plan lists. Run it if nobody needs what is there now:";
+const REPLACES: &str = "This one puts eMite's back in the place of what is there now, in all that the plan lists. \
+                        Run it if nobody needs that any more:";
 
 /// The commands for one finding, in the order in which they should be run.
 pub(crate) fn for_finding(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
@@ -71,6 +75,9 @@ pub(crate) fn for_finding(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
     let repair = |does, wish: &str| Command { does, line: repair(spec, subject.check, wish) };
     match subject.mend {
         Mend::Repair => vec![repair(MENDS, "\"mode\":\"apply\"")],
+        Mend::Interruption => {
+            vec![repair(PLANS, "\"mode\":\"plan\""), repair(INTERRUPTS, "\"mode\":\"apply\"")]
+        }
         Mend::Replacement => {
             vec![repair(PLANS, "\"mode\":\"plan\""), repair(REPLACES, "\"mode\":\"apply\",\"replace\":true")]
         }

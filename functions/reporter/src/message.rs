@@ -113,7 +113,7 @@ pub(crate) fn found(scene: &Scene, state: News, finding: &Finding, story: &Story
     let remedy = match mend {
         Mend::ByHand => finding.remedy.clone(),
         Mend::Repair => format!("Run the repair below. Or by hand: {}", finding.remedy),
-        Mend::Replacement => {
+        Mend::Interruption | Mend::Replacement => {
             format!("Look what is there now, then run the repair below. Or by hand: {}", finding.remedy)
         }
     };
@@ -154,7 +154,7 @@ pub(crate) fn resolved(scene: &Scene, closed: &Closed<'_>) -> Message {
     let title = titles::of(closed.check, closed.status, closed.resource);
     let mut body = Body::default();
     body.paragraph(if closed.by_repair {
-        "This is mended: the repair looked again, and it is as it should be."
+        "This is over: a repair looked again, and it is as it should be."
     } else if closed.status == Status::Unobservable {
         "This is over: the check can look again."
     } else if closed.lesser {

@@ -11,17 +11,37 @@ use crate::error::AwsError;
 use crate::links::{domain_access, emite_role};
 use crate::policy::merge;
 
-/// Lets `statements` be in the access policy of `domain`.
+/// Lets `statements` be in the access policy of `domain`. A domain takes its time to put one in force, and only one change at
+/// a time; both are waited for.
 pub(super) async fn admit_to_domain(
     aws: &Aws,
     domain: &str,
     seen: &Value,
     statements: &[Value],
 ) -> Result<Applied, ApplyError> {
-    let read = async || domain_access::policy(&aws.opensearch, domain).await;
+    const WHAT: &str = "the access policy of the search domain";
+    if !in_force(aws, domain).await? {
+        return Err(ApplyError::ChangedMeanwhile(WHAT.to_owned()));
+    }
+    let read = async || Ok(domain_access::policy(&aws.opensearch, domain).await?.0);
     let write = async |policy: String| domain_access::set_policy(&aws.opensearch, domain, policy).await;
-    let document = Document { what: "the access policy of the search domain", seen };
-    document.put(|live| merge::merged(live, statements), read, write).await
+    let applied = Document { what: WHAT, seen }.put(|live| merge::merged(live, statements), read, write).await?;
+    if applied == Applied::Done && !in_force(aws, domain).await.unwrap_or(true) {
+        tracing::warn!(domain, "the domain has accepted its new access policy and not put it in force yet");
+    }
+    Ok(applied)
+}
+
+/// Whether the access policy is in force, for which this waits a while.
+async fn in_force(aws: &Aws, domain: &str) -> Result<bool, AwsError> {
+    const PAUSES_S: [u64; 6] = [1, 2, 4, 8, 15, 30];
+    for pause in PAUSES_S {
+        if domain_access::policy(&aws.opensearch, domain).await?.1 {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+    }
+    Ok(domain_access::policy(&aws.opensearch, domain).await?.1)
 }
 
 /// Lets only `admission` into `role`.

@@ -21,7 +21,7 @@ pub(super) async fn stream_to(
     }
     let Some(from) = from else { return associate(aws, source, to).await };
     match data_streaming::update(&aws.connect, source, &from.id, to).await {
-        Ok(()) => settled(aws, source, Some(to)).await,
+        Ok(()) => Ok(settled(aws, source, Some(to)).await),
         Err(error) if error.is_refused_value() => {
             if unchanged_since(aws, source, Some(from), to).await? {
                 return Ok(Applied::Done);
@@ -30,9 +30,20 @@ pub(super) async fn stream_to(
                 return Err(error.into());
             }
             detach(aws, ledger, source, from).await?;
-            associate(aws, source, to).await
+            associate(aws, source, to).await.map_err(|error| half_done(error, from))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Says that the old association is gone already, which the refusal of the new one does not.
+fn half_done(error: ApplyError, from: &Association) -> ApplyError {
+    match error {
+        ApplyError::Aws(error) => {
+            let message = format!("{} (streaming to {} was ended before, to make way)", error.message, from.target);
+            ApplyError::Aws(AwsError { message, ..error })
+        }
+        other => other,
     }
 }
 
@@ -48,7 +59,7 @@ pub(super) async fn restore(
     }
     if let Some(from) = from {
         match data_streaming::update(&aws.connect, source, &from.id, to).await {
-            Ok(()) => return settled(aws, source, Some(to)).await,
+            Ok(()) => return Ok(settled(aws, source, Some(to)).await),
             Err(error) if !error.is_refused_value() => return Err(error.into()),
             Err(_) if unchanged_since(aws, source, Some(from), to).await? => return Ok(Applied::Done),
             Err(_) => detach(aws, ledger, source, from).await?,
@@ -81,7 +92,7 @@ async fn unchanged_since(
 async fn associate(aws: &Aws, source: &Source, to: &Target) -> Result<Applied, ApplyError> {
     let (answer, attempts) = data_streaming::associate(&aws.connect, source, to).await;
     match answer {
-        Ok(()) => settled(aws, source, Some(to)).await,
+        Ok(()) => Ok(settled(aws, source, Some(to)).await),
         Err(error) if error.may_mean_already_there() => {
             match observe_until(aws, source, |live| live.is_some()).await? {
                 Some(live) if live.target == *to && attempts > 1 => Ok(Applied::Done),
@@ -101,7 +112,7 @@ pub(super) async fn stop_streaming(aws: &Aws, source: &Source, from: &Associatio
         Some(_) => {}
     }
     data_streaming::disassociate(&aws.connect, source, &from.id).await?;
-    settled(aws, source, None).await
+    Ok(settled(aws, source, None).await)
 }
 
 /// Takes an association away so that another one can be made, having noted so: if we die in between, whoever comes
@@ -112,14 +123,17 @@ async fn detach(aws: &Aws, ledger: &Ledger, source: &Source, from: &Association)
     let noted = Claim { detached: true, ..claim.value };
     ledger.write(&key, &noted, Some(claim.version), None).await?;
     data_streaming::disassociate(&aws.connect, source, &from.id).await?;
-    settled(aws, source, None).await.map(drop)
+    settled(aws, source, None).await;
+    Ok(())
 }
 
 pub(super) async fn allow_origin(aws: &Aws, place: &Place) -> Result<Applied, ApplyError> {
     let (answer, attempts) = approved_origin::associate(&aws.connect, place).await;
     match answer {
         Ok(()) => {
-            observe_origin_until(aws, place, true).await?;
+            if let Err(error) = observe_origin_until(aws, place, true).await {
+                tracing::warn!(%error, "Connect accepted the origin, and could not be looked at again");
+            }
             Ok(Applied::Done)
         }
         Err(error) if error.may_mean_already_there() => match observe_origin_until(aws, place, true).await? {
@@ -165,12 +179,13 @@ pub async fn observe_until(
 
 /// Waits until a write shows, so that whoever looks next is not misled. It worked in any case, so not seeing it is no
 /// error.
-async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) -> Result<Applied, ApplyError> {
-    let live = observe_until(aws, source, |live| live.map(|live| &live.target) == expected).await?;
-    if live.as_ref().map(|live| &live.target) != expected {
-        tracing::warn!(%source, "Connect accepted the change and does not show it yet");
+async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) -> Applied {
+    match observe_until(aws, source, |live| live.map(|live| &live.target) == expected).await {
+        Ok(live) if live.as_ref().map(|live| &live.target) == expected => {}
+        Ok(_) => tracing::warn!(%source, "Connect accepted the change and does not show it yet"),
+        Err(error) => tracing::warn!(%source, %error, "Connect accepted the change, and could not be looked at again"),
     }
-    Ok(Applied::Done)
+    Applied::Done
 }
 
 /// The spelling in which the instance lists an origin, once it does (or once it does not, as `expected`); or after a few

@@ -24,10 +24,28 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
 fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let links = links(spec, snapshot);
     let link = links.iter().find(|link| link.resource_type.as_str() == finding.part())?;
+    if !may_take_records(link.resource_type, snapshot) {
+        return None;
+    }
     let source = Source { instance: spec.instance.clone(), resource_type: link.resource_type };
     let target = Target::of(link.wanted.clone(), link.resource_type).ok()?;
     let change = diff(&source, &target, link.seen.as_ref().ok()?.as_ref(), None)?;
     (change.consent() != Consent::Irreversible).then_some(change)
+}
+
+/// Whether the stream is there, as far as it was seen: Connect refuses any other.
+fn may_take_records(resource_type: ResourceType, snapshot: &Snapshot) -> bool {
+    let usable = |status: &str| matches!(status, "ACTIVE" | "UPDATING");
+    match resource_type {
+        ResourceType::AgentEvents => match &snapshot.agent_event_stream {
+            Ok(stream) => stream.as_ref().is_some_and(|stream| usable(&stream.status)),
+            Err(_) => true,
+        },
+        ResourceType::ContactTraceRecords => match &snapshot.delivery_stream {
+            Ok(stream) => stream.as_ref().is_some_and(|stream| usable(&stream.status)),
+            Err(_) => true,
+        },
+    }
 }
 
 fn links<'a>(spec: &'a Spec, snapshot: &'a Snapshot) -> [Link<'a>; 2] {

@@ -15,7 +15,8 @@ pub(super) const CHECK: Check =
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(role) = seen(&snapshot.emite_role)? else { return Ok(Some(missing(spec)).into()) };
-    let found = [trust(spec, role), session(spec, role), policies(spec, role), boundary(spec, role)];
+    // The boundary before the policy, so that a repair never widens a role that nothing holds.
+    let found = [trust(spec, role), session(spec, role), boundary(spec, role), policies(spec, role)];
     Ok(found.into_iter().flatten().collect::<Vec<_>>().into())
 }
 

@@ -94,7 +94,8 @@ pub struct Claim {
     pub life: Life,
     /// We put the origin there, so we take it away. False: it was there before.
     pub added: bool,
-    /// The CloudFormation request that made the claim. Its late duplicate must not bring back what was deleted.
+    /// The CloudFormation request that made the claim, or `repair:` and that of a repair. The late duplicate of a request must
+    /// not bring back what was deleted.
     pub created_by: String,
 }
 

@@ -184,7 +184,8 @@ impl fmt::Display for Source {
 pub struct Claim {
     /// Whether the stack still holds the claim.
     pub life: Life,
-    /// What stood there before our first write, to be put back. None: nothing.
+    /// What stood there before our first write, or what somebody else put in our place and we replaced: to be put back. None:
+    /// nothing.
     pub previous: Option<Target>,
     /// Every target that we ever set: only these are ours to replace or remove.
     pub targets: BTreeSet<Target>,
@@ -197,7 +198,8 @@ pub struct Claim {
     pub detached: bool,
     /// Records moved away from this delivery stream of ours, and its buffer may not be empty yet.
     pub draining: Option<Target>,
-    /// The CloudFormation request that made the claim. Its late duplicate must not bring back what was deleted.
+    /// The CloudFormation request that made the claim, or `repair:` and that of a repair. The late duplicate of a request must
+    /// not bring back what was deleted.
     pub created_by: String,
 }
 

@@ -1,6 +1,7 @@
 //! Owns the access policy of the search domain as a link: whom it has to admit, beside all whom it admits already.
 
 use aws_sdk_opensearch::Client;
+use aws_sdk_opensearch::types::OptionState;
 use serde_json::{Value, json};
 
 use crate::change::Change;
@@ -40,12 +41,18 @@ pub fn root(spec: &Spec) -> String {
     format!("arn:{}:iam::{}:root", spec.home.partition, spec.home.account)
 }
 
-/// The access policy as it stands; null if there is none. Needs `es:DescribeDomain`
-/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomain.html>).
-pub(crate) async fn policy(opensearch: &Client, domain: &str) -> Result<Value, AwsError> {
-    const ACTION: &str = "es:DescribeDomain";
-    let answer = opensearch.describe_domain().domain_name(domain).send().await.map_err(AwsError::of(ACTION))?;
-    parsed(answer.domain_status.and_then(|domain| domain.access_policies).as_deref())
+/// The access policy that was last asked for, which the next change replaces; null if there is none. And whether it is in
+/// force yet. Needs `es:DescribeDomainConfig`
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomainConfig.html>).
+pub(crate) async fn policy(opensearch: &Client, domain: &str) -> Result<(Value, bool), AwsError> {
+    let answer = opensearch.describe_domain_config().domain_name(domain).send().await;
+    let answer = answer.map_err(AwsError::of("es:DescribeDomainConfig"))?;
+    let policies = answer.domain_config.and_then(|config| config.access_policies);
+    let in_force = policies
+        .as_ref()
+        .and_then(|policies| policies.status.as_ref())
+        .is_none_or(|status| status.state == OptionState::Active);
+    Ok((parsed(policies.as_ref().map(|policies| policies.options.as_str()))?, in_force))
 }
 
 /// The text of an access policy, parsed.

@@ -31,6 +31,24 @@ pub async fn is_changing(cloudformation: &Client, stack_id: &Arn, now: Timestamp
     }
 }
 
+/// Why nothing of the stack's may be mended now; nothing, if it may. Needs `cloudformation:DescribeStacks`.
+///
+/// Other than for telling, not knowing is a reason here: what is set up for a stack that is going would stay.
+pub async fn objection(cloudformation: &Client, stack_id: &Arn) -> Result<Option<&'static str>, AwsError> {
+    Ok(objects(&state(cloudformation, stack_id).await?.0))
+}
+
+fn objects(status: &str) -> Option<&'static str> {
+    match status {
+        _ if status.starts_with("DELETE_") => {
+            Some("the stack is being deleted, or its deletion has failed: delete it again, and look what is left then")
+        }
+        "REVIEW_IN_PROGRESS" => None,
+        _ if status.ends_with("_IN_PROGRESS") => Some("the stack is being changed: run it again when that is done"),
+        _ => None,
+    }
+}
+
 /// The status, and when it last began to change.
 async fn state(cloudformation: &Client, stack_id: &Arn) -> Result<(String, Option<Timestamp>), AwsError> {
     const ACTION: &str = "cloudformation:DescribeStacks";
@@ -52,6 +70,18 @@ fn counts(status: &str, since: Option<Timestamp>, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::checks::fixtures::noon;
+
+    #[test]
+    fn nothing_is_mended_for_a_stack_that_is_changed_or_goes_or_half_went() {
+        for status in
+            ["CREATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "DELETE_IN_PROGRESS", "DELETE_FAILED"]
+        {
+            assert!(objects(status).is_some(), "{status}");
+        }
+        for status in ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_FAILED", "IMPORT_COMPLETE"] {
+            assert_eq!(objects(status), None, "{status}");
+        }
+    }
 
     #[test]
     fn a_change_counts_until_it_has_taken_too_long() {

@@ -154,7 +154,8 @@ fn every_field_of_every_detail_is_looked_at() {
 
 #[test]
 fn only_names_of_errors_are_taken_from_a_redrive() {
-    let counts = json!({"400/mapper_parsing_exception": 2, "unreadable/not_json": 1, "400/reason: John Doe": 3, "marker": 4});
+    let counts =
+        json!({"400/mapper_parsing_exception": 2, "unreadable/not_json": 1, "400/reason: John Doe": 3, "marker": 4});
     let Ok(Input::Redrive { redrive, .. }) = read(with(REDRIVE, "/detail/byError", counts)) else { panic!() };
     let counts: Vec<_> = redrive.by_error.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
     assert_eq!(counts, [("400/mapper_parsing_exception", 2), ("other", 7), ("unreadable/not_json", 1)]);

@@ -378,7 +378,7 @@ fn other_parts_of_a_resource_get_commands_of_their_own() {
     let mut text = String::new();
     for (check, status, resource) in &subjects {
         text.push_str(&format!("== {check} {status:?}: {}\n", titles::of(check, *status, resource)));
-        for mend in [Mend::ByHand, Mend::Repair, Mend::Replacement] {
+        for mend in [Mend::ByHand, Mend::Repair, Mend::Interruption, Mend::Replacement] {
             for command in commands::for_finding(&scene.spec, Subject { mend, ..subject_of(check, *status, resource) })
             {
                 text.push_str(&format!("{mend:?}: {}\n{}\n", command.does, command.line));

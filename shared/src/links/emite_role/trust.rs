@@ -84,6 +84,17 @@ impl Admission {
         !self.strangers(&policy::statements(document)).is_empty()
     }
 
+    /// Whether [`Admission::merged_into`] would take a way in from anybody who exists, eMite by another external id included.
+    pub fn drops_anybody(&self, document: &Value) -> bool {
+        let gone: Vec<Statement> =
+            listed(document).iter().filter(|one| !self.may_stay(one)).filter_map(parse).collect();
+        let exists = |statement: &Statement| match &statement.principals {
+            Scope::Only(named) => named.iter().any(|named| !named.is_deleted()),
+            Scope::Except(_) => true,
+        };
+        allowing(&gone).any(exists)
+    }
+
     /// `document`, admitting eMite with its external id and nobody else.
     pub fn merged_into(&self, document: &Value) -> Value {
         let before = listed(document);
@@ -172,9 +183,10 @@ mod tests {
         assert!(admission().drops_strangers(&document(&[stranger])));
         let unguarded = allow(json!({"AWS": EMITE}), None);
         assert!(!admission().drops_strangers(&document(std::slice::from_ref(&unguarded))));
+        assert!(admission().drops_anybody(&document(std::slice::from_ref(&unguarded))));
         assert_eq!(merged(&[unguarded]), [admission().statement()]);
         let deleted = allow(json!({"AWS": "AROAEXAMPLEEXAMPLE22"}), None);
-        assert!(!admission().drops_strangers(&document(std::slice::from_ref(&deleted))));
+        assert!(!admission().drops_anybody(&document(std::slice::from_ref(&deleted))));
         assert_eq!(merged(&[deleted]), [admission().statement()]);
     }
 
