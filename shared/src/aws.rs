@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 
 /// The clients of every service that the functions call.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Aws {
     pub connect: aws_sdk_connect::Client,
     /// DynamoDB, for the ledger.
     pub dynamodb: aws_sdk_dynamodb::Client,
+    /// What the clients sign with, for requests that no client makes.
+    pub credentials: Option<SharedCredentialsProvider>,
     /// EventBridge.
     pub eventbridge: aws_sdk_eventbridge::Client,
     /// Amazon Data Firehose.
@@ -68,6 +71,7 @@ impl Aws {
             cloudformation: aws_sdk_cloudformation::Client::new(config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             connect: aws_sdk_connect::Client::new(config),
+            credentials: config.credentials_provider(),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             eventbridge: aws_sdk_eventbridge::Client::new(config),
             firehose: aws_sdk_firehose::Client::new(config),

@@ -72,6 +72,7 @@ impl AwsError {
                 | "NotFoundException"
                 | "NoSuchEntity"
                 | "NoSuchBucket"
+                | "NoSuchKey"
                 | "NotFound"
                 | "HTTP 404"
         )

@@ -65,7 +65,17 @@ struct Refused {
 /// told. The last line may be cut off.
 pub fn kind_of(beginning: &[u8]) -> Option<ErrorKind> {
     let beginning = beginning.get(..MOST).unwrap_or(beginning);
-    beginning.split(|byte| *byte == b'\n').find_map(|line| kind(&serde_json::from_slice(line).ok()?))
+    beginning.split(|byte| *byte == b'\n').find_map(kind_of_line)
+}
+
+/// Why the domain refused the one record that `line` is; none if that cannot be told.
+pub fn kind_of_line(line: &[u8]) -> Option<ErrorKind> {
+    kind(&serde_json::from_slice(line).ok()?)
+}
+
+/// `name` if it is one of the engine's types of error that may be told.
+pub fn known_type(name: &str) -> Option<&'static str> {
+    ERROR_TYPES.iter().find(|known| **known == name).copied()
 }
 
 fn kind(refused: &Refused) -> Option<ErrorKind> {

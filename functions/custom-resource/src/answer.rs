@@ -7,13 +7,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use emite_connect::https::{self, Schemes};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 
 use crate::request::ReplyTo;
@@ -95,7 +93,7 @@ impl Answer {
 /// Sends answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailer {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: https::Client,
 }
 
 /// Why an answer did not arrive. Never holds the address.
@@ -112,8 +110,7 @@ pub(crate) enum NotDelivered {
 impl Mailer {
     /// A mailer that trusts the system's certificate authorities.
     pub(crate) fn new() -> std::io::Result<Self> {
-        let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+        Ok(Self { client: https::client(Schemes::HttpsOrHttp)? })
     }
 
     /// Puts `body` to where CloudFormation reads it; tries again while that can help, within the time that is kept for it.
