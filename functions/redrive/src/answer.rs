@@ -1,0 +1,144 @@
+//! Owns what a run answers, and adding answers up.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::bulk::{Refusal, remedy};
+
+/// What became of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Counts {
+    /// Lines that were gone through.
+    pub(crate) records: u64,
+    pub(crate) indexed: u64,
+    pub(crate) already_present: u64,
+    pub(crate) quarantined: u64,
+    /// By `<status>/<type>`: what the domain said, or in a plan what Firehose noted.
+    pub(crate) by_error: BTreeMap<String, u64>,
+    /// When the first and the last of them came to Firehose.
+    pub(crate) oldest: Option<Timestamp>,
+    pub(crate) newest: Option<Timestamp>,
+}
+
+impl Counts {
+    pub(crate) fn count_error(&mut self, kind: String) {
+        *self.by_error.entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn count_arrival(&mut self, arrival: Option<Timestamp>) {
+        self.oldest = self.oldest.into_iter().chain(arrival).min();
+        self.newest = self.newest.into_iter().chain(arrival).max();
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.records += other.records;
+        self.indexed += other.indexed;
+        self.already_present += other.already_present;
+        self.quarantined += other.quarantined;
+        for (kind, count) in other.by_error {
+            *self.by_error.entry(kind).or_default() += count;
+        }
+        self.count_arrival(other.oldest);
+        self.count_arrival(other.newest);
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Answer {
+    /// Objects that were gone through to their end.
+    pub(crate) objects: u64,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    /// What is still to be done, by a run that goes on from there.
+    pub(crate) remaining: Vec<Position>,
+    /// What going on would not help.
+    #[serde(default)]
+    pub(crate) left: Vec<Left>,
+    /// Why the run ended early, if the domain is why.
+    #[serde(default)]
+    pub(crate) stopped: Option<Stopped>,
+}
+
+impl Answer {
+    /// What this and an earlier run came to, of which this is the continuation.
+    pub(crate) fn after(mut self, earlier: Self) -> Self {
+        self.objects += earlier.objects;
+        self.counts.add(earlier.counts);
+        self.left.splice(0..0, earlier.left);
+        self
+    }
+}
+
+/// A place in an object's text, unpacked if it is packed: the beginning of a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    pub(crate) key: String,
+    pub(crate) offset: u64,
+}
+
+/// An object that stays where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Left {
+    pub(crate) key: String,
+    pub(crate) cause: String,
+    /// In bytes, as it is stored.
+    pub(crate) size: Option<u64>,
+}
+
+/// Why a run ended early.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Stopped {
+    /// The HTTP status; none if the domain did not answer.
+    pub(crate) status: Option<u16>,
+    pub(crate) error_type: String,
+    pub(crate) remedy: String,
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self { status: refusal.status, error_type: refusal.error_type.to_owned(), remedy: remedy(refusal).to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(records: u64, error: &str, at: &str) -> Counts {
+        let mut counts = Counts { records, indexed: records - 1, ..Counts::default() };
+        counts.count_error(error.to_owned());
+        counts.count_arrival(Some(at.parse().unwrap()));
+        counts.count_arrival(None);
+        counts
+    }
+
+    #[test]
+    fn a_continued_run_counts_on() {
+        let left = |key: &str| vec![Left { key: key.into(), cause: "x".into(), size: Some(1) }];
+        let position = |offset| vec![Position { key: "k".into(), offset }];
+        let first = Answer {
+            objects: 1,
+            counts: counts(5, "400/other", "2026-11-24T02:00:00Z"),
+            remaining: position(3),
+            left: left("a"),
+            stopped: None,
+        };
+        let second = Answer {
+            objects: 2,
+            counts: counts(7, "400/other", "2026-11-24T01:00:00Z"),
+            remaining: position(9),
+            left: left("b"),
+            stopped: Some(Refusal { status: Some(429), error_type: "other" }.into()),
+        };
+        let both = second.after(first);
+        insta::assert_json_snapshot!(both);
+        let text = serde_json::to_string(&both).unwrap();
+        assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), both);
+    }
+}

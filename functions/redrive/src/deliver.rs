@@ -1,0 +1,219 @@
+//! Owns bringing one batch into the domain: sends it, sends again what may work later, halves what is too large, and
+//! stops where going on is no use. Every record keeps its id, so that sending one again is harmless.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use bytes::Bytes;
+use emite_connect::error::AwsError;
+use tokio::time::Instant;
+
+use crate::batch::Batch;
+use crate::bulk::{Answer, Refusal, Verdict};
+use crate::pace::{OutOf, Pace};
+use crate::record::Unreadable;
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing yet; what the domain last said of it, if anything.
+    Pending(Option<Refusal>),
+    /// It is in the domain.
+    Indexed,
+    /// It was there before.
+    AlreadyPresent,
+    /// The domain never takes it.
+    Refused(Refusal),
+    /// The domain takes nothing that large.
+    TooLarge(Refusal),
+    /// It could not be sent.
+    Unreadable(Unreadable),
+}
+
+/// Why a batch was not brought to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// The run ends.
+    Time,
+    /// Going on is no use.
+    Stopped(Refusal),
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    /// One for each of its entries.
+    pub(crate) fates: Vec<Fate>,
+    /// Why some are pending.
+    pub(crate) halt: Option<Halt>,
+    /// The request was too large for the domain.
+    pub(crate) too_large: bool,
+}
+
+/// Sends a batch with `post`, which takes a body and the number of documents in it.
+pub(crate) async fn deliver(
+    batch: &mut Batch,
+    pace: &mut Pace,
+    end: Instant,
+    post: impl AsyncFn(Bytes, usize) -> Result<Answer, AwsError>,
+) -> Result<Delivered, AwsError> {
+    let body = Bytes::from(std::mem::take(&mut batch.body));
+    let mut delivery = Delivery::of(batch);
+    while let Some(group) = delivery.groups.pop_front() {
+        let answer = post(delivery.part(&body, &group), group.len()).await?;
+        match delivery.take(group, answer) {
+            Next::GoOn => {}
+            Next::Progress => pace.progress(),
+            Next::Stop(refusal) => delivery.halt = Some(Halt::Stopped(refusal)),
+            Next::Wait { progress, refusal } => {
+                if progress {
+                    pace.progress();
+                }
+                delivery.halt = match pace.pause(end).await {
+                    Ok(()) => None,
+                    Err(OutOf::Time) => Some(Halt::Time),
+                    Err(OutOf::Patience) => Some(Halt::Stopped(refusal)),
+                };
+            }
+        }
+        if delivery.halt.is_some() {
+            break;
+        }
+    }
+    let Delivery { fates, halt, too_large, .. } = delivery;
+    // Nobody else holds it any more, so this copies nothing.
+    batch.body = body.into();
+    Ok(Delivered { fates, halt, too_large })
+}
+
+/// A batch on its way.
+struct Delivery {
+    /// The part of the body that each entry has; empty for one that is not sent.
+    frames: Vec<Range<usize>>,
+    fates: Vec<Fate>,
+    /// Entries that go together, those that are next in front.
+    groups: VecDeque<Vec<usize>>,
+    halt: Option<Halt>,
+    too_large: bool,
+    /// Documents in a row that were refused as whole requests.
+    refused_alone: Vec<usize>,
+}
+
+/// What to do after an answer.
+enum Next {
+    GoOn,
+    Progress,
+    Wait { progress: bool, refusal: Refusal },
+    Stop(Refusal),
+}
+
+impl Delivery {
+    fn of(batch: &Batch) -> Self {
+        let frames = batch.entries.iter().map(|entry| entry.frame.clone().unwrap_or_default()).collect();
+        let fates = batch.entries.iter().map(|entry| match entry.frame {
+            Ok(_) => Fate::Pending(None),
+            Err(unreadable) => Fate::Unreadable(unreadable),
+        });
+        let sent: Vec<usize> = (0..batch.entries.len()).filter(|index| batch.entries[*index].frame.is_ok()).collect();
+        let groups = if sent.is_empty() { VecDeque::new() } else { VecDeque::from([sent]) };
+        Self { frames, fates: fates.collect(), groups, halt: None, too_large: false, refused_alone: Vec::new() }
+    }
+
+    /// The part of the body that is of these entries; copied only where others are in between.
+    fn part(&self, body: &Bytes, group: &[usize]) -> Bytes {
+        let frames = || group.iter().map(|index| self.frames[*index].clone());
+        let (Some(first), Some(last)) = (frames().next(), frames().next_back()) else { return Bytes::new() };
+        if frames().map(|frame| frame.len()).sum::<usize>() == last.end - first.start {
+            return body.slice(first.start..last.end);
+        }
+        frames().flat_map(|frame| &body[frame]).copied().collect()
+    }
+
+    fn take(&mut self, group: Vec<usize>, answer: Answer) -> Next {
+        match answer {
+            Answer::Each(verdicts) => self.take_each(&group, &verdicts),
+            Answer::Whole(verdict) => self.take_whole(group, verdict),
+        }
+    }
+
+    fn take_each(&mut self, group: &[usize], verdicts: &[Verdict]) -> Next {
+        self.refused_alone.clear();
+        let (mut again, mut stop, mut later) = (Vec::new(), None, None);
+        for (&index, &verdict) in group.iter().zip(verdicts) {
+            self.fates[index] = match verdict {
+                Verdict::Indexed => Fate::Indexed,
+                Verdict::AlreadyPresent => Fate::AlreadyPresent,
+                Verdict::Refused(refusal) => Fate::Refused(refusal),
+                Verdict::TooLarge(refusal) => Fate::TooLarge(refusal),
+                Verdict::Stop(refusal) => {
+                    stop.get_or_insert(refusal);
+                    Fate::Pending(Some(refusal))
+                }
+                Verdict::Later(refusal) => {
+                    again.push(index);
+                    later.get_or_insert(refusal);
+                    Fate::Pending(Some(refusal))
+                }
+            };
+        }
+        let progress = again.len() < group.len();
+        if !again.is_empty() {
+            self.groups.push_front(again);
+        }
+        match (stop, later) {
+            (Some(refusal), _) => Next::Stop(refusal),
+            (None, Some(refusal)) => Next::Wait { progress, refusal },
+            (None, None) => Next::Progress,
+        }
+    }
+
+    fn take_whole(&mut self, mut group: Vec<usize>, verdict: Verdict) -> Next {
+        match verdict {
+            Verdict::Refused(_) | Verdict::TooLarge(_) if group.len() > 1 => {
+                self.too_large |= matches!(verdict, Verdict::TooLarge(_));
+                let second = group.split_off(group.len() / 2);
+                self.groups.push_front(second);
+                self.groups.push_front(group);
+                Next::GoOn
+            }
+            Verdict::Refused(refusal) => self.take_alone(&group, refusal),
+            Verdict::TooLarge(refusal) => {
+                self.set(&group, Fate::TooLarge(refusal));
+                Next::Progress
+            }
+            Verdict::Later(refusal) => {
+                self.set(&group, Fate::Pending(Some(refusal)));
+                self.groups.push_front(group);
+                Next::Wait { progress: false, refusal }
+            }
+            Verdict::Stop(refusal) => {
+                self.set(&group, Fate::Pending(Some(refusal)));
+                Next::Stop(refusal)
+            }
+            Verdict::Indexed | Verdict::AlreadyPresent => Next::GoOn,
+        }
+    }
+
+    /// A document whose request is refused is a bad one. If many in a row are, it is not the documents: some settings of
+    /// a domain refuse every request of this kind.
+    fn take_alone(&mut self, group: &[usize], refusal: Refusal) -> Next {
+        const MANY: usize = 10;
+        self.refused_alone.extend(group);
+        self.set(group, Fate::Refused(refusal));
+        if self.refused_alone.len() < MANY {
+            return Next::Progress;
+        }
+        let refused = std::mem::take(&mut self.refused_alone);
+        self.set(&refused, Fate::Pending(Some(refusal)));
+        Next::Stop(refusal)
+    }
+
+    fn set(&mut self, group: &[usize], fate: Fate) {
+        for index in group {
+            self.fates[*index] = fate;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

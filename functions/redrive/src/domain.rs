@@ -1,0 +1,181 @@
+//! Owns talking to the search domain: one signed `POST /_bulk` at a time, over TLS and without URL query parameters,
+//! which the domain would not count into the signature
+//! (<https://docs.aws.amazon.com/opensearch-service/latest/developerguide/request-signing.html>).
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use bytes::Bytes;
+use emite_connect::error::AwsError;
+use emite_connect::{clock, https};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Uri};
+use jiff::Timestamp;
+
+use crate::bulk::{self, Answer, Refusal, Verdict};
+
+/// What the role needs, on `<domain>/_bulk`.
+pub(crate) const ACTION: &str = "es:ESHttpPost";
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest answer that is read.
+const LONGEST_ANSWER: usize = 32 << 20;
+const NDJSON: &str = "application/x-ndjson";
+
+/// The address of a domain's `_bulk`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    uri: Uri,
+    host: String,
+    region: String,
+}
+
+impl Address {
+    /// The address below `endpoint`, which is `https://host[:port]`, in `region`.
+    pub(crate) fn of(endpoint: &str, region: &str) -> Result<Self, String> {
+        let wrong = || format!("searchEndpoint is '{endpoint}': must be https://, a host and nothing else");
+        let url = url::Url::parse(endpoint).map_err(|_| wrong())?;
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        if url.scheme() != "https" || !bare || url.password().is_some() {
+            return Err(wrong());
+        }
+        let uri: Uri = url.join("_bulk").map_err(|_| wrong())?.as_str().parse().map_err(|_| wrong())?;
+        let host = uri.authority().ok_or_else(wrong)?.to_string();
+        Ok(Self { uri, host, region: region.to_owned() })
+    }
+}
+
+/// A domain, and what it takes to talk to it.
+#[derive(Debug)]
+pub(crate) struct Domain<'a> {
+    pub(crate) address: Address,
+    pub(crate) client: &'a https::Client,
+    pub(crate) credentials: Option<&'a SharedCredentialsProvider>,
+}
+
+impl Domain<'_> {
+    /// Sends a bulk request of `count` documents. Needs `es:ESHttpPost`.
+    ///
+    /// # Errors
+    /// If it cannot be signed. Whatever the domain answers, or that it does not, is no error.
+    pub(crate) async fn post(&self, body: Bytes, count: usize, most: Duration) -> Result<Answer, AwsError> {
+        let unsigned = |problem: &str| AwsError::unusable(ACTION, problem.to_owned());
+        let provider = self.credentials.ok_or_else(|| unsigned("there are no credentials to sign with"))?;
+        let credentials = provider.provide_credentials().await;
+        let credentials = credentials.map_err(|_| unsigned("the credentials to sign with cannot be had"))?;
+        let request = signed(&self.address, credentials, body, clock::now())
+            .map_err(|_| unsigned("the request cannot be signed"))?;
+        let answer = tokio::time::timeout(PATIENCE.min(most), self.send(request, count)).await;
+        Ok(answer.unwrap_or_else(|_| lost("no answer in time")))
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>, count: usize) -> Answer {
+        let answer = match self.client.request(request).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => return lost("no connection"),
+            Err(_) => return lost("the connection broke off"),
+        };
+        let status = answer.status().as_u16();
+        match Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await {
+            Ok(body) => bulk::read(status, &body.to_bytes(), count),
+            // Fewer documents get a shorter answer.
+            Err(error) if error.is::<LengthLimitError>() => {
+                Answer::Whole(Verdict::TooLarge(Refusal { status: Some(status), error_type: "other" }))
+            }
+            Err(_) => lost("the answer broke off"),
+        }
+    }
+}
+
+fn lost(problem: &str) -> Answer {
+    tracing::warn!(problem, "the search domain gave no answer");
+    Answer::Whole(bulk::LOST)
+}
+
+/// The request with its signature, which covers the body.
+fn signed(
+    address: &Address,
+    credentials: Credentials,
+    body: Bytes,
+    now: Timestamp,
+) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut settings = SigningSettings::default();
+    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    let identity = credentials.into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&address.region)
+        .name("es")
+        .time(now.into())
+        .settings(settings)
+        .build()?
+        .into();
+    let headers = [("host", address.host.as_str()), ("content-type", NDJSON)];
+    let hash = SignableBody::Precomputed(sha256(&body));
+    let signable = SignableRequest::new("POST", address.uri.to_string(), headers.into_iter(), hash)?;
+    let (instructions, _) = sign(signable, &params)?.into_parts();
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(&address.uri)
+        .header(HOST, &address.host)
+        .header(CONTENT_TYPE, NDJSON)
+        .body(Full::new(body))?;
+    instructions.apply_to_request_http1x(&mut request);
+    Ok(request)
+}
+
+/// The SHA-256 of a body in hexadecimal digits.
+pub fn sha256(body: &[u8]) -> String {
+    use std::fmt::Write;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
+    digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_https_and_a_host_alone() {
+        let address = Address::of("https://search-x.ap-southeast-2.es.amazonaws.com", "r").unwrap();
+        assert_eq!(address.uri, "https://search-x.ap-southeast-2.es.amazonaws.com/_bulk");
+        assert_eq!(Address::of("https://127.0.0.1:9443", "r").unwrap().host, "127.0.0.1:9443");
+        for endpoint in [
+            "http://x",
+            "x",
+            "",
+            "https://",
+            "https://x/y",
+            "https://x?y",
+            "https://u@x",
+            "https://u:p@x",
+            "ftp://x",
+            "https://x#y",
+        ] {
+            let problem = Address::of(endpoint, "r").unwrap_err();
+            assert!(problem.starts_with("searchEndpoint is"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_signed_for_es_with_the_hash_of_its_body() {
+        let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("token".to_owned()), None, "test");
+        let address = Address::of("https://search.example:9443", "ap-southeast-2").unwrap();
+        let now = "2026-11-24T01:02:03Z".parse().unwrap();
+        let request = signed(&address, credentials, Bytes::from_static(b"{}\n"), now).unwrap();
+        assert_eq!((request.method(), request.uri().query()), (&Method::POST, None));
+        let mut headers: Vec<String> =
+            request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        headers.sort();
+        insta::assert_snapshot!(headers.join("\n"));
+        assert!(headers.iter().any(|header| header.ends_with(&sha256(b"{}\n"))));
+    }
+}

@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn read(event: &Value) -> Result<Input, BadInput> {
+    Input::read(event, &Places::of("s"), "bucket")
+}
+
+fn order_of(event: &Value) -> Order {
+    match read(event) {
+        Ok(Input::Run(order)) => *order,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn problems(event: &Value) -> String {
+    read(event).unwrap_err().0.join("\n")
+}
+
+const KEY: &str = "emite-connect/s/failed/elasticsearch-failed/x";
+
+#[test]
+fn objects_come_as_keys_as_a_batch_or_alone() {
+    let keys = order_of(&json!({"mode": "apply", "keys": [KEY, {"key": KEY, "offset": 12}], "from": "2026-11-24"}));
+    assert_eq!((keys.mode, keys.wanted.len(), keys.wanted[1].offset), (Mode::Apply, 2, 12));
+    assert_eq!(keys.window.from, Some("2026-11-24T00:00:00Z".parse().unwrap()));
+
+    let item = json!({"Key": KEY, "Size": 7, "LastModified": 1_763_946_000, "Etag": "x", "StorageClass": "STANDARD"});
+    let beside = json!({"mode": "apply", "from": null, "to": "2026-11-24", "prefix": "failed/"});
+    let batch = order_of(&json!({"Items": [item, item], "BatchInput": beside}));
+    assert_eq!((batch.mode, batch.wanted.len()), (Mode::Apply, 2));
+    assert_eq!(batch.wanted[0].modified, Some("2025-11-24T01:00:00Z".parse().unwrap()));
+
+    let mut alone = item.clone();
+    alone["mode"] = "apply".into();
+    alone["LastModified"] = "2025-11-24T01:00:00.000Z".into();
+    let alone = order_of(&alone);
+    assert_eq!((alone.mode, &alone.wanted[..]), (Mode::Apply, &batch.wanted[..1]));
+}
+
+#[test]
+fn nothing_is_written_unless_that_is_asked_for() {
+    for event in [
+        json!({"keys": []}),
+        json!({"Items": []}),
+        json!({"Items": [], "BatchInput": {"mode": null}}),
+        json!({"Key": KEY}),
+    ] {
+        assert_eq!(order_of(&event).mode, Mode::Plan, "{event}");
+    }
+}
+
+#[test]
+fn what_stands_for_a_folder_is_no_object() {
+    let event = json!({"Items": [{"Key": "emite-connect/s/failed/", "Size": 0}, {"Key": KEY, "Size": 1}]});
+    assert_eq!(order_of(&event).wanted.len(), 1);
+}
+
+#[test]
+fn a_run_goes_on_from_an_earlier_answer() {
+    let answer = json!({
+        "objects": 1, "records": 2, "indexed": 2, "alreadyPresent": 0, "quarantined": 0, "remaining": [], "byError": {},
+        "oldest": null, "newest": null, "left": [], "stopped": null,
+    });
+    let order = order_of(&json!({"mode": "apply", "keys": [], "previous": answer}));
+    assert_eq!(order.previous.unwrap().objects, 1);
+    assert_eq!(order_of(&json!({"keys": [], "previous": null})).previous, None);
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    insta::assert_snapshot!(
+        [
+            json!({
+                "mode": "write", "keys": ["emite-connect/s/results/x", 7, {"key": KEY, "offset": -1}, "../x"],
+                "from": "yesterday", "to": 5, "surprise": 1, "previous": {"objects": 1}, "prefix": "results/",
+            }),
+            json!({"Items": {}, "BatchInput": 5, "keysies": 1}),
+            json!({"Items": [{"Key": KEY, "LastModified": "soon"}], "BatchInput": {"mode": "apply", "from": "2026-11-25", "to": "2026-11-24"}}),
+            json!({"Key": KEY, "modes": "apply"}),
+            json!({"mode": "apply"}),
+            json!([]),
+            json!({"mode": "begin", "input": {"mode": "begin", "form": "2026-11-24", "from": "x", "prefix": "/"}}),
+            json!({"mode": "begin", "input": []}),
+            json!({"mode": "summarise", "results": {"ResultWriterDetails": {"Bucket": "other", "Key": "x"}}, "x": 1}),
+        ]
+        .map(|event| problems(&event))
+        .join("\n---\n")
+    );
+}
+
+#[test]
+fn an_execution_may_be_started_with_nothing() {
+    let wish = |input: Value| match read(&json!({"mode": "begin", "input": input})) {
+        Ok(Input::Begin(wish)) => wish,
+        other => panic!("{other:?}"),
+    };
+    let plain = Wish { mode: Mode::Plan, from: None, to: None, prefix: "emite-connect/s/failed/".into() };
+    assert_eq!(wish(json!({})), plain);
+    assert_eq!(wish(Value::Null), plain);
+    let whole =
+        wish(json!({"mode": "apply", "from": "2026-11-24", "to": "2026-11-24T01:00:00Z", "prefix": "quarantine/"}));
+    assert_eq!(
+        (whole.mode, whole.from.as_deref(), whole.prefix.as_str()),
+        (Mode::Apply, Some("2026-11-24"), "emite-connect/s/quarantine/")
+    );
+}
+
+#[test]
+fn an_execution_that_failed_is_summed_up_without_its_cause() {
+    let event = json!({
+        "mode": "summarise", "input": null, "results": null, "execution": "arn:x",
+        "error": {"Error": "States.ItemReaderFailed", "Cause": "+61412345678"},
+    });
+    let Ok(Input::Summarise(execution)) = read(&event) else { panic!() };
+    assert_eq!((execution.error.as_deref(), execution.results), (Some("States.ItemReaderFailed"), Results::Nowhere));
+}
+
+proptest! {
+    #[test]
+    fn no_key_is_accepted_that_does_not_name_an_object_of_ours(key in "(emite-connect/s/)?(failed/|quarantine/|redriven/|\\.\\./)?[a-z./]{0,20}") {
+        if read(&json!({"keys": [key]})).is_ok() {
+            let ours = ["emite-connect/s/failed/", "emite-connect/s/quarantine/"].iter().any(|folder| key.starts_with(folder));
+            prop_assert!(ours && !key.contains("/../") && !key.ends_with("/.."));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Owns the redrive: brings contact records that the search domain refused back into it, under the ids that they had, and
+//! moves what is done.
+//!
+//! A run is a batch of objects, of whatever size: each is read as a stream, its records are sent in bulk requests, and
+//! those that the domain never takes go to quarantine. At every instant each record is in the domain, in its original
+//! object, or in quarantine; so a run may end anywhere and be repeated. A plan reads the same and writes nothing.
+//!
+//! Nothing of a record, nor of what an engine or a parser says about it, is logged, counted or answered.
+
+mod answer;
+pub mod batch;
+mod bucket;
+mod bulk;
+mod deliver;
+mod domain;
+mod elements;
+mod error;
+#[cfg(test)]
+mod fake;
+mod input;
+mod keys;
+pub mod naming;
+mod object;
+mod pace;
+mod pass;
+mod quarantine;
+pub mod record;
+mod run;
+mod summary;
+pub mod unpack;
+mod window;
+
+use emite_connect::clock;
+use emite_connect::https::{self, Schemes};
+use emite_connect::publish::{self, Event};
+use emite_connect::report::REDRIVE_REPORT;
+use emite_connect::services::Services;
+use emite_connect::settings::BadSettings;
+use emite_connect::spec::{BadSpec, Spec, SpecError};
+use lambda_runtime::LambdaEvent;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+pub use domain::sha256;
+pub use error::RedriveError;
+pub use input::BadInput;
+
+use bucket::Bucket;
+use domain::{Address, Domain};
+use input::{Execution, Input, Order, Wish};
+use keys::Places;
+use naming::Naming;
+use run::{RESERVE, Run};
+
+/// What a process sets up once.
+#[derive(Debug)]
+pub struct App {
+    services: Result<Services, BadSettings>,
+    https: Result<https::Client, String>,
+}
+
+impl App {
+    /// Sets up what the function needs, with its settings from `lookup`. What is wrong with them is kept, and told by each
+    /// invocation.
+    pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            services: Services::from_settings(lookup).await,
+            https: https::client(Schemes::HttpsOnly).map_err(|error| error.kind().to_string()),
+        }
+    }
+}
+
+/// Does what one event asks for.
+///
+/// # Errors
+/// [`RedriveError`], if there is no answer; what was done until then stands.
+pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, RedriveError> {
+    let LambdaEvent { payload, context } = event;
+    let services = app.services.as_ref().map_err(BadSettings::clone)?;
+    let spec = services.spec_of(&services.spec_text().await?)?;
+    let places = Places::of(spec.delivery_stream_name());
+    match Input::read(&payload, &places, &spec.backup_bucket)? {
+        Input::Begin(wish) => Ok(begun(wish)),
+        Input::Run(order) => {
+            let end = Instant::now() + clock::until_epoch_ms(context.deadline).saturating_sub(RESERVE);
+            run(app, services, &spec, (*order, end)).await
+        }
+        Input::Summarise(execution) => summarise(services, &spec, &places, execution).await,
+    }
+}
+
+/// An execution's input, with everything said that was left out.
+fn begun(wish: Wish) -> Value {
+    let Wish { mode, from, to, prefix } = wish;
+    json!({"mode": mode.to_string(), "from": from, "to": to, "prefix": prefix})
+}
+
+async fn run(
+    app: &App,
+    services: &Services,
+    spec: &Spec,
+    (order, end): (Order, Instant),
+) -> Result<Value, RedriveError> {
+    let (naming, address) = settings(spec).map_err(SpecError::from)?;
+    let client = app.https.as_ref().map_err(|problem| RedriveError::NoTls(problem.clone()))?;
+    let domain = Domain { address, client, credentials: services.aws.credentials.as_ref() };
+    let run = Run {
+        mode: order.mode,
+        window: order.window,
+        bucket: Bucket::new(&services.aws.s3, spec.backup_bucket.clone()),
+        naming,
+        post: async |body, count| {
+            // What is sent last still has to be put down.
+            let most = (end + RESERVE / 2).saturating_duration_since(Instant::now());
+            domain.post(body, count, most).await
+        },
+        end,
+    };
+    Ok(serde_json::to_value(run.carry_out(order).await?)?)
+}
+
+/// What of the spec only the redrive reads.
+fn settings(spec: &Spec) -> Result<(Naming, Address), BadSpec> {
+    let rotation = spec.index_rotation.parse();
+    let address = Address::of(&spec.search_endpoint, &spec.home.region);
+    match (rotation, address) {
+        (Ok(rotation), Ok(address)) => {
+            let naming = Naming { index: spec.contact_index.clone(), rotation, doc_type: spec.contact_type.clone() };
+            Ok((naming, address))
+        }
+        (rotation, address) => Err(BadSpec(rotation.err().into_iter().chain(address.err()).collect())),
+    }
+}
+
+async fn summarise(
+    services: &Services,
+    spec: &Spec,
+    places: &Places,
+    execution: Execution,
+) -> Result<Value, RedriveError> {
+    let bucket = Bucket::new(&services.aws.s3, spec.backup_bucket.clone());
+    let report = serde_json::to_value(summary::summarise(execution, spec, &bucket, places).await?)?;
+    let event =
+        Event { detail_type: REDRIVE_REPORT, resource: spec.instance_arn.to_string(), detail: report.to_string() };
+    publish::publish(&services.aws.eventbridge, event).await?;
+    Ok(report)
+}

@@ -1,0 +1,12 @@
+//! The Lambda function that brings refused contact records back into the search domain.
+
+use emite_connect::settings::environment;
+use lambda_runtime::{Error, service_fn, tracing};
+use redrive::{App, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let app = App::start(environment).await;
+    lambda_runtime::run(service_fn(|event| handle(&app, event))).await
+}

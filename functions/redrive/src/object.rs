@@ -1,0 +1,191 @@
+//! Owns reading one object as text, from any line of it on. A read that breaks off or stalls goes on from the byte that it
+//! had reached, for gzip as well: the unpacking waits meanwhile.
+
+use std::time::Duration;
+
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+use emite_connect::error::AwsError;
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+use crate::bucket::{Bucket, GET, Part, has_changed, is_archived, is_past_the_end};
+use crate::unpack::Unpack;
+
+/// How long nothing may come. The call's own time-outs end with the headers of the answer.
+const STALL: Duration = Duration::from_secs(20);
+/// How often a read may break off without getting any further.
+const MOST_BREAKS: u32 = 5;
+
+/// An object that is being read.
+pub(crate) struct Object<'a> {
+    bucket: &'a Bucket,
+    key: &'a str,
+    /// The version that is read.
+    pub(crate) etag: String,
+    /// Its bytes, as they are stored.
+    pub(crate) size: u64,
+    /// When it was written.
+    pub(crate) modified: Option<Timestamp>,
+    unpack: Unpack,
+    body: ByteStream,
+    chunk: Bytes,
+    /// How many bytes were read.
+    read: u64,
+    breaks: u32,
+    /// How much text is still to be thrown away.
+    skip: u64,
+}
+
+/// What came of opening an object.
+pub(crate) enum Opened<'a> {
+    Open(Box<Object<'a>>),
+    /// Somebody else has moved it.
+    Gone,
+    /// It cannot be read, for a reason that going on does not mend.
+    Unfit(&'static str),
+}
+
+/// What came of reading on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// There may be more.
+    More,
+    /// That was all.
+    End,
+    /// Somebody else has moved it meanwhile.
+    Gone,
+    /// The rest cannot be read, for a reason that going on does not mend.
+    Broken(&'static str),
+}
+
+const ARCHIVED: &str = "it is in an archive: restore it first";
+const CHANGED: &str = "it was changed while it was read";
+const NOT_A_LINE: &str = "no line of it begins at the offset";
+const BAD_CHECKSUM: &str = "what was read of it does not fit its checksum";
+const BAD_GZIP: &str = "its gzip packing is damaged or cut off";
+
+impl<'a> Object<'a> {
+    /// Opens an object to read its text from `offset` on.
+    pub(crate) async fn open(bucket: &'a Bucket, key: &'a str, offset: u64) -> Result<Opened<'a>, AwsError> {
+        let answer = match bucket.get(key, Part::default()).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_not_found() && error.code != "NoSuchBucket" => return Ok(Opened::Gone),
+            Err(error) if is_archived(&error) => return Ok(Opened::Unfit(ARCHIVED)),
+            Err(error) => return Err(error),
+        };
+        let mut object = Self::of(bucket, key, answer);
+        if offset == 0 {
+            return Ok(Opened::Open(Box::new(object)));
+        }
+        // Packed text has to be read from its beginning.
+        while object.unpack.is_gzip().is_none() {
+            if object.read(&mut Vec::new()).await? != Read::More {
+                return Ok(Opened::Unfit(NOT_A_LINE));
+            }
+        }
+        if object.is_gzip() {
+            object.skip = offset;
+            return Ok(Opened::Open(Box::new(object)));
+        }
+        // One byte more, to see that it ends a line.
+        object.unpack = Unpack::plain();
+        (object.read, object.skip, object.chunk) = (offset - 1, 1, Bytes::new());
+        Ok(match object.reopen().await? {
+            Read::More => Opened::Open(Box::new(object)),
+            Read::End => Opened::Unfit(NOT_A_LINE),
+            Read::Gone => Opened::Gone,
+            Read::Broken(cause) => Opened::Unfit(cause),
+        })
+    }
+
+    fn of(bucket: &'a Bucket, key: &'a str, answer: GetObjectOutput) -> Self {
+        Self {
+            bucket,
+            key,
+            etag: answer.e_tag.unwrap_or_default(),
+            size: answer.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default(),
+            modified: answer.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok()),
+            unpack: Unpack::detecting(),
+            body: answer.body,
+            chunk: Bytes::new(),
+            read: 0,
+            breaks: 0,
+            skip: 0,
+        }
+    }
+
+    /// Whether its text is packed.
+    pub(crate) fn is_gzip(&self) -> bool {
+        self.unpack.is_gzip() == Some(true)
+    }
+
+    /// Appends some more of the text.
+    pub(crate) async fn read(&mut self, text: &mut Vec<u8>) -> Result<Read, AwsError> {
+        if self.chunk.is_empty() {
+            match timeout(STALL, self.body.next()).await {
+                Ok(Some(Ok(chunk))) => {
+                    self.read += chunk.len() as u64;
+                    self.breaks = 0;
+                    self.chunk = chunk;
+                }
+                Ok(None) if self.read >= self.size => return Ok(self.finish(text)),
+                Ok(Some(Err(_))) if self.read >= self.size => return Ok(Read::Broken(BAD_CHECKSUM)),
+                _ => return self.reopen().await,
+            }
+        }
+        let before = text.len();
+        let Ok(taken) = self.unpack.push(&self.chunk, text) else {
+            return Ok(Read::Broken(BAD_GZIP));
+        };
+        let _ = self.chunk.split_to(taken);
+        Ok(self.skip_from(before, text))
+    }
+
+    fn finish(&mut self, text: &mut Vec<u8>) -> Read {
+        let before = text.len();
+        if self.unpack.finish(text).is_err() {
+            return Read::Broken(BAD_GZIP);
+        }
+        match self.skip_from(before, text) {
+            Read::More if self.skip == 0 => Read::End,
+            _ => Read::Broken(NOT_A_LINE),
+        }
+    }
+
+    /// Asks for the bytes that have not come yet.
+    async fn reopen(&mut self) -> Result<Read, AwsError> {
+        self.breaks += 1;
+        if self.breaks > MOST_BREAKS {
+            return Err(AwsError::unusable(GET, "the object's content breaks off again and again".to_owned()));
+        }
+        tracing::info!(bytes = self.read, "reading on");
+        let part = Part { from: self.read, etag: Some(&self.etag) };
+        match self.bucket.get(self.key, part).await {
+            Ok(answer) => {
+                self.body = answer.body;
+                Ok(Read::More)
+            }
+            Err(error) if has_changed(&error) => Ok(Read::Broken(CHANGED)),
+            Err(error) if error.is_not_found() => Ok(Read::Gone),
+            Err(error) if is_past_the_end(&error) => Ok(Read::End),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Throws text away that comes before the offset.
+    fn skip_from(&mut self, before: usize, text: &mut Vec<u8>) -> Read {
+        if self.skip == 0 {
+            return Read::More;
+        }
+        let gone = (text.len() - before).min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+        self.skip -= gone as u64;
+        let last = text.drain(before..before + gone).next_back();
+        if self.skip > 0 || last.is_none_or(|byte| byte == b'\n') {
+            return Read::More;
+        }
+        text.truncate(before);
+        Read::Broken(NOT_A_LINE)
+    }
+}

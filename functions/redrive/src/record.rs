@@ -1,0 +1,282 @@
+//! Owns reading one line of an object that Firehose put aside
+//! (<https://docs.aws.amazon.com/firehose/latest/dev/retry.html>).
+//!
+//! Everything is borrowed from the line wherever JSON allows it, so that reading a record allocates nothing. A field of
+//! an unexpected type counts as missing: one odd line must not stop the rest.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A failed record, as far as it is needed to send it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The id that Firehose gave the document.
+    pub id: Cow<'a, str>,
+    /// The index that it was for.
+    pub index: Cow<'a, str>,
+    /// Its type, empty where the engine has none.
+    pub doc_type: Cow<'a, str>,
+    /// The document in base64.
+    pub data: Cow<'a, [u8]>,
+    /// When it came to Firehose.
+    pub arrival: Option<Timestamp>,
+}
+
+/// Why a line, or the document in it, cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is no JSON object.
+    NotJson,
+    /// It lacks the document, its id or its index.
+    NotARecord,
+    /// The name of the index is none that an engine allows.
+    BadIndex,
+    /// Its index is named by the time of arrival, and that is missing.
+    NoArrival,
+    /// The document is not in base64.
+    BadBase64,
+    /// There is nothing in the document.
+    EmptyDocument,
+}
+
+impl Unreadable {
+    /// The name that counts and the quarantine use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::NotARecord => "not_a_record",
+            Self::BadIndex => "bad_index",
+            Self::NoArrival => "no_arrival",
+            Self::BadBase64 => "bad_base64",
+            Self::EmptyDocument => "empty_document",
+        }
+    }
+
+    /// Whether the line is a failed record, if one that cannot be sent.
+    pub fn is_record(self) -> bool {
+        !matches!(self, Self::NotJson | Self::NotARecord)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    raw_data: Data<'a>,
+    #[serde(borrow)]
+    es_document_id: Text<'a>,
+    #[serde(borrow)]
+    es_index_name: Text<'a>,
+    #[serde(borrow)]
+    es_type_name: Text<'a>,
+    arrival_timestamp: Time,
+}
+
+/// Reads a line.
+pub fn read(line: &[u8]) -> Result<Record<'_>, Unreadable> {
+    let Envelope { raw_data, es_document_id, es_index_name, es_type_name, arrival_timestamp } =
+        serde_json::from_slice(line).map_err(|_| why_not(line))?;
+    let Some(data) = raw_data.0.filter(|_| !es_document_id.0.is_empty() && !es_index_name.0.is_empty()) else {
+        return Err(why_not(line));
+    };
+    Ok(Record {
+        id: es_document_id.0,
+        index: es_index_name.0,
+        doc_type: es_type_name.0,
+        data,
+        arrival: arrival_timestamp.0,
+    })
+}
+
+fn why_not(line: &[u8]) -> Unreadable {
+    if is_object(line) { Unreadable::NotARecord } else { Unreadable::NotJson }
+}
+
+/// Whether a line is a JSON object of whatever fields.
+pub(crate) fn is_object(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(line).is_ok()
+}
+
+/// A time in milliseconds since 1970, as a number or in a text, or as RFC 3339 has it.
+fn time(text: &str) -> Option<Timestamp> {
+    match text.parse::<i64>() {
+        Ok(milliseconds) => Timestamp::from_millisecond(milliseconds).ok(),
+        Err(_) => text.parse().ok(),
+    }
+}
+
+/// Implements the visits to what counts as missing.
+macro_rules! anything_else_is_missing {
+    () => {
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("anything")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+
+        fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(Self::Value::default())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(Self::Value::default())
+        }
+    };
+}
+
+#[derive(Default)]
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowing;
+        impl<'de> Visitor<'de> for Borrowing {
+            type Value = Text<'de>;
+            anything_else_is_missing!();
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Text::default())
+            }
+        }
+        deserializer.deserialize_any(Borrowing)
+    }
+}
+
+/// A text that is not checked to be UTF-8: base64 is decoded in any case.
+#[derive(Default)]
+struct Data<'a>(Option<Cow<'a, [u8]>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowing;
+        impl<'de> Visitor<'de> for Borrowing {
+            type Value = Data<'de>;
+            anything_else_is_missing!();
+
+            fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(Data(Some(Cow::Borrowed(text))))
+            }
+
+            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Self::Value, E> {
+                Ok(Data(Some(Cow::Owned(text.to_owned()))))
+            }
+        }
+        deserializer.deserialize_bytes(Borrowing)
+    }
+}
+
+#[derive(Default)]
+struct Time(Option<Timestamp>);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+        impl<'de> Visitor<'de> for Reading {
+            type Value = Time;
+            anything_else_is_missing!();
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
+                Ok(Time(time(text)))
+            }
+
+            fn visit_i64<E: Error>(self, milliseconds: i64) -> Result<Time, E> {
+                Ok(Time(Timestamp::from_millisecond(milliseconds).ok()))
+            }
+
+            fn visit_u64<E: Error>(self, milliseconds: u64) -> Result<Time, E> {
+                self.visit_i64(i64::try_from(milliseconds).unwrap_or(i64::MAX))
+            }
+
+            #[allow(clippy::cast_possible_truncation, reason = "what does not fit is no time")]
+            fn visit_f64<E: Error>(self, milliseconds: f64) -> Result<Time, E> {
+                self.visit_i64(milliseconds as i64)
+            }
+        }
+        deserializer.deserialize_any(Reading)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_record_is_read_with_numbers_or_texts() {
+        for arrival in [
+            json!(1_763_946_000_000_i64),
+            json!("1763946000000"),
+            json!(1_763_946_000_000.0),
+            json!("2025-11-24T01:00:00Z"),
+        ] {
+            let line = json!({
+                "attemptsMade": "3", "arrivalTimestamp": arrival, "errorCode": 400, "errorMessage": "x",
+                "attemptEndingTimestamp": 1, "rawData": "e30=", "esDocumentId": "496.0", "esIndexName": "i", "esTypeName": null,
+            })
+            .to_string();
+            let record = read(line.as_bytes()).unwrap();
+            assert_eq!(record.arrival, Some("2025-11-24T01:00:00Z".parse().unwrap()), "{line}");
+            assert_eq!(
+                (&*record.id, &*record.index, &*record.doc_type, &*record.data),
+                ("496.0", "i", "", &b"e30="[..])
+            );
+            assert!(matches!((record.id, record.data), (Cow::Borrowed(_), Cow::Borrowed(_))), "nothing is copied");
+        }
+    }
+
+    #[test]
+    fn escapes_are_legal_everywhere() {
+        let record = read(br#"{"rawData":"ab\/c","esDocumentId":"\u0041\"","esIndexName":"i"}"#).unwrap();
+        assert_eq!((&*record.data, &*record.id), (&b"ab/c"[..], "A\""));
+    }
+
+    #[test]
+    fn what_is_no_record_is_told_by_kind() {
+        for (line, kind) in [
+            ("", Unreadable::NotJson),
+            ("{", Unreadable::NotJson),
+            ("[]", Unreadable::NotJson),
+            ("400", Unreadable::NotJson),
+            ("{} {}", Unreadable::NotJson),
+            ("\u{1f}\u{8b}", Unreadable::NotJson),
+            (r#"{"rawData":"e30=","esDocumentId":"1","#, Unreadable::NotJson),
+            ("{}", Unreadable::NotARecord),
+            (r#"{"rawData":"e30=","errorCode":"Lambda.X","lambdaArn":"arn"}"#, Unreadable::NotARecord),
+            (r#"{"rawData":"e30=","esDocumentId":"","esIndexName":"i"}"#, Unreadable::NotARecord),
+            (r#"{"rawData":"e30=","esDocumentId":"1"}"#, Unreadable::NotARecord),
+            (r#"{"rawData":7,"esDocumentId":"1","esIndexName":"i"}"#, Unreadable::NotARecord),
+            (r#"{"rawData":"","rawData":"","esDocumentId":"1","esIndexName":"i"}"#, Unreadable::NotARecord),
+            (r#"{"rawData":"","esDocumentId":{"a":[1]},"esIndexName":["i"]}"#, Unreadable::NotARecord),
+        ] {
+            assert_eq!(read(line.as_bytes()), Err(kind), "{line}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Owns one run: goes through its objects one after another, as long as there is time and the domain takes records.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use emite_connect::error::AwsError;
+use tokio::time::Instant;
+
+use crate::answer::{Answer, Counts, Left, Position, Stopped};
+use crate::batch::LONGEST_BODY;
+use crate::bucket::Bucket;
+use crate::bulk::{self, Refusal};
+use crate::input::{Mode, Order, Wanted};
+use crate::naming::Naming;
+use crate::object::{Object, Opened};
+use crate::pace::Pace;
+use crate::pass::Pass;
+use crate::window::Window;
+
+/// The time kept back before the function's deadline: what was begun is finished in it.
+pub(crate) const RESERVE: Duration = Duration::from_secs(30);
+
+/// What a run works with; `P` sends a bulk request of so many documents, see [`crate::domain`].
+#[derive(Debug)]
+pub(crate) struct Run<P> {
+    pub(crate) mode: Mode,
+    pub(crate) window: Window,
+    pub(crate) bucket: Bucket,
+    pub(crate) naming: Naming,
+    pub(crate) post: P,
+    /// When nothing new is begun.
+    pub(crate) end: Instant,
+}
+
+/// What the domain has shown of itself so far.
+#[derive(Debug)]
+pub(crate) struct Manners {
+    pub(crate) pace: Pace,
+    /// The longest body that it is sent.
+    pub(crate) limit: usize,
+}
+
+/// What became of an object.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Somebody else has it, or it was not written in the time that is asked for.
+    NotOurs,
+    /// It was gone through to its end.
+    Done(Counts),
+    /// It stays where it is, and going on would not help.
+    Left { counts: Counts, cause: String, size: u64 },
+    /// A later run goes on from here.
+    Remaining { counts: Counts, offset: u64, stopped: Option<Refusal> },
+}
+
+impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    /// Goes through what is ordered. An object that may not be read or moved does not hold up the others, but fails the
+    /// run in the end.
+    pub(crate) async fn carry_out(&self, order: Order) -> Result<Answer, AwsError> {
+        let mut answer = Answer::default();
+        let mut manners = Manners { pace: Pace::default(), limit: LONGEST_BODY };
+        let mut denied = None;
+        for (index, wanted) in order.wanted.iter().enumerate() {
+            let key = || wanted.source.key.clone();
+            if answer.stopped.is_some() || self.is_over() {
+                answer.remaining.push(Position { key: key(), offset: wanted.offset });
+                continue;
+            }
+            match self.object(wanted, &mut manners, index == 0).await {
+                Ok(outcome) => note(&mut answer, key(), outcome),
+                Err(error) if error.is_denied() => {
+                    tracing::error!(key = key(), %error, "an object could not be gone through");
+                    denied.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match denied {
+            Some(error) => Err(error),
+            None => Ok(order.previous.map_or(answer.clone(), |previous| answer.after(previous))),
+        }
+    }
+
+    /// Goes through one object. `first` is whether all the run's time was there for it.
+    async fn object(&self, wanted: &Wanted, manners: &mut Manners, first: bool) -> Result<Outcome, AwsError> {
+        if wanted.modified.is_some_and(|at| !self.window.has(at)) {
+            return Ok(Outcome::NotOurs);
+        }
+        let source = &wanted.source;
+        // What is in quarantine is replaced as a whole, so it is gone through as a whole.
+        let offset = if source.is_quarantine() && self.mode == Mode::Apply { 0 } else { wanted.offset };
+        let object = match Object::open(&self.bucket, &source.key, offset).await? {
+            Opened::Open(object) => object,
+            Opened::Gone => return Ok(Outcome::NotOurs),
+            Opened::Unfit(cause) => {
+                return Ok(Outcome::Left { counts: Counts::default(), cause: cause.to_owned(), size: 0 });
+            }
+        };
+        if object.modified.is_some_and(|at| !self.window.has(at)) {
+            return Ok(Outcome::NotOurs);
+        }
+        Pass::new(self, source, object, offset).go_through(manners, first).await
+    }
+}
+
+fn note(answer: &mut Answer, key: String, outcome: Outcome) {
+    match outcome {
+        Outcome::NotOurs => {}
+        Outcome::Done(counts) => {
+            tracing::info!(key, records = counts.records, quarantined = counts.quarantined, "done");
+            answer.objects += 1;
+            answer.counts.add(counts);
+        }
+        Outcome::Left { counts, cause, size } => {
+            tracing::warn!(key, cause, size, "left where it is");
+            answer.counts.add(counts);
+            answer.left.push(Left { key, cause, size: Some(size).filter(|size| *size > 0) });
+        }
+        Outcome::Remaining { counts, offset, stopped } => {
+            tracing::info!(key, offset, records = counts.records, "to be continued");
+            answer.counts.add(counts);
+            answer.stopped = stopped.map(Stopped::from);
+            answer.remaining.push(Position { key, offset });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

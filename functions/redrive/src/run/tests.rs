@@ -1,0 +1,394 @@
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::fake::{Shared, World};
+use crate::keys::Places;
+use crate::naming::Rotation;
+
+const KEY: &str = "emite-connect/s/failed/x";
+const MOVED: &str = "emite-connect/s/redriven/failed/x";
+const QUARANTINE: &str = "emite-connect/s/quarantine/x";
+const FOREVER: usize = usize::MAX;
+
+fn line(id: &str) -> String {
+    json!({
+        "attemptsMade": 1, "arrivalTimestamp": 1_763_946_000_000_i64, "errorCode": "429", "errorMessage": "x",
+        "rawData": base64_simd::STANDARD.encode_to_string(format!("{{\"id\":\"{id}\"}}")),
+        "esDocumentId": id, "esIndexName": "emite-contacts", "esTypeName": "contacts",
+    })
+    .to_string()
+}
+
+fn lines(ids: &[&str]) -> String {
+    ids.iter().map(|id| if id.is_empty() { "nonsense\n".to_owned() } else { line(id) + "\n" }).collect()
+}
+
+fn packed(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn world(objects: &[(&str, &[u8])]) -> Shared {
+    let shared = Shared::default();
+    shared.lock().objects.extend(objects.iter().map(|(key, content)| ((*key).to_owned(), content.to_vec())));
+    shared
+}
+
+fn order(mode: Mode, keys: &[(&str, u64)]) -> Order {
+    let wanted = keys.iter().map(|(key, offset)| Wanted {
+        source: Places::of("s").source(key).unwrap(),
+        offset: *offset,
+        modified: None,
+    });
+    Order { mode, wanted: wanted.collect(), window: Window::default(), previous: None }
+}
+
+async fn carry_out(shared: &Shared, order: Order) -> Result<Answer, AwsError> {
+    within(shared, order, 600).await
+}
+
+async fn within(shared: &Shared, order: Order, seconds: u64) -> Result<Answer, AwsError> {
+    let run = Run {
+        mode: order.mode,
+        window: order.window,
+        bucket: Bucket::new(&shared.s3(), "bucket".to_owned()),
+        naming: Naming { index: "emite-contacts".into(), rotation: Rotation::Month, doc_type: None },
+        post: async |body: Bytes, count| {
+            // A request takes a while, so that runs can end between two.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            shared.post(&body, count)
+        },
+        end: Instant::now() + Duration::from_secs(seconds),
+    };
+    run.carry_out(order).await
+}
+
+async fn apply(shared: &Shared, key: &str) -> Answer {
+    carry_out(shared, order(Mode::Apply, &[(key, 0)])).await.unwrap()
+}
+
+fn keys(world: &World) -> Vec<&str> {
+    world.objects.keys().map(String::as_str).collect()
+}
+
+fn writes(world: &World) -> Vec<&str> {
+    world
+        .calls
+        .iter()
+        .map(String::as_str)
+        .filter(|call| !call.starts_with("get") && !call.starts_with("head"))
+        .collect()
+}
+
+fn in_domain(world: &World) -> String {
+    world.documents.keys().map(|(_, id)| id.as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_go_to_the_domain_and_their_object_is_moved() {
+    let text = lines(&["a", "b"]);
+    for content in [text.clone().into_bytes(), packed(&text)] {
+        let shared = world(&[(KEY, &content)]);
+        let answer = apply(&shared, KEY).await;
+        let world = shared.lock();
+        assert_eq!((answer.objects, answer.counts.records, answer.counts.indexed), (1, 2, 2));
+        assert_eq!((answer.remaining, answer.left, answer.stopped), (vec![], vec![], None));
+        assert_eq!(answer.counts.oldest, Some("2025-11-24T01:00:00Z".parse().unwrap()));
+        assert_eq!(world.documents[&("emite-contacts-2025-11".to_owned(), "a".to_owned())], "{\"id\":\"a\"}");
+        assert_eq!(world.objects, std::collections::BTreeMap::from([(MOVED.to_owned(), content)]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_counts_and_writes_nothing() {
+    let shared = world(&[(KEY, lines(&["a", "", "b"]).as_bytes())]);
+    let answer = carry_out(&shared, order(Mode::Plan, &[(KEY, 0), ("emite-connect/s/failed/gone", 0)])).await.unwrap();
+    insta::assert_json_snapshot!(answer);
+    let seen = shared.lock();
+    assert_eq!((keys(&seen), writes(&seen)), (vec![KEY], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_domain_refuses_is_in_quarantine_before_the_object_moves() {
+    let shared = world(&[(KEY, lines(&["a", "b", "", "c"]).as_bytes())]);
+    shared.lock().refuses.insert("b".into(), (400, "mapper_parsing_exception", FOREVER));
+    shared.lock().refuses.insert("c".into(), (429, "es_rejected_execution_exception", 2));
+    let answer = apply(&shared, KEY).await;
+    insta::assert_json_snapshot!(answer);
+    let world = shared.lock();
+    let quarantine = String::from_utf8(world.objects[QUARANTINE].clone()).unwrap();
+    insta::assert_snapshot!(quarantine);
+    assert_eq!(in_domain(&world), "ac");
+    let moves = [format!("put {QUARANTINE}"), format!("copy {MOVED}"), format!("delete {KEY}")];
+    assert_eq!(writes(&world)[writes(&world).len() - 3..], moves);
+}
+
+#[tokio::test(start_paused = true)]
+async fn quarantine_that_is_redriven_keeps_only_what_still_fails() {
+    let shared = world(&[(KEY, lines(&["a", "b", "c"]).as_bytes())]);
+    for id in ["b", "c"] {
+        shared.lock().refuses.insert(id.into(), (400, "mapper_parsing_exception", 2));
+    }
+    apply(&shared, KEY).await;
+    let before = shared.lock().objects[QUARANTINE].clone();
+
+    let all_refused = apply(&shared, QUARANTINE).await;
+    assert_eq!((all_refused.objects, all_refused.left.len(), all_refused.counts.quarantined), (0, 1, 2));
+    assert_eq!(shared.lock().objects[QUARANTINE], before, "left as it is");
+
+    shared.lock().refuses.insert("c".into(), (400, "other", FOREVER));
+    let answer = apply(&shared, QUARANTINE).await;
+    assert_eq!((answer.counts.indexed, answer.counts.quarantined, answer.objects), (1, 1, 1));
+    let moved = "emite-connect/s/redriven/quarantine/x";
+    assert_eq!(shared.lock().objects[moved], before);
+    let after = String::from_utf8(shared.lock().objects[QUARANTINE].clone()).unwrap();
+    assert_eq!((after.lines().count(), after.matches("redrive").count()), (1, 1), "{after}");
+
+    shared.lock().refuses.clear();
+    let answer = apply(&shared, QUARANTINE).await;
+    assert_eq!((answer.counts.indexed, keys(&shared.lock())), (1, vec![MOVED, moved]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_object_of_failed_records_is_left_without_a_trace() {
+    let lambda_failure = format!("{}\n", json!({"rawData": "e30=", "errorCode": "Lambda.X", "lambdaArn": "arn"}));
+    for content in [&b""[..], b"hello\nworld\n", lambda_failure.as_bytes(), &packed("{}\n"), b"PK\x03\x04"] {
+        let shared = world(&[(KEY, content), (QUARANTINE, b"x")]);
+        for mode in [Mode::Apply, Mode::Plan] {
+            let answer = carry_out(&shared, order(mode, &[(KEY, 0)])).await.unwrap();
+            assert!(answer.left[0].cause.contains("not an object of failed records"), "{:?}", answer.left);
+            assert_eq!((answer.objects, answer.counts), (0, Counts::default()));
+        }
+        assert!(writes(&shared.lock()).is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn gzip_that_is_cut_off_is_left_and_what_can_be_read_goes_in() {
+    let whole = packed(&lines(&["a", "b"]));
+    let shared = world(&[(KEY, &whole[..whole.len() - 4])]);
+    let answer = apply(&shared, KEY).await;
+    assert!(answer.left[0].cause.contains("gzip"), "{:?}", answer.left);
+    let seen = shared.lock();
+    assert_eq!((in_domain(&seen).as_str(), keys(&seen)), ("ab", vec![KEY]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_stops_the_run_and_the_next_one_goes_on_from_there() {
+    let others = "emite-connect/s/failed/y";
+    let shared = world(&[(KEY, lines(&["a", "b", "c"]).as_bytes()), (others, lines(&["d"]).as_bytes())]);
+    shared.lock().refuses.insert("b".into(), (403, "cluster_block_exception", 1));
+    let wanted = order(Mode::Apply, &[(KEY, 0), (others, 0)]);
+    let stopped = carry_out(&shared, wanted).await.unwrap();
+    let offset = line("a").len() as u64 + 1;
+    let remaining = [Position { key: KEY.into(), offset }, Position { key: others.into(), offset: 0 }];
+    assert_eq!((stopped.remaining.clone(), stopped.objects), (remaining.to_vec(), 0));
+    let why = stopped.stopped.clone().unwrap();
+    assert_eq!((why.status, &*why.error_type), (Some(403), "cluster_block_exception"));
+    assert_eq!(stopped.counts.by_error["403/cluster_block_exception"], 1);
+
+    let mut wanted = order(Mode::Apply, &[(KEY, offset), (others, 0)]);
+    wanted.previous = Some(stopped);
+    let answer = carry_out(&shared, wanted).await.unwrap();
+    assert_eq!((answer.objects, answer.counts.records, answer.counts.indexed), (2, 4, 3));
+    assert_eq!(answer.counts.already_present, 1, "c went in before the run stopped");
+    assert_eq!((in_domain(&shared.lock()).as_str(), answer.stopped), ("abcd", None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_out_of_time_is_continued_with_its_quarantine() {
+    let ids: Vec<String> =
+        (0..20_000).map(|number| if number % 4000 == 1 { String::new() } else { number.to_string() }).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let text = lines(&ids);
+    for content in [text.clone().into_bytes(), packed(&text)] {
+        let shared = world(&[(KEY, &content)]);
+        let (mut at, mut runs, mut total) = (0, 0, None);
+        loop {
+            let mut wanted = order(Mode::Apply, &[(KEY, at)]);
+            wanted.previous = total.take();
+            let answer = within(&shared, wanted, 1).await.unwrap();
+            runs += 1;
+            let next = answer.remaining.first().map(|position| position.offset);
+            total = Some(answer);
+            match next {
+                Some(offset) => {
+                    assert!(offset > at && text.as_bytes()[offset as usize - 1] == b'\n');
+                    at = offset;
+                }
+                None => break,
+            }
+        }
+        let counts = total.unwrap().counts;
+        assert_eq!((runs, counts.records, counts.indexed, counts.quarantined), (5, 20_000, 19_995, 5));
+        let world = shared.lock();
+        let quarantine = String::from_utf8(world.objects[QUARANTINE].clone()).unwrap();
+        assert_eq!((quarantine.lines().count(), world.documents.len()), (5, 19_995));
+        assert_eq!(keys(&world), [QUARANTINE, MOVED]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_makes_no_progress_in_a_whole_run_is_left_with_its_size() {
+    let shared = world(&[(KEY, &packed(&lines(&["a"])))]);
+    let size = shared.lock().objects[KEY].len() as u64;
+    // Time that is over as soon as the object is open.
+    let run = Run {
+        mode: Mode::Apply,
+        window: Window::default(),
+        bucket: Bucket::new(&shared.s3(), "bucket".to_owned()),
+        naming: Naming { index: "i".into(), rotation: Rotation::None, doc_type: None },
+        post: async |_: Bytes, _| panic!("nothing is sent"),
+        end: Instant::now(),
+    };
+    let mut manners = Manners { pace: Pace::default(), limit: LONGEST_BODY };
+    let wanted = order(Mode::Apply, &[(KEY, 0)]).wanted.remove(0);
+    match run.object(&wanted, &mut manners, true).await.unwrap() {
+        Outcome::Left { size: told, cause, .. } => assert!(told == size && cause.contains("too big"), "{cause}"),
+        other => panic!("{other:?}"),
+    }
+    match run.object(&wanted, &mut manners, false).await.unwrap() {
+        Outcome::Remaining { offset, .. } => assert_eq!(offset, 0, "another run has all its time for it"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_is_too_large_leaves_its_object_and_the_others_go_in() {
+    let shared = world(&[(KEY, lines(&["a", "b", "c"]).as_bytes())]);
+    shared.lock().refuses.insert("b".into(), (413, "", FOREVER));
+    let answer = apply(&shared, KEY).await;
+    assert!(answer.left[0].cause.contains("too large"), "{:?}", answer.left);
+    let seen = shared.lock();
+    assert_eq!((in_domain(&seen).as_str(), keys(&seen)), ("ac", vec![KEY]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_breaks_off_goes_on_from_there() {
+    let text = lines(&["a", "b", "c"]);
+    for content in [text.clone().into_bytes(), packed(&text)] {
+        let shared = world(&[(KEY, &content)]);
+        shared.lock().breaks = Some(100);
+        let answer = apply(&shared, KEY).await;
+        assert_eq!((answer.counts.records, in_domain(&shared.lock()).as_str()), (3, "abc"));
+        let gets = shared.lock().calls.iter().filter(|call| call.starts_with("get")).count();
+        assert_eq!(gets, content.len().div_ceil(100));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offset_inside_of_a_line_is_refused() {
+    for content in [lines(&["a", "b"]).into_bytes(), packed(&lines(&["a", "b"]))] {
+        let shared = world(&[(KEY, &content)]);
+        for offset in [1, 100_000] {
+            let answer = carry_out(&shared, order(Mode::Apply, &[(KEY, offset)])).await.unwrap();
+            assert!(answer.left[0].cause.contains("offset"), "{:?}", answer.left);
+            let seen = shared.lock();
+            assert!(in_domain(&seen).is_empty() && writes(&seen).is_empty());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_quarantine_object_is_replaced_or_removed() {
+    let shared =
+        world(&[(KEY, lines(&["a", "b"]).as_bytes()), (QUARANTINE, b"{\"redrive\":{\"offset\":7,\"kind\":\"x\"}}\n")]);
+    apply(&shared, KEY).await;
+    assert_eq!(keys(&shared.lock()), [MOVED]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn much_that_is_refused_is_uploaded_in_parts() {
+    let long = format!("{}\n", "x".repeat(3 << 20));
+    let shared = world(&[(KEY, (lines(&["a"]) + &long + &long + &long).as_bytes())]);
+    let answer = apply(&shared, KEY).await;
+    assert_eq!(answer.counts.quarantined, 3);
+    let world = shared.lock();
+    let quarantine = String::from_utf8(world.objects[QUARANTINE].clone()).unwrap();
+    assert_eq!(quarantine.lines().count(), 3);
+    assert_eq!(writes(&world)[1..4], ["begin", "add", "add"].map(|call| format!("{call} {QUARANTINE}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_may_not_be_read_fails_the_run_after_the_others() {
+    let denied = "emite-connect/s/failed/denied";
+    let shared = world(&[(KEY, lines(&["a"]).as_bytes())]);
+    shared.lock().denied.insert(denied.to_owned());
+    let error = carry_out(&shared, order(Mode::Apply, &[(denied, 0), (KEY, 0)])).await.unwrap_err();
+    assert!(error.to_string().contains("Allow s3:GetObject"), "{error}");
+    assert_eq!(keys(&shared.lock()), [MOVED]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_written_outside_of_the_window_are_not_touched() {
+    let shared = world(&[(KEY, lines(&["a"]).as_bytes())]);
+    let mut wanted = order(Mode::Apply, &[(KEY, 0)]);
+    wanted.window.to = Some("2025-11-24T00:59:59Z".parse().unwrap());
+    assert_eq!(carry_out(&shared, wanted.clone()).await.unwrap(), Answer::default());
+    wanted.wanted[0].modified = Some("2025-11-24T00:59:58Z".parse().unwrap());
+    wanted.window.to = Some("2025-11-24T00:59:57Z".parse().unwrap());
+    shared.lock().calls.clear();
+    assert_eq!(carry_out(&shared, wanted).await.unwrap(), Answer::default());
+    assert!(shared.lock().calls.is_empty(), "the listing says when it was written");
+}
+
+/// Where each record of a text is: in the domain, in an object, or nowhere.
+fn is_somewhere(world: &World, id: &str) -> bool {
+    let texts = world.objects.iter().filter(|(key, _)| !key.contains("/redriven/")).map(|(_, content)| content);
+    let mut texts = texts.map(|content| {
+        let mut text = Vec::new();
+        let mut unpack = crate::unpack::Unpack::detecting();
+        let mut rest = &content[..];
+        while !rest.is_empty() {
+            let taken = unpack.push(rest, &mut text).unwrap();
+            rest = &rest[taken..];
+        }
+        unpack.finish(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    });
+    in_domain(world).contains(id) || texts.any(|text| text.contains(&format!("\"esDocumentId\":\"{id}\"")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn wherever_a_run_dies_nothing_is_lost_and_the_next_one_does_the_rest(
+        kinds in proptest::collection::vec(0..4_u8, 1..8), gzip: bool, in_quarantine: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let ids: Vec<String> = (0..kinds.len()).map(|number| format!("{}", char::from(b'a' + number as u8))).collect();
+            let text: String = ids.iter().zip(&kinds).map(|(id, kind)| if *kind == 3 { "nonsense\n".to_owned() } else { line(id) + "\n" }).collect();
+            let content = if gzip { packed(&text) } else { text.into_bytes() };
+            let key = if in_quarantine { QUARANTINE } else { KEY };
+            let fresh = || {
+                let shared = world(&[(key, &content)]);
+                for (id, _) in ids.iter().zip(&kinds).filter(|(_, kind)| **kind == 1) {
+                    shared.lock().refuses.insert(id.clone(), (400, "mapper_parsing_exception", FOREVER));
+                }
+                shared
+            };
+            let undisturbed = fresh();
+            apply(&undisturbed, key).await;
+            let calls = undisturbed.lock().calls.len();
+            for lives in 0..calls {
+                let shared = fresh();
+                shared.lock().lives = Some(lives);
+                assert!(carry_out(&shared, order(Mode::Apply, &[(key, 0)])).await.is_err());
+                for (id, _) in ids.iter().zip(&kinds).filter(|(_, kind)| **kind != 3) {
+                    assert!(is_somewhere(&shared.lock(), id), "{id} is lost after {lives} calls");
+                }
+                shared.lock().lives = None;
+                apply(&shared, key).await;
+                assert_eq!(shared.lock().objects, undisturbed.lock().objects, "after {lives} calls");
+                assert_eq!(shared.lock().documents, undisturbed.lock().documents, "after {lives} calls");
+            }
+        });
+    }
+}

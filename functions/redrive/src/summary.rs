@@ -1,0 +1,210 @@
+//! Owns adding up what an execution of the state machine came to, and how that is told.
+
+use emite_connect::error::AwsError;
+use emite_connect::report::VERSION;
+use emite_connect::spec::Spec;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::answer::{Answer, Counts, Left, Position, Stopped};
+use crate::bucket::{Bucket, GET};
+use crate::elements::Elements;
+use crate::input::{Execution, Results};
+use crate::keys::Places;
+use crate::object::{Object, Opened, Read};
+
+/// How much of a list is told: an event has 256 KiB, and a key may have 1 KiB.
+const MOST_REMAINING: usize = 100;
+const MOST_LEFT: usize = 20;
+const MOST_KINDS: usize = 60;
+
+/// What an execution came to, as it is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    version: u32,
+    stack_id: String,
+    mode: String,
+    objects: u64,
+    #[serde(flatten)]
+    counts: Counts,
+    remaining: Vec<Position>,
+    /// How many objects are not done, of which the lists may name only some.
+    remaining_objects: u64,
+    left: Vec<Left>,
+    stopped: Option<Stopped>,
+    /// Batches of objects that came to nothing.
+    failed_batches: u64,
+    /// The name of the error that ended the execution early.
+    error: Option<String>,
+    execution: Option<String>,
+}
+
+/// Adds up.
+#[derive(Debug, Default)]
+struct Sum {
+    total: Answer,
+    remaining_objects: u64,
+    failed_batches: u64,
+}
+
+/// Reads the results of an execution, however many there are, and adds them up. Needs `s3:GetObject`.
+pub(crate) async fn summarise(
+    execution: Execution,
+    spec: &Spec,
+    bucket: &Bucket,
+    places: &Places,
+) -> Result<Report, AwsError> {
+    let mut sum = Sum::default();
+    match execution.results {
+        Results::Here(answers) => answers.iter().for_each(|answer| sum.add(answer)),
+        Results::Listed { key } => {
+            for (key, done) in files(bucket, &key, places).await? {
+                read(bucket, &key, |result| if done { sum.add_result(&result) } else { sum.add_failed(&result) })
+                    .await?;
+            }
+        }
+        Results::Nowhere => {}
+    }
+    if execution.error.is_some() && sum.failed_batches == 0 {
+        sum.failed_batches = 1;
+    }
+    Ok(sum.report(spec, execution.mode.to_string(), execution.error, execution.execution))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Manifest {
+    result_files: ResultFiles,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "UPPERCASE", default)]
+#[derive(Default)]
+struct ResultFiles {
+    succeeded: Vec<ResultFile>,
+    failed: Vec<ResultFile>,
+    pending: Vec<ResultFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ResultFile {
+    key: String,
+}
+
+/// The files with results, and whether they are of children that were done
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html>).
+async fn files(bucket: &Bucket, key: &str, places: &Places) -> Result<Vec<(String, bool)>, AwsError> {
+    let mut manifest = None;
+    read(bucket, key, |object| manifest = Some(object)).await?;
+    let unusable = || AwsError::unusable(GET, "the list of results is none that this release knows".to_owned());
+    let manifest: Manifest = serde_json::from_value(manifest.ok_or_else(unusable)?).map_err(|_| unusable())?;
+    let ResultFiles { succeeded, failed, pending } = manifest.result_files;
+    let succeeded = succeeded.into_iter().map(|file| (file.key, true));
+    let others = failed.into_iter().chain(pending).map(|file| (file.key, false));
+    let all: Vec<(String, bool)> = succeeded.chain(others).collect();
+    if all.iter().all(|(key, _)| key.starts_with(&places.results())) { Ok(all) } else { Err(unusable()) }
+}
+
+/// Hands each object of a file to `found`.
+async fn read(bucket: &Bucket, key: &str, mut found: impl FnMut(Value)) -> Result<(), AwsError> {
+    let unusable = || AwsError::unusable(GET, "a file with results cannot be read".to_owned());
+    let Opened::Open(mut file) = Object::open(bucket, key, 0).await? else { return Err(unusable()) };
+    let (mut elements, mut text) = (Elements::default(), Vec::new());
+    loop {
+        let read = file.read(&mut text).await?;
+        elements.push(&text, |element| found(serde_json::from_slice(element).unwrap_or_default()));
+        text.clear();
+        match read {
+            Read::More => {}
+            Read::End => break,
+            Read::Gone | Read::Broken(_) => return Err(unusable()),
+        }
+    }
+    (0..elements.overlong).for_each(|_| found(Value::Null));
+    Ok(())
+}
+
+impl Sum {
+    /// A child's answer, or what it failed with.
+    fn add(&mut self, answer: &Value) {
+        let Ok(answer) = serde_json::from_value::<Answer>(answer.clone()) else {
+            return self.add_failed(answer);
+        };
+        self.remaining_objects += (answer.remaining.len() + answer.left.len()) as u64;
+        let stopped = self.total.stopped.take().or(answer.stopped);
+        let mut remaining = std::mem::take(&mut self.total.remaining);
+        remaining.extend(answer.remaining);
+        let earlier = std::mem::take(&mut self.total);
+        let whole = Answer { objects: answer.objects, counts: answer.counts, left: answer.left, ..Answer::default() };
+        self.total = Answer { stopped, remaining, ..whole.after(earlier) };
+        self.total.remaining.truncate(MOST_REMAINING);
+        self.total.left.truncate(MOST_LEFT);
+    }
+
+    /// A child's entry in a file of those that were done: its output is a text, an object, or all there is.
+    fn add_result(&mut self, result: &Value) {
+        match result.get("Output") {
+            Some(Value::String(text)) => self.add(&serde_json::from_str(text).unwrap_or_default()),
+            Some(output) => self.add(output),
+            None => self.add(result),
+        }
+    }
+
+    /// A child that came to nothing. What it was given is still to be done.
+    fn add_failed(&mut self, result: &Value) {
+        self.failed_batches += 1;
+        let input = match result.get("Input") {
+            Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
+            Some(input) => input.clone(),
+            None => Value::Null,
+        };
+        let items = match input.get("Items").and_then(Value::as_array) {
+            Some(items) => items.clone(),
+            None => vec![input],
+        };
+        for key in items.iter().filter_map(|item| item.get("Key").and_then(Value::as_str)) {
+            self.remaining_objects += 1;
+            if self.total.remaining.len() < MOST_REMAINING {
+                self.total.remaining.push(Position { key: key.to_owned(), offset: 0 });
+            }
+        }
+    }
+
+    fn report(self, spec: &Spec, mode: String, error: Option<String>, execution: Option<String>) -> Report {
+        let Answer { objects, mut counts, remaining, left, stopped } = self.total;
+        counts.by_error = bounded(counts.by_error);
+        Report {
+            version: VERSION,
+            stack_id: spec.stack_id.to_string(),
+            mode,
+            objects,
+            counts,
+            remaining,
+            remaining_objects: self.remaining_objects,
+            left,
+            stopped,
+            failed_batches: self.failed_batches,
+            error,
+            execution,
+        }
+    }
+}
+
+type Kinds = std::collections::BTreeMap<String, u64>;
+
+/// The most frequent kinds, and the rest as one.
+fn bounded(kinds: Kinds) -> Kinds {
+    let mut sorted: Vec<(String, u64)> = kinds.into_iter().collect();
+    sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let rest: u64 = sorted.iter().skip(MOST_KINDS).map(|(_, count)| count).sum();
+    let mut bounded: Kinds = sorted.into_iter().take(MOST_KINDS).collect();
+    if rest > 0 {
+        *bounded.entry("other".to_owned()).or_default() += rest;
+    }
+    bounded
+}
+
+#[cfg(test)]
+mod tests;
