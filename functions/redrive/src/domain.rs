@@ -8,6 +8,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use aws_smithy_types::error::display::DisplayErrorContext;
 use bytes::Bytes;
 use emite_connect::error::AwsError;
 use emite_connect::{clock, https};
@@ -76,7 +77,11 @@ impl Domain<'_> {
     async fn send(&self, request: Request<Full<Bytes>>, count: usize) -> Answer {
         let answer = match self.client.request(request).await {
             Ok(answer) => answer,
-            Err(error) if error.is_connect() => return lost("no connection"),
+            Err(error) if error.is_connect() => {
+                // Of the way to the domain, and so of nobody's record.
+                tracing::warn!(error = %DisplayErrorContext(&error), "no connection to the search domain");
+                return Answer::Whole(bulk::LOST);
+            }
             Err(_) => return lost("the connection broke off"),
         };
         let status = answer.status().as_u16();
