@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 
 use crate::record::{Record, Unreadable};
 
@@ -56,7 +56,7 @@ impl Rotation {
     /// Writes the suffix for a time, in UTC
     /// (<https://docs.aws.amazon.com/firehose/latest/dev/basic-deliver.html#es-index-rotation>).
     fn write(self, at: Timestamp, name: &mut String) {
-        let at = at.to_zoned(TimeZone::UTC).datetime();
+        let at = Offset::UTC.to_datetime(at);
         let (year, month, day) = (at.year(), at.month(), at.day());
         // Writing to a text cannot fail.
         let _ = match self {
