@@ -20,5 +20,6 @@ mod matrix;
 mod policy;
 mod preflight;
 mod repair;
+mod redrive;
 mod surroundings;
 mod watch;

@@ -1,10 +1,9 @@
 //! Owns search domains of the local AWS: each has its own endpoint at the gate, which tests put an engine behind, and have
 //! break.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
+use crate::functions::until;
 use crate::http::{self, Request};
 use crate::local_aws::{LocalAws, read};
 
@@ -69,8 +68,9 @@ impl LocalAws {
 
     /// Waits until a domain has had so many requests.
     pub async fn await_requests(&self, domain: &Domain, number: usize) {
-        while self.domain_requests(domain).await.len() < number {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(&format!("request {number} to {}", domain.name), || async {
+            (self.domain_requests(domain).await.len() >= number).then_some(())
+        })
+        .await;
     }
 }

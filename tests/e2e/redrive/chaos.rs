@@ -1,0 +1,175 @@
+//! The process dies at each of its calls, before and after the call went through, and at moments that nobody chose; it is
+//! started again, and in the end every record is in exactly one place.
+
+use std::time::{Duration, Instant};
+
+use emite_connect_tests::engines::{self, Engine, Kind};
+use emite_connect_tests::failed::{self, gzip};
+use emite_connect_tests::faults::{Fault, Plan};
+use serde_json::{Value, json};
+
+use super::{AMPLE, Depot, Source};
+
+/// How often the process is killed at a random moment, for each engine.
+const RANDOM_KILLS: u64 = 70;
+
+/// One of each kind of object, with ids that no other round has.
+struct Round {
+    sources: Vec<Source>,
+    refused: Vec<String>,
+}
+
+impl Round {
+    async fn put(depot: &Depot, name: &str) -> Self {
+        let id = |what: &str| format!("{name}-{what}");
+        let (good, bad) = (|what: &str| depot.good(&id(what)), |what: &str| depot.bad(&id(what)));
+        let mixed = [good("a"), bad("b"), good("c")];
+        let packed = [bad("e"), good("f")];
+        let waiting = [good("g"), bad("h"), good("i")];
+        let mut lines = Vec::new();
+        for (offset, record) in waiting.iter().enumerate() {
+            let mut line: Value = serde_json::from_str(&record.line()).unwrap();
+            line["redrive"] = json!({ "offset": offset, "kind": "400/mapper_parsing_exception" });
+            lines.extend_from_slice(format!("{line}\n").as_bytes());
+        }
+        let quarantine = format!("{}quarantine/AmazonOpenSearchService-failed/2026/11/23/01/{name}", depot.base);
+        let sources = vec![
+            depot.put(&format!("{name}-mixed"), &mixed).await,
+            depot.put(&format!("{name}-plain"), &[good("d")]).await,
+            depot.put_content(&format!("{name}-packed.gz"), gzip(&failed::object(&packed)), &packed).await,
+            depot.put_at(quarantine, lines, &waiting).await,
+        ];
+        Self { sources, refused: ["b", "e", "h"].map(|what| id(what)).to_vec() }
+    }
+
+    fn event(&self) -> Value {
+        json!({ "mode": "apply", "keys": self.sources.iter().map(|source| &source.key).collect::<Vec<_>>() })
+    }
+
+    /// After the kill nothing is lost, and another run brings all of it to its end.
+    async fn is_finished_by_another_run(&self, depot: &Depot, engine: &Engine) {
+        depot.assert_nothing_is_lost(engine, &self.sources).await;
+        let total = depot.redrive(&self.sources).await;
+        // What was left of the object in quarantine by the run that died is refused as a whole by this one.
+        let left = |left: &Value| left["key"].as_str().is_some_and(|key| key.contains("/quarantine/"));
+        assert!(total.stopped.is_none() && total.left.iter().all(left), "{total:?}");
+        let refused: Vec<&str> = self.refused.iter().map(String::as_str).collect();
+        depot.assert_all_is_done(engine, &self.sources, &refused).await;
+        // So that the next round does not read them again.
+        for folder in ["quarantine", "redriven", "failed"] {
+            for key in depot.keys(folder).await {
+                depot.aws.delete_object(&depot.bucket, &key).await;
+            }
+        }
+    }
+}
+
+async fn depot(kind: Kind) -> (Depot, &'static Engine) {
+    let engine = engines::shared(kind).await;
+    let depot = Depot::new(kind).await;
+    depot.make_index(engine, &depot.monthly(), &json!({ "number_of_shards": 1, "number_of_replicas": 0 })).await;
+    (depot, engine)
+}
+
+/// A run that nothing happens to: its calls to AWS, its requests to the domain, and how long it took.
+async fn undisturbed(depot: &Depot, engine: &Engine) -> (usize, usize, Duration) {
+    let round = Round::put(depot, "undisturbed").await;
+    let begun = Instant::now();
+    depot.invoke(&round.event(), AMPLE).await.unwrap();
+    let took = begun.elapsed();
+    let counts = (depot.proxy.calls().len(), depot.aws.domain_requests(&depot.domain).await.len());
+    depot.end_process().await;
+    round.is_finished_by_another_run(depot, engine).await;
+    depot.end_process().await;
+    (counts.0, counts.1, took)
+}
+
+async fn dies_at_each_call(kind: Kind) {
+    let (depot, engine) = depot(kind).await;
+    let (calls, requests, _) = undisturbed(&depot, engine).await;
+    assert!(calls > 10 && requests > 3, "{calls} calls and {requests} requests");
+    let mut kills = 0;
+    for nth in 1..=calls {
+        for (fault, when) in [(Fault::Held, "before"), (Fault::Stuck, "after")] {
+            let round = Round::put(&depot, &format!("call-{nth}-{when}")).await;
+            depot.proxy.plan([Plan { action: "*".to_owned(), nth, times: 1, fault }]);
+            assert!(depot.kill_at(&round.event(), depot.proxy.stuck()).await, "call {nth} did not come");
+            depot.proxy.heal();
+            kills += 1;
+            round.is_finished_by_another_run(&depot, engine).await;
+            depot.end_process().await;
+        }
+    }
+    for nth in 0..requests {
+        for kind in ["hold", "stuck"] {
+            let round = Round::put(&depot, &format!("request-{nth}-{kind}")).await;
+            depot.aws.break_domain(&depot.domain, kind, nth, 1).await;
+            assert!(
+                depot.kill_at(&round.event(), depot.aws.domain_holds(&depot.domain)).await,
+                "request {nth} did not come"
+            );
+            depot.aws.heal_domain(&depot.domain).await;
+            kills += 1;
+            round.is_finished_by_another_run(&depot, engine).await;
+            depot.end_process().await;
+        }
+    }
+    println!("{}: {kills} kills at {calls} calls and {requests} requests", kind.name());
+    depot.end().await;
+}
+
+async fn dies_at_random(kind: Kind) {
+    let (depot, engine) = depot(kind).await;
+    let (.., took) = undisturbed(&depot, engine).await;
+    let mut kills = 0;
+    for seed in 1..=RANDOM_KILLS {
+        let round = Round::put(&depot, &format!("seed-{seed}")).await;
+        // The last of it is the answer on its way.
+        let pause = took.mul_f64(0.9 * random(seed));
+        if depot.kill_at(&round.event(), tokio::time::sleep(pause)).await {
+            kills += 1;
+        }
+        round.is_finished_by_another_run(&depot, engine).await;
+        depot.end_process().await;
+    }
+    println!("{}: {kills} kills of {RANDOM_KILLS} within {took:?}", kind.name());
+    assert!(kills >= RANDOM_KILLS - 10, "{kills} of {RANDOM_KILLS}");
+    depot.end().await;
+}
+
+/// From 0 to 1, the same for a seed every time (splitmix64).
+#[allow(clippy::cast_precision_loss, reason = "a moment needs no more")]
+fn random(seed: u64) -> f64 {
+    let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_call_loses_and_doubles_nothing_in_elasticsearch() {
+    if engines::missing().is_none() {
+        dies_at_each_call(Kind::Elasticsearch6).await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_call_loses_and_doubles_nothing_in_opensearch() {
+    if engines::missing().is_none() {
+        dies_at_each_call(Kind::OpenSearch2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_moment_loses_and_doubles_nothing_in_elasticsearch() {
+    if engines::missing().is_none() {
+        dies_at_random(Kind::Elasticsearch6).await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_moment_loses_and_doubles_nothing_in_opensearch() {
+    if engines::missing().is_none() {
+        dies_at_random(Kind::OpenSearch2).await;
+    }
+}
