@@ -19,7 +19,7 @@ mod life_cycles;
 mod matrix;
 mod policy;
 mod preflight;
-mod repair;
 mod redrive;
+mod repair;
 mod surroundings;
 mod watch;

@@ -49,7 +49,7 @@ pub(crate) struct Order {
     pub(crate) wanted: Vec<Wanted>,
     pub(crate) window: Window,
     /// What earlier runs came to, of which this is the continuation.
-    pub(crate) previous: Option<Answer>,
+    pub(crate) so_far: Option<Answer>,
 }
 
 /// An object to go through.
@@ -157,9 +157,9 @@ fn shortened(mut problems: Vec<String>) -> Vec<String> {
 
 fn order(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) -> Option<Order> {
     let nothing = Map::new();
-    let (items, beside, previous) = if let Some(keys) = fields.get("keys") {
-        problems.only(fields, &[BESIDE, &["keys", "previous"]], "");
-        (keys.as_array().cloned(), fields, fields.get("previous"))
+    let (items, beside, so_far) = if let Some(keys) = fields.get("keys") {
+        problems.only(fields, &[BESIDE, &["keys", "soFar"]], "");
+        (keys.as_array().cloned(), fields, fields.get("soFar"))
     } else if let Some(items) = fields.get("Items") {
         problems.only(fields, &[&["Items", "BatchInput"]], "");
         let beside = fields.get("BatchInput").filter(|beside| !beside.is_null());
@@ -184,12 +184,12 @@ fn order(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) 
         return None;
     };
     let wanted = items.iter().enumerate().filter_map(|(index, item)| wanted(item, index, places, problems)).collect();
-    let previous = previous.filter(|previous| !previous.is_null()).and_then(|previous| {
-        let answer = serde_json::from_value(previous.clone());
-        answer.map_err(|_| problems.add("previous must be an answer of this function")).ok()
+    let so_far = so_far.filter(|so_far| !so_far.is_null()).and_then(|so_far| {
+        let answer = serde_json::from_value(so_far.clone());
+        answer.map_err(|_| problems.add("soFar must be an answer of this function")).ok()
     });
     prefix(beside, places, problems);
-    Some(Order { mode: mode(beside, problems), wanted, window: window(beside, problems).0, previous })
+    Some(Order { mode: mode(beside, problems), wanted, window: window(beside, problems).0, so_far })
 }
 
 /// One object: a key, `{"key","offset"}`, or an item of a listing. None for an empty one, which stands for a folder.

@@ -81,7 +81,7 @@ impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
         }
         match denied {
             Some(error) => Err(error),
-            None => Ok(order.previous.map_or(answer.clone(), |previous| answer.after(previous))),
+            None => Ok(order.so_far.map_or(answer.clone(), |so_far| answer.after(so_far))),
         }
     }
 

@@ -63,9 +63,9 @@ fn a_run_goes_on_from_an_earlier_answer() {
         "objects": 1, "records": 2, "indexed": 2, "alreadyPresent": 0, "quarantined": 0, "remaining": [], "byError": {},
         "oldest": null, "newest": null, "left": [], "stopped": null,
     });
-    let order = order_of(&json!({"mode": "apply", "keys": [], "previous": answer}));
-    assert_eq!(order.previous.unwrap().objects, 1);
-    assert_eq!(order_of(&json!({"keys": [], "previous": null})).previous, None);
+    let order = order_of(&json!({"mode": "apply", "keys": [], "soFar": answer}));
+    assert_eq!(order.so_far.unwrap().objects, 1);
+    assert_eq!(order_of(&json!({"keys": [], "soFar": null})).so_far, None);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         [
             json!({
                 "mode": "write", "keys": ["emite-connect/s/results/x", 7, {"key": KEY, "offset": -1}, "../x"],
-                "from": "yesterday", "to": 5, "surprise": 1, "previous": {"objects": 1}, "prefix": "results/",
+                "from": "yesterday", "to": 5, "surprise": 1, "soFar": {"objects": 1}, "prefix": "results/",
             }),
             json!({"Items": {}, "BatchInput": 5, "keysies": 1}),
             json!({"Items": [{"Key": KEY, "LastModified": "soon"}], "BatchInput": {"mode": "apply", "from": "2026-11-25", "to": "2026-11-24"}}),

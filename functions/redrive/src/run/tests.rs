@@ -46,7 +46,7 @@ fn order(mode: Mode, keys: &[(&str, u64)]) -> Order {
         offset: *offset,
         modified: None,
     });
-    Order { mode, wanted: wanted.collect(), window: Window::default(), previous: None }
+    Order { mode, wanted: wanted.collect(), window: Window::default(), so_far: None }
 }
 
 async fn carry_out(shared: &Shared, order: Order) -> Result<Answer, AwsError> {
@@ -194,7 +194,7 @@ async fn a_block_stops_the_run_and_the_next_one_goes_on_from_there() {
     assert_eq!(stopped.counts.by_error["403/cluster_block_exception"], 1);
 
     let mut wanted = order(Mode::Apply, &[(KEY, offset), (others, 0)]);
-    wanted.previous = Some(stopped);
+    wanted.so_far = Some(stopped);
     let answer = carry_out(&shared, wanted).await.unwrap();
     assert_eq!((answer.objects, answer.counts.records, answer.counts.indexed), (2, 4, 3));
     assert_eq!(answer.counts.already_present, 1, "c went in before the run stopped");
@@ -212,7 +212,7 @@ async fn a_run_that_is_out_of_time_is_continued_with_its_quarantine() {
         let (mut at, mut runs, mut total) = (0, 0, None);
         loop {
             let mut wanted = order(Mode::Apply, &[(KEY, at)]);
-            wanted.previous = total.take();
+            wanted.so_far = total.take();
             let answer = within(&shared, wanted, 1).await.unwrap();
             runs += 1;
             let next = answer.remaining.first().map(|position| position.offset);
