@@ -99,13 +99,13 @@ impl Shared {
 
     /// A client whose calls are answered from here.
     pub(crate) fn s3(&self) -> Client {
-        let rules = [self.reads(), self.writes(), self.uploads()].concat();
+        let rules = [vec![self.reads(), self.looks()], self.writes(), self.uploads()].concat();
         mock_client!(aws_sdk_s3, RuleMode::MatchAny, &rules)
     }
 
-    fn reads(&self) -> Vec<Rule> {
+    fn reads(&self) -> Rule {
         let world = self.clone();
-        let get = mock!(Client::get_object).then_compute_response(move |request| {
+        mock!(Client::get_object).then_compute_response(move |request| {
             let (mut world, key) = (world.lock(), request.key().unwrap().to_owned());
             let failed = |meta| MockResponse::Error(GetObjectError::generic(meta));
             if !world.call("get", &key) {
@@ -131,9 +131,12 @@ impl Shared {
                     .body(world.body(rest))
                     .build(),
             )
-        });
+        })
+    }
+
+    fn looks(&self) -> Rule {
         let world = self.clone();
-        let head = mock!(Client::head_object).then_compute_response(move |request| {
+        mock!(Client::head_object).then_compute_response(move |request| {
             let (mut world, key) = (world.lock(), request.key().unwrap().to_owned());
             if !world.call("head", &key) {
                 return MockResponse::Error(HeadObjectError::generic(died()));
@@ -144,8 +147,7 @@ impl Shared {
                     MockResponse::Error(HeadObjectError::generic(ErrorMetadata::builder().code("NotFound").build()))
                 }
             }
-        });
-        vec![get, head]
+        })
     }
 
     fn writes(&self) -> Vec<Rule> {

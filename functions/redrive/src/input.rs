@@ -1,5 +1,8 @@
 //! Owns what the function can be asked for, and everything that is wrong with it at once. Pure.
 
+mod execution;
+mod order;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -93,19 +96,7 @@ pub(crate) enum Results {
     Nowhere,
 }
 
-/// The listing's fields of an object, with those that may stand beside them.
-const ITEM: &[&str] = &[
-    "Key",
-    "Size",
-    "LastModified",
-    "Etag",
-    "ETag",
-    "StorageClass",
-    "ChecksumAlgorithm",
-    "ChecksumType",
-    "Owner",
-    "RestoreStatus",
-];
+/// What says which objects, and what to do with them.
 const BESIDE: &[&str] = &["mode", "from", "to", "prefix"];
 
 impl Input {
@@ -118,9 +109,9 @@ impl Input {
                 None
             }
             Some(fields) => match fields.get("mode").and_then(Value::as_str) {
-                Some("begin") => begin(fields, places, &mut problems).map(Self::Begin),
-                Some("summarise") => summarise(fields, places, bucket, &mut problems).map(Self::Summarise),
-                _ => order(fields, places, &mut problems).map(Box::new).map(Self::Run),
+                Some("begin") => execution::begin(fields, places, &mut problems).map(Self::Begin),
+                Some("summarise") => execution::summarise(fields, places, bucket, &mut problems).map(Self::Summarise),
+                _ => order::read(fields, places, &mut problems).map(Box::new).map(Self::Run),
             },
         };
         match (input, problems.0) {
@@ -153,75 +144,6 @@ fn shortened(mut problems: Vec<String>) -> Vec<String> {
         problems.push(format!("and {more} more"));
     }
     problems
-}
-
-fn order(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) -> Option<Order> {
-    let nothing = Map::new();
-    let (items, beside, so_far) = if let Some(keys) = fields.get("keys") {
-        problems.only(fields, &[BESIDE, &["keys", "soFar"]], "");
-        (keys.as_array().cloned(), fields, fields.get("soFar"))
-    } else if let Some(items) = fields.get("Items") {
-        problems.only(fields, &[&["Items", "BatchInput"]], "");
-        let beside = fields.get("BatchInput").filter(|beside| !beside.is_null());
-        let beside = beside.map_or(Some(&nothing), Value::as_object);
-        if beside.is_none() {
-            problems.add("BatchInput must be an object");
-        }
-        let beside = beside.unwrap_or(&nothing);
-        problems.only(beside, &[BESIDE], "BatchInput.");
-        (items.as_array().cloned(), beside, None)
-    } else if fields.contains_key("Key") {
-        problems.only(fields, &[ITEM, BESIDE], "");
-        (Some(vec![Value::Object(fields.clone())]), fields, None)
-    } else {
-        problems.add(
-            "it must be {\"mode\",\"keys\":[…]}, {\"Items\":[…],\"BatchInput\"}, one item {\"Key\",…}, or have the mode begin or summarise",
-        );
-        return None;
-    };
-    let Some(items) = items else {
-        problems.add("the objects must be a list");
-        return None;
-    };
-    let wanted = items.iter().enumerate().filter_map(|(index, item)| wanted(item, index, places, problems)).collect();
-    let so_far = so_far.filter(|so_far| !so_far.is_null()).and_then(|so_far| {
-        let answer = serde_json::from_value(so_far.clone());
-        answer.map_err(|_| problems.add("soFar must be an answer of this function")).ok()
-    });
-    prefix(beside, places, problems);
-    Some(Order { mode: mode(beside, problems), wanted, window: window(beside, problems).0, so_far })
-}
-
-/// One object: a key, `{"key","offset"}`, or an item of a listing. None for an empty one, which stands for a folder.
-fn wanted(item: &Value, index: usize, places: &Places, problems: &mut Problems) -> Option<Wanted> {
-    let field = |names: [&str; 2]| names.iter().find_map(|name| item.get(name)).filter(|value| !value.is_null());
-    if field(["Size", "size"]).and_then(Value::as_u64) == Some(0) {
-        return None;
-    }
-    let Some(key) = item.as_str().or_else(|| field(["Key", "key"]).and_then(Value::as_str)) else {
-        problems.add(format!("object {index} must have a key"));
-        return None;
-    };
-    let offset = field(["offset", "offset"]).map_or(Some(0), Value::as_u64);
-    if offset.is_none() {
-        problems.add(format!("the offset of object {index} must be a whole number"));
-    }
-    let written = field(["LastModified", "LastModified"]);
-    let modified = written.and_then(moment);
-    if written.is_some() && modified.is_none() {
-        problems.add(format!("LastModified of object {index} must be a time"));
-    }
-    let source = places.source(key).map_err(|problem| problems.add(problem)).ok()?;
-    Some(Wanted { source, offset: offset?, modified })
-}
-
-/// Seconds since 1970, or a time as RFC 3339 has it.
-fn moment(value: &Value) -> Option<Timestamp> {
-    match value {
-        Value::String(text) => text.parse().ok(),
-        #[allow(clippy::cast_possible_truncation, reason = "what does not fit is no time")]
-        number => Timestamp::from_millisecond((number.as_f64()? * 1000.0).round() as i64).ok(),
-    }
 }
 
 fn mode(fields: &Map<String, Value>, problems: &mut Problems) -> Mode {
@@ -266,56 +188,6 @@ fn prefix(fields: &Map<String, Value>, places: &Places, problems: &mut Problems)
         Some(_) => problems.add("prefix must be a text"),
     }
     String::new()
-}
-
-fn begin(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) -> Option<Wish> {
-    problems.only(fields, &[&["mode", "input"]], "");
-    let nothing = Value::Object(Map::new());
-    let wish = fields.get("input").filter(|input| !input.is_null()).unwrap_or(&nothing);
-    let Some(wish) = wish.as_object() else {
-        problems.add("the execution's input must be an object");
-        return None;
-    };
-    problems.only(wish, &[BESIDE], "");
-    let (_, (from, to)) = window(wish, problems);
-    Some(Wish { mode: mode(wish, problems), from, to, prefix: prefix(wish, places, problems) })
-}
-
-fn summarise(fields: &Map<String, Value>, places: &Places, bucket: &str, problems: &mut Problems) -> Option<Execution> {
-    problems.only(fields, &[&["mode", "input", "results", "error", "execution"]], "");
-    let mode = fields.get("input").and_then(|input| input.get("mode")).and_then(Value::as_str);
-    let error = fields.get("error").filter(|error| !error.is_null());
-    Some(Execution {
-        mode: if mode == Some("apply") { Mode::Apply } else { Mode::Plan },
-        results: results(fields.get("results"), places, bucket, problems),
-        error: error.map(error_name),
-        execution: fields.get("execution").and_then(Value::as_str).map(|arn| arn.chars().take(300).collect()),
-    })
-}
-
-fn results(value: Option<&Value>, places: &Places, bucket: &str, problems: &mut Problems) -> Results {
-    match value {
-        Some(Value::Array(answers)) => return Results::Here(answers.clone()),
-        Some(Value::Object(told)) if told.contains_key("ResultWriterDetails") => {
-            let details =
-                |name| told.get("ResultWriterDetails").and_then(|details| details.get(name)).and_then(Value::as_str);
-            match (details("Bucket"), details("Key")) {
-                (Some(found), Some(key)) if found == bucket && key.starts_with(&places.results()) => {
-                    return Results::Listed { key: key.to_owned() };
-                }
-                _ => problems.add(format!("the results must be in {bucket} below {}", places.results())),
-            }
-        }
-        _ => {}
-    }
-    Results::Nowhere
-}
-
-/// The name alone: a cause may quote anything.
-fn error_name(error: &Value) -> String {
-    let name = error.get("Error").and_then(Value::as_str).unwrap_or("unknown");
-    let allowed = |character: &char| character.is_ascii_alphanumeric() || "._-".contains(*character);
-    name.chars().filter(allowed).take(80).collect()
 }
 
 #[cfg(test)]
