@@ -15,7 +15,7 @@ from statistics import median
 from localaws import places
 from localaws.errors import LocalError
 
-from . import figures, proxy, rie
+from . import figures, proxy, redrive, rie
 from .stage import SUBJECTS, Stage, Subject
 
 DOCUMENT = places.ROOT / "docs" / "benchmarks.md"
@@ -40,7 +40,8 @@ def main() -> int:
             _say("Deploying into a local AWS (about 20 s) ...")
             with Stage(options.sam, Path(work)) as stage:
                 _rehearse(stage)
-                content = "\n\n".join([_about(options.runs), *_start_up(stage, options.runs), *_health_check(stage, options.runs)])
+                content = "\n\n".join([_about(options.runs), *_start_up(stage, options.runs), *_health_check(stage, options.runs),
+                                       *redrive.measure(stage, Path(work), _say)])
     except LocalError as error:
         _say(str(error))
         return 1

@@ -54,10 +54,11 @@ class ColdStart:
 class Function:
     """A function behind the emulator; a context manager that leaves no process behind."""
 
-    def __init__(self, emulator: Path, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, emulator: Path, command: Sequence[str], environment: Mapping[str, str], log: Path,
+                 patience_s: float = 90) -> None:
         self._port, runtime_port = _free_ports(2)
         self._log = log
-        self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=90)
+        self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=patience_s)
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 [str(emulator), "--log-level", "info", "--runtime-interface-emulator-address", f"127.0.0.1:{self._port}",
@@ -96,10 +97,7 @@ class Function:
     def cold_start(self, event: Any) -> ColdStart:
         """The first invocation."""
         self.invoke(event)
-        children = list(_descendants(self._process.pid))
-        if len(children) != 1:
-            raise LocalError(f"The function is not one process but {len(children)}:\n{self.log()}")
-        peak = _peak_mib(children[0])
+        peak = self.peak_mib()
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
         # The answer may be here before the log line.
         while not ((init := _INIT.search(log := self.log())) and (invocation := _INVOCATION.search(log))):
@@ -107,6 +105,13 @@ class Function:
                 raise LocalError(f"The Runtime Interface Emulator told no times:\n{log}")
             time.sleep(0.01)
         return ColdStart(float(init[1]), float(invocation[1]), peak)
+
+    def peak_mib(self) -> float:
+        """The most memory that the function had so far."""
+        children = list(_descendants(self._process.pid))
+        if len(children) != 1:
+            raise LocalError(f"The function is not one process but {len(children)}:\n{self.log()}")
+        return _peak_mib(children[0])
 
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")

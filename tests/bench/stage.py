@@ -4,6 +4,7 @@ their calls."""
 from __future__ import annotations
 
 import compileall
+import json
 import os
 import shutil
 import sys
@@ -13,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 from unittest import mock
 
 from localaws import deployer, places, samples, terminal
@@ -24,6 +25,18 @@ from localaws.template import Template
 
 from . import rie
 from .proxy import Proxy
+
+class Beginning:
+    """The first bytes of a file, as a file."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(part)
+        return part
+
 
 PEERS = Path(__file__).with_name("peers")
 
@@ -128,33 +141,65 @@ class Stage:
             source.unlink()
 
     def rust(self, subject: Subject) -> rie.Function:
-        bootstrap = self._work / subject.name / "bootstrap"
+        return self._function(subject, [str(self._bootstrap(subject.name)), "bootstrap"])
+
+    def _bootstrap(self, name: str) -> Path:
+        bootstrap = self._work / name / "bootstrap"
         if not bootstrap.exists():
             bootstrap.parent.mkdir()
-            shutil.copy2(release_binary(subject.name), bootstrap)
-        return self._function(subject, [str(bootstrap), "bootstrap"])
+            shutil.copy2(release_binary(name), bootstrap)
+        return bootstrap
 
     def python(self, subject: Subject) -> rie.Function:
         peer = self._peers / f"{subject.name.replace('-', '_')}.pyc"
         return self._function(subject, [sys.executable, str(peer)])
 
+    def peer(self, name: str) -> Path:
+        """A compiled peer that is no function."""
+        return self._peers / f"{name}.pyc"
+
+    def plan_redrive(self, text: Path, size: int) -> tuple[float, float]:
+        """Puts the beginning of a file into the bucket, plans its redrive in a fresh process, and takes it away. Returns the
+        milliseconds that took, and the peak of the process's memory in MiB."""
+        clients = Clients.of(self.local.offer)
+        # The functions that work by the spec have the same variables.
+        variables = self._variables["health-check"]
+        spec = json.loads(clients.ssm.get_parameter(Name=variables["SPEC_PARAMETER"])["Parameter"]["Value"])
+        stream = spec["deliveryStream"].rsplit("/", 1)[1]
+        place = {"Bucket": spec["backupBucket"], "Key": f"emite-connect/{stream}/failed/bench"}
+        with text.open("rb") as file:
+            clients.s3.upload_fileobj(Beginning(file, size), **place)
+        try:
+            command = [str(self._bootstrap("redrive")), "bootstrap"]
+            # Straight to the local AWS: the proxy would hold whole objects in memory, on the same two cores.
+            environment = {**self._environment("redrive", variables), "AWS_ENDPOINT_URL": self.local.offer.endpoint,
+                           "AWS_LAMBDA_FUNCTION_TIMEOUT": "900"}
+            with rie.Function(self._emulator, command, environment, self._work / "function.log", patience_s=900) as function:
+                took = function.invoke({"mode": "plan", "keys": [place["Key"]]})
+                return took, function.peak_mib()
+        finally:
+            clients.s3.delete_object(**place)
+
     def _function(self, subject: Subject, command: list[str]) -> rie.Function:
-        environment = {
+        environment = self._environment(subject.name, self._variables[subject.name])
+        return rie.Function(self._emulator, command, environment, self._work / "function.log")
+
+    def _environment(self, name: str, variables: dict[str, str]) -> dict[str, str]:
+        return {
             **self.local.offer.environment(),
             "AWS_ENDPOINT_URL": self._aws.endpoint,
             "AWS_ENDPOINT_URL_CONNECT": self._connect.endpoint,
-            **self._variables[subject.name],
+            **variables,
             "PATH": os.defpath,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_LAMBDA_FUNCTION_NAME": subject.name,
+            "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
             "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
         }
-        return rie.Function(self._emulator, command, environment, self._work / "function.log")
 
 
 def release_binary(name: str) -> Path:
