@@ -47,7 +47,7 @@ down: ## delete that stack and stop the local AWS
 test: build ## run all tests
 	@EMITE_PYTHON="$(call venv,local)" LINT_PYTHON="$(call venv,lint)" $(PYTHON) tests/total.py
 
-bench: ## measure start-up, memory and the health check against Python, into docs/benchmarks.md
+bench: ## measure start-up, memory, the health check and the redrive against Python, into docs/benchmarks.md
 	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
 	@echo "Building releases (the first time 7 to 15 minutes, then seconds) ..." >&2
 	@cargo build --locked --release --workspace

@@ -26,18 +26,6 @@ from localaws.template import Template
 from . import rie
 from .proxy import Proxy
 
-class Beginning:
-    """The first bytes of a file, as a file."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._left = file, size
-
-    def read(self, size: int = -1) -> bytes:
-        part = self._file.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(part)
-        return part
-
-
 PEERS = Path(__file__).with_name("peers")
 
 
@@ -200,6 +188,18 @@ class Stage:
             "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
         }
+
+
+class Beginning:
+    """The first bytes of a file, as a file."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(part)
+        return part
 
 
 def release_binary(name: str) -> Path:

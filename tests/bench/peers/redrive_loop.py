@@ -28,14 +28,13 @@ def bulk_requests(lines):
     yield b"".join(parts)
 
 
-records = total = 0
+records = total = requests = 0
 seconds = 0.0
 with open(sys.argv[1], "rb") as file:
     while lines := file.readlines(64 << 20):
         began = time.perf_counter()
-        for body in bulk_requests(lines):
-            pass
+        requests += sum(1 for _ in bulk_requests(lines))
         seconds += time.perf_counter() - began
         records += len(lines)
         total += sum(map(len, lines))
-print(json.dumps({"records": records, "bytes": total, "seconds": seconds}))
+print(json.dumps({"records": records, "requests": requests, "bytes": total, "seconds": seconds}))
