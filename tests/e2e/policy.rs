@@ -61,7 +61,7 @@ type Reasons = &'static [(&'static str, &'static str)];
 /// Allowed to the repair, and never called by it in what the tests break: what Connect and S3 do with the caller's rights, what
 /// the Lambda service does with those of the role, and what undoes a change that turned out to be for a stack that is going, or
 /// that Connect would not make in one step.
-const CALLED_BEHIND_THE_REPAIR: [(&str, &str); 13] = [
+const CALLED_BEHIND_THE_REPAIR: [(&str, &str); 12] = [
     ("connect:DisassociateApprovedOrigin", "undoes what was done for a stack that is going"),
     ("connect:DisassociateInstanceStorageConfig", "where Connect refuses to update to storage of another type"),
     ("ds:DescribeDirectories", "Connect looks up the instance's directory for the caller"),
@@ -74,7 +74,17 @@ const CALLED_BEHIND_THE_REPAIR: [(&str, &str); 13] = [
     ("logs:CreateLogStream", "Lambda writes the function's log"),
     ("logs:PutLogEvents", "Lambda writes the function's log"),
     ("s3:GetObject", "tells why records were refused, if there are any"),
-    ("sns:GetSubscriptionAttributes", "looks at the filters of subscriptions"),
+];
+
+/// Allowed to the redrive, and never called by it in [`calls_of_a_redrive`]: what S3 asks of the caller behind a call, what the
+/// Lambda service does, and what an upload that came to nothing needs.
+const CALLED_BEHIND_THE_REDRIVE: [(&str, &str); 6] = [
+    ("kms:Decrypt", "S3 decrypts an object of an encrypted bucket for the caller"),
+    ("kms:GenerateDataKey", "S3 encrypts an object of an encrypted bucket for the caller"),
+    ("logs:CreateLogStream", "Lambda writes the function's log"),
+    ("logs:PutLogEvents", "Lambda writes the function's log"),
+    ("s3:AbortMultipartUpload", "gives up the upload of a large quarantine object"),
+    ("s3:ListBucket", "without it S3 calls an object that is gone denied"),
 ];
 
 /// A way to have the function of the custom resources call something.
@@ -184,12 +194,19 @@ fn actions(statements: &[Value]) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn each_policy_allows_what_its_function_calls_and_what_aws_asks_behind_it_and_nothing_else() {
-    let (allowed, called, looked, repaired, reported) =
-        tokio::join!(allowed(), called(), calls_of_a_check(), calls_of_repairs(), calls_of_a_report());
+    let (allowed, called, looked, redriven, repaired, reported) = tokio::join!(
+        allowed(),
+        called(),
+        calls_of_a_check(),
+        calls_of_a_redrive(),
+        calls_of_repairs(),
+        calls_of_a_report()
+    );
     let called: BTreeSet<String> = called.into_keys().collect();
-    let proofs: [(&str, BTreeSet<String>, Reasons); 4] = [
+    let proofs: [(&str, BTreeSet<String>, Reasons); 5] = [
         ("CustomResourceFunction", called, &CALLED_BY_AWS),
         ("HealthCheckFunction", looked, &CALLED_BEHIND_THE_HEALTH_CHECK),
+        ("RedriveFunction", redriven, &CALLED_BEHIND_THE_REDRIVE),
         ("RepairFunction", repaired, &CALLED_BEHIND_THE_REPAIR),
         ("ReporterFunction", reported, &CALLED_BEHIND_THE_REPORTER),
     ];
@@ -212,6 +229,23 @@ async fn calls_of_a_check() -> BTreeSet<String> {
     process.invoke(&json!({})).await.unwrap();
     delete_object(&watched, &key).await;
     process.end().await
+}
+
+/// What the redrive calls to put a record back, to put another one into quarantine, and to tell of both. What goes to the domain
+/// does not pass the network that is watched here.
+async fn calls_of_a_redrive() -> BTreeSet<String> {
+    let watched = Watched::shared().await;
+    let key = put_failed_object(&watched, &json!({})).await;
+    let bucket = watched.setting("backupBucket").to_owned();
+    let with_rubbish = [&watched.aws.object(&bucket, &key).await.expect("it is there")[..], b"rubbish\n"].concat();
+    watched.aws.put_object(&bucket, &key, with_rubbish).await;
+    let process = Process::of(&watched, "redrive", "RedriveFunction").await;
+    let answer = process.invoke(&json!({ "mode": "apply", "keys": [key] })).await.unwrap();
+    assert_eq!((&answer["indexed"], &answer["quarantined"]), (&json!(1), &json!(1)), "{answer}");
+    process.invoke(&json!({ "mode": "summarise", "results": [answer] })).await.unwrap();
+    let mut actions = process.end().await;
+    actions.insert("es:ESHttpPost".to_owned());
+    actions
 }
 
 /// What the reporter calls to tell something.

@@ -40,8 +40,13 @@ impl Process {
             environment.push((name.clone(), value.as_str().unwrap_or_default().to_owned()));
         }
         let url = proxy.url();
-        let endpoints = [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_ENDPOINT_URL_CONNECT", url.as_str())];
-        for (name, value) in endpoints.iter().chain(changes) {
+        let authority = aws.place.search_authority.display().to_string();
+        let network = [
+            ("AWS_ENDPOINT_URL", url.as_str()),
+            ("AWS_ENDPOINT_URL_CONNECT", url.as_str()),
+            ("SSL_CERT_FILE", authority.as_str()),
+        ];
+        for (name, value) in network.iter().chain(changes) {
             environment.retain(|(key, _)| key != name);
             environment.push(((*name).to_owned(), (*value).to_owned()));
         }

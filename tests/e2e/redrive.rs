@@ -21,6 +21,7 @@ mod answers;
 mod chaos;
 mod crashes_of_engines;
 mod inputs;
+mod machine;
 mod objects;
 mod refusals;
 
@@ -425,6 +426,8 @@ fn spec(depot: &Depot, stack_id: &str, stream: &str) -> Value {
         "emiteOrigin": "", "alertTopic": aws.arn("sns", "redrive"),
         "deadLetterQueue": format!("https://sqs.{}.amazonaws.com/{}/redrive", aws.place.region, aws.place.account_id),
         "healthCheckFunction": "redrive", "timeZone": "Australia/Sydney", "businessHours": "", "healthCheckMinutes": "5",
+        "repairFunction": "repair",
+        "redriveStateMachine": depot.aws.arn("states", "stateMachine:redrive"),
         "iteratorAgeWarningSeconds": "60", "iteratorAgeCriticalPercent": "50", "freeStoragePercent": "25",
         "agentSilenceMinutes": "30",
     })

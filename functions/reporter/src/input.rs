@@ -211,17 +211,19 @@ fn redrive(id: String, detail: &Value) -> Input {
 }
 
 fn stop(stopped: &Value) -> String {
-    let status = stopped.get("status").map(Value::to_string).unwrap_or_default();
+    let status =
+        stopped.get("status").and_then(Value::as_u64).map_or_else(|| "none".to_owned(), |status| status.to_string());
     let name = stopped.get("errorType").and_then(Value::as_str).unwrap_or_default();
-    let kind = format!("{}/{name}", status.trim_matches('"'));
+    let kind = format!("{status}/{name}");
     if is_error_kind(&kind) { kind } else { "other".to_owned() }
 }
 
-/// `<status>/<type>`, such as `400/mapper_parsing_exception`, or `unreadable/<kind>` for what is no record.
+/// `<status>/<type>`, such as `400/mapper_parsing_exception`; `none/<type>` where nothing answered, and `unreadable/<kind>` for
+/// what is no record.
 fn is_error_kind(kind: &str) -> bool {
     kind.split_once('/').is_some_and(|(status, name)| {
         let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
-        (is_status || status == "unreadable") && is_error_type(name)
+        (is_status || ["none", "unreadable"].contains(&status)) && is_error_type(name)
     })
 }
 
