@@ -1,13 +1,11 @@
 //! What the answer promises about going on.
 
-use std::time::Duration;
-
 use emite_connect_tests::engines;
 use emite_connect_tests::failed::Record;
 use emite_connect_tests::faults::{Fault, Plan};
 use serde_json::json;
 
-use super::{AMPLE, Depot, on_each_engine};
+use super::{AMPLE, Depot, SHORT, on_each_engine};
 
 #[tokio::test]
 async fn a_run_whose_time_is_up_says_where_to_go_on_and_the_next_one_goes_on_there() {
@@ -24,9 +22,13 @@ async fn a_run_whose_time_is_up_says_where_to_go_on_and_the_next_one_goes_on_the
                 .collect();
         let source = depot.put("one", &records).await;
         // The domain takes some requests, and then none for as long as this run goes on.
-        depot.aws.break_domain(&depot.domain, "throttle", 12, 0).await;
-        let answer = depot.apply(&json!([source.key]), Duration::from_secs(20)).await;
+        depot.aws.break_domain(&depot.domain, "throttle", 3, 0).await;
+        let answer = depot.apply(&json!([source.key]), SHORT).await;
         assert_eq!(answer["remaining"][0]["key"], json!(source.key), "{answer}");
+        assert!(
+            answer["remaining"][0]["offset"].as_u64() > Some(0) && answer["quarantined"].as_u64() > Some(0),
+            "{answer}"
+        );
         assert!(depot.stands(&source).await);
         depot.aws.heal_domain(&depot.domain).await;
         let again = depot.apply(&answer["remaining"], AMPLE).await;

@@ -6,7 +6,7 @@ use emite_connect_tests::engines::Engine;
 use emite_connect_tests::failed::Record;
 use serde_json::json;
 
-use super::{AMPLE, Depot, on_each_engine};
+use super::{AMPLE, Depot, SHORT, on_each_engine};
 
 #[tokio::test]
 async fn an_engine_that_is_killed_in_the_middle_and_comes_back_has_every_record_once() {
@@ -60,8 +60,9 @@ async fn a_domain_that_stays_away_ends_the_run_in_time_and_moves_nothing() {
         let sources = [depot.put("one", &[depot.good("a")]).await, depot.put("two", &[depot.good("b")]).await];
         engine.stop();
         let keys = json!([sources[0].key, sources[1].key]);
-        let answer = depot.apply(&keys, Duration::from_secs(20)).await;
+        let answer = depot.apply(&keys, SHORT).await;
         assert_eq!(answer["remaining"].as_array().map(Vec::len), Some(2), "{answer}");
+        assert!(depot.aws.domain_requests(&depot.domain).await.len() > 1, "it tried no more than once");
         for source in &sources {
             assert!(depot.stands(source).await, "{}", source.key);
         }

@@ -1,12 +1,10 @@
 //! What a domain says to documents and requests, and where that leaves each record.
 
-use std::time::Duration;
-
 use emite_connect_tests::engines::{self, Engine};
 use emite_connect_tests::failed::Record;
 use serde_json::{Value, json};
 
-use super::{AMPLE, Depot, on_each_engine};
+use super::{AMPLE, Depot, SHORT, on_each_engine};
 
 #[tokio::test]
 async fn a_document_that_does_not_fit_goes_into_quarantine_and_the_others_into_the_domain() {
@@ -143,8 +141,10 @@ async fn a_closed_index_refuses_no_document_for_good() {
         depot.make_index(engine, &depot.monthly(), &json!({})).await;
         engine.ask("POST", &format!("/{}/_close", depot.monthly()), &Value::Null).await;
         let sources = [depot.put("one", &[depot.good("a"), depot.good("b")]).await];
-        let answer = depot.apply(&json!([sources[0].key]), Duration::from_secs(30)).await;
+        let answer = depot.apply(&json!([sources[0].key]), SHORT).await;
+        println!("{answer}");
         assert_eq!((&answer["quarantined"], &answer["indexed"]), (&json!(0), &json!(0)), "{answer}");
+        assert!(!depot.aws.domain_requests(&depot.domain).await.is_empty());
         assert!(depot.stands(&sources[0]).await);
         engine.ask("POST", &format!("/{}/_open", depot.monthly()), &Value::Null).await;
         depot.redrive(&sources).await;
@@ -166,9 +166,10 @@ async fn a_red_index_is_waited_for_until_the_time_is_up_and_moves_nothing() {
         let nowhere = json!({ "index.routing.allocation.require.box": "nowhere", "number_of_shards": 1 });
         depot.make_index(engine, &depot.monthly(), &nowhere).await;
         let sources = [depot.put("one", &[depot.good("a"), depot.good("b")]).await];
-        let answer = depot.apply(&json!([sources[0].key]), Duration::from_secs(30)).await;
+        let answer = depot.apply(&json!([sources[0].key]), SHORT).await;
         assert_eq!((&answer["quarantined"], &answer["indexed"]), (&json!(0), &json!(0)), "{answer}");
         assert_eq!(answer["remaining"], json!([{ "key": sources[0].key, "offset": 0 }]), "{answer}");
+        assert!(!depot.aws.domain_requests(&depot.domain).await.is_empty());
         assert!(depot.stands(&sources[0]).await);
         let target = format!("/{}/_settings", depot.monthly());
         engine.ask("PUT", &target, &json!({ "index.routing.allocation.require.box": null })).await;
