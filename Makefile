@@ -51,7 +51,7 @@ bench: ## measure start-up, memory, the health check and the redrive against Pyt
 	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
 	@echo "Building releases (the first time 7 to 15 minutes, then seconds) ..." >&2
 	@cargo build --locked --release --workspace
-	@sam="$(call venv,sam)"; PYTHONPATH=tests "$(call venv,local)" -m bench --sam "$$sam"
+	@sam="$(call venv,sam)"; client="$(call venv,bench)"; PYTHONPATH=tests "$(call venv,local)" -m bench --sam "$$sam" --client "$$client"
 
 lint: ## check format, lints, licences, template and Python
 	cargo fmt --all --check

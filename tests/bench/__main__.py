@@ -15,7 +15,7 @@ from statistics import median
 from localaws import places
 from localaws.errors import LocalError
 
-from . import figures, proxy, redrive, rie
+from . import domain, figures, proxy, redrive, rie
 from .stage import SUBJECTS, Stage, Subject
 
 DOCUMENT = places.ROOT / "docs" / "benchmarks.md"
@@ -28,6 +28,7 @@ ColdStarts = dict[tuple[str, str], list[rie.ColdStart]]
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--sam", required=True, metavar="PYTHON", help="the Python of the environment with the SAM CLI")
+    parser.add_argument("--client", required=True, metavar="PYTHON", help="the Python of the environment with the OpenSearch client")
     parser.add_argument("--runs", type=int, default=12, help=f"repetitions of each measurement, {_FEWEST_RUNS} at least")
     options = parser.parse_args()
     if options.runs < _FEWEST_RUNS:
@@ -41,7 +42,8 @@ def main() -> int:
             with Stage(options.sam, Path(work)) as stage:
                 _rehearse(stage)
                 content = "\n\n".join([_about(options.runs), *_start_up(stage, options.runs), *_health_check(stage, options.runs),
-                                       *redrive.measure(stage, Path(work), _say)])
+                                       *redrive.measure(stage, Path(work), _say),
+                                       *domain.measure(stage, options.client, Path(work), _say)])
     except LocalError as error:
         _say(str(error))
         return 1

@@ -146,13 +146,26 @@ class Stage:
         """A compiled peer that is no function."""
         return self._peers / f"{name}.pyc"
 
+    def redrive(self, event: dict[str, Any], spec_parameter: str) -> float:
+        """Runs the redrive in a fresh process by these settings, and returns the milliseconds that took."""
+        variables = {**self._variables["health-check"], "SPEC_PARAMETER": spec_parameter}
+        environment = {**self._environment("redrive", variables), "AWS_ENDPOINT_URL": self.local.offer.endpoint,
+                       "AWS_LAMBDA_FUNCTION_TIMEOUT": "900", "SSL_CERT_FILE": self.local.offer.searchAuthority}
+        command = [str(self._bootstrap("redrive")), "bootstrap"]
+        with rie.Function(self._emulator, command, environment, self._work / "function.log", patience_s=900) as function:
+            return function.invoke(event)
+
+    def spec(self) -> dict[str, str]:
+        """The stack's settings."""
+        # The functions that work by the spec have the same variables.
+        parameter = self._variables["health-check"]["SPEC_PARAMETER"]
+        return json.loads(Clients.of(self.local.offer).ssm.get_parameter(Name=parameter)["Parameter"]["Value"])
+
     def plan_redrive(self, text: Path, size: int) -> tuple[float, float]:
         """Puts the beginning of a file into the bucket, plans its redrive in a fresh process, and takes it away. Returns the
         milliseconds that took, and the peak of the process's memory in MiB."""
         clients = Clients.of(self.local.offer)
-        # The functions that work by the spec have the same variables.
-        variables = self._variables["health-check"]
-        spec = json.loads(clients.ssm.get_parameter(Name=variables["SPEC_PARAMETER"])["Parameter"]["Value"])
+        variables, spec = self._variables["health-check"], self.spec()
         stream = spec["deliveryStream"].rsplit("/", 1)[1]
         place = {"Bucket": spec["backupBucket"], "Key": f"emite-connect/{stream}/failed/bench"}
         with text.open("rb") as file:

@@ -39,7 +39,7 @@ impl Round {
             depot.put_content(&format!("{name}-packed.gz"), gzip(&failed::object(&packed)), &packed).await,
             depot.put_at(quarantine, lines, &waiting).await,
         ];
-        Self { sources, refused: ["b", "e", "h"].map(|what| id(what)).to_vec() }
+        Self { sources, refused: ["b", "e", "h"].map(id).to_vec() }
     }
 
     fn event(&self) -> Value {

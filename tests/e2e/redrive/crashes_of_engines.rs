@@ -41,7 +41,8 @@ async fn an_engine_that_is_killed_in_the_middle_and_comes_back_has_every_record_
             .await
             .into_iter()
             .zip(&sources)
-            .filter_map(|(stands, source)| stands.then(|| source.clone()))
+            .filter(|(stands, _)| *stands)
+            .map(|(_, source)| source.clone())
             .collect();
         if !left.is_empty() {
             depot.redrive(&left).await;

@@ -114,7 +114,9 @@ class Gate:
                 raise Refused({"Message": f"Request size exceeded {domain.most_bytes} bytes"}, 413)
             note["principal"] = access.admit(request, domain.name, self._owner, self._log)
             fault = domain.faults.next()
+            passed = time.perf_counter()
             reply = await _pass(domain, request, fault)
+            note["seconds"] = time.perf_counter() - passed
         except Refused as refused:
             reply = Reply(refused.status, _JSON, json.dumps(refused.content).encode())
         except Exception:
