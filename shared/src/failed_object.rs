@@ -31,6 +31,7 @@ const ERROR_TYPES: &[&str] = &[
     "strict_dynamic_mapping_exception",
     "timeout_exception",
     "unavailable_shards_exception",
+    "validation_exception",
     "version_conflict_engine_exception",
 ];
 

@@ -93,6 +93,8 @@ def test_what_the_function_is_given_is_its_contract(states, batch):
     assert batch["Redrive"]["Parameters"]["Payload.$"] == "$"
     assert batch["Again"]["Parameters"]["Payload"] == {
         "mode.$": "$.BatchInput.mode",
+        "from.$": "$.BatchInput.from",
+        "to.$": "$.BatchInput.to",
         "keys.$": "$.answer.Payload.remaining",
         "soFar.$": "$.answer.Payload",
     }

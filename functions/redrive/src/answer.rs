@@ -74,11 +74,41 @@ impl Answer {
     }
 }
 
-/// A place in an object's text, unpacked if it is packed: the beginning of a line.
+/// An object that is not done, and where a run goes on with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
     pub(crate) key: String,
+    #[serde(flatten)]
+    pub(crate) place: Place,
+}
+
+/// A place in an object's text, and what of the lines before it the next run has to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Place {
+    /// Where a line begins; of what is packed, in the unpacked text.
     pub(crate) offset: u64,
+    /// How many of the lines before are in the quarantine object.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) quarantined: u64,
+    /// Why the object has to stay, whatever becomes of the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flaw: Option<Flaw>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// A record that is neither in the domain nor in quarantine, so that its object has to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Flaw {
+    /// The domain takes its document at no size.
+    TooLarge,
+    /// Its line is longer than what is read.
+    TooLong,
 }
 
 /// An object that stays where it is.
@@ -121,7 +151,7 @@ mod tests {
     #[test]
     fn a_continued_run_counts_on() {
         let left = |key: &str| vec![Left { key: key.into(), cause: "x".into(), size: Some(1) }];
-        let position = |offset| vec![Position { key: "k".into(), offset }];
+        let position = |offset| vec![Position { key: "k".into(), place: Place { offset, ..Place::default() } }];
         let first = Answer {
             objects: 1,
             counts: counts(5, "400/other", "2026-11-24T02:00:00Z"),

@@ -6,7 +6,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, TaggingDirective};
 use emite_connect::error::AwsError;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -62,23 +62,29 @@ impl Bucket {
         }
     }
 
-    pub(crate) async fn put(&self, key: &str, content: Vec<u8>) -> Result<(), AwsError> {
-        let body = ByteStream::from(content);
-        self.s3.put_object().bucket(&self.name).key(key).body(body).send().await.map_err(AwsError::of(PUT))?;
+    /// Stores an object; with `etag` only in place of that version
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>).
+    pub(crate) async fn put(&self, key: &str, content: Vec<u8>, etag: Option<&str>) -> Result<(), AwsError> {
+        let put = self.s3.put_object().bucket(&self.name).key(key).body(ByteStream::from(content));
+        put.set_if_match(etag.map(str::to_owned)).send().await.map_err(AwsError::of(PUT))?;
         Ok(())
     }
 
-    /// Copies the version `etag` of an object; encryption is the bucket's own
+    /// Copies the version `etag` of an object, without its tags, which would take rights of their own; encryption is the
+    /// bucket's own
     /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>).
     pub(crate) async fn copy(&self, from: &str, etag: &str, to: &str) -> Result<(), AwsError> {
         let source = format!("{}/{}", self.name, encoded(from));
         let copy = self.s3.copy_object().bucket(&self.name).key(to).copy_source(source).copy_source_if_match(etag);
-        copy.send().await.map_err(AwsError::of(PUT))?;
+        copy.tagging_directive(TaggingDirective::Replace).send().await.map_err(AwsError::of(PUT))?;
         Ok(())
     }
 
-    pub(crate) async fn delete(&self, key: &str) -> Result<(), AwsError> {
-        self.s3.delete_object().bucket(&self.name).key(key).send().await.map_err(AwsError::of(DELETE))?;
+    /// Deletes an object; with `etag` only that version
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>).
+    pub(crate) async fn delete(&self, key: &str, etag: Option<&str>) -> Result<(), AwsError> {
+        let delete = self.s3.delete_object().bucket(&self.name).key(key).set_if_match(etag.map(str::to_owned));
+        delete.send().await.map_err(AwsError::of(DELETE))?;
         Ok(())
     }
 
@@ -98,10 +104,16 @@ impl Bucket {
         Ok(())
     }
 
-    pub(crate) async fn complete(&self, key: &str, upload: Upload) -> Result<(), AwsError> {
+    /// Makes an object of what was uploaded; with `etag` only in place of that version.
+    pub(crate) async fn complete(&self, key: &str, upload: Upload, etag: Option<&str>) -> Result<(), AwsError> {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(upload.parts)).build();
         let complete = self.s3.complete_multipart_upload().bucket(&self.name).key(key).upload_id(upload.id);
-        complete.multipart_upload(parts).send().await.map_err(AwsError::of(PUT))?;
+        complete
+            .multipart_upload(parts)
+            .set_if_match(etag.map(str::to_owned))
+            .send()
+            .await
+            .map_err(AwsError::of(PUT))?;
         Ok(())
     }
 
@@ -125,9 +137,9 @@ fn encoded(key: &str) -> String {
     utf8_percent_encode(key, REST).to_string()
 }
 
-/// The object is not the version any more that was asked for.
+/// The object is not the version any more that was asked for, or is just being changed.
 pub(crate) fn has_changed(error: &AwsError) -> bool {
-    matches!(error.code.as_str(), "PreconditionFailed" | "HTTP 412")
+    matches!(error.code.as_str(), "PreconditionFailed" | "HTTP 412" | "ConditionalRequestConflict" | "HTTP 409")
 }
 
 /// The object is in an archive and has to be restored before it can be read

@@ -109,6 +109,8 @@ fn verdict(status: u16, error: &ErrorType<'_>) -> Verdict {
         _ if blocked => Verdict::Stop(refusal),
         200 | 201 => Verdict::Indexed,
         409 => Verdict::AlreadyPresent,
+        // The domain has as many shards as it may have, so that no index can be made.
+        400 if error.0 == "validation_exception" => Verdict::Stop(refusal),
         400 => Verdict::Refused(refusal),
         413 => Verdict::TooLarge(refusal),
         408 | 429 | 500.. => Verdict::Later(refusal),
@@ -122,6 +124,10 @@ pub(crate) fn remedy(refusal: Refusal) -> &'static str {
         (_, block) if block.ends_with("_block_exception") => {
             "The domain takes no writes, mostly because its storage is full: give it more storage or delete old indices, lift \
              the block if it stays, then run the redrive again."
+        }
+        (_, "validation_exception") => {
+            "The domain makes no index any more, mostly because it has as many shards as its nodes may have: delete old indices \
+             or give it more nodes, then run the redrive again."
         }
         (Some(401 | 403), _) => {
             "The domain does not let this function write: see that its access policy admits this account and that the \
@@ -221,6 +227,8 @@ mod tests {
             Verdict::Refused(refusal(400, "other")),
             "only known names are told"
         );
+        let full = refusal(400, "validation_exception");
+        assert_eq!(item(400, "validation_exception"), Verdict::Stop(full), "no room for another index");
         assert_eq!(item(413, ""), Verdict::TooLarge(refusal(413, "other")));
         for status in [401, 403, 404, 405, 410, 302, 422] {
             assert_eq!(item(status, "x"), Verdict::Stop(refusal(status, "other")), "{status}");

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use emite_connect::error::AwsError;
 use tokio::time::Instant;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, LONGEST_BODY};
 use crate::bulk::{Answer, Refusal, Verdict};
 use crate::pace::{OutOf, Pace};
 use crate::record::Unreadable;
@@ -39,6 +39,24 @@ pub(crate) enum Halt {
     Stopped(Refusal),
 }
 
+/// What the domain has shown of itself so far, in all batches of a run.
+#[derive(Debug)]
+pub(crate) struct Manners {
+    pub(crate) pace: Pace,
+    /// The longest body that it is sent.
+    pub(crate) limit: usize,
+    /// It has answered some request document by document.
+    answers: bool,
+    /// Documents in a row that were refused as whole requests.
+    refused_alone: usize,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self { pace: Pace::default(), limit: LONGEST_BODY, answers: false, refused_alone: 0 }
+    }
+}
+
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) struct Delivered {
@@ -46,22 +64,22 @@ pub(crate) struct Delivered {
     pub(crate) fates: Vec<Fate>,
     /// Why some are pending.
     pub(crate) halt: Option<Halt>,
-    /// The request was too large for the domain.
-    pub(crate) too_large: bool,
 }
 
 /// Sends a batch with `post`, which takes a body and the number of documents in it.
 pub(crate) async fn deliver(
     batch: &mut Batch,
-    pace: &mut Pace,
+    manners: &mut Manners,
     end: Instant,
     post: impl AsyncFn(Bytes, usize) -> Result<Answer, AwsError>,
 ) -> Result<Delivered, AwsError> {
     let body = Bytes::from(std::mem::take(&mut batch.body));
-    let mut delivery = Delivery::of(batch);
+    let mut delivery = Delivery::of(batch, manners);
     while let Some(group) = delivery.groups.pop_front() {
         let answer = post(delivery.part(&body, &group), group.len()).await?;
-        match delivery.take(group, answer) {
+        let next = delivery.take(group, answer);
+        let pace = &mut delivery.manners.pace;
+        match next {
             Next::GoOn => {}
             Next::Progress => pace.progress(),
             Next::Stop(refusal) => delivery.halt = Some(Halt::Stopped(refusal)),
@@ -80,22 +98,24 @@ pub(crate) async fn deliver(
             break;
         }
     }
-    let Delivery { fates, halt, too_large, .. } = delivery;
+    let delivered = delivery.end();
     // Nobody else holds it any more, so this copies nothing.
     batch.body = body.into();
-    Ok(Delivered { fates, halt, too_large })
+    Ok(delivered)
 }
 
 /// A batch on its way.
-struct Delivery {
+struct Delivery<'m> {
+    manners: &'m mut Manners,
     /// The part of the body that each entry has; empty for one that is not sent.
     frames: Vec<Range<usize>>,
     fates: Vec<Fate>,
     /// Entries that go together, those that are next in front.
     groups: VecDeque<Vec<usize>>,
     halt: Option<Halt>,
+    /// The request was too large for the domain.
     too_large: bool,
-    /// Documents in a row that were refused as whole requests.
+    /// The last documents of this batch that were refused as whole requests, with no other answer since.
     refused_alone: Vec<usize>,
 }
 
@@ -107,8 +127,8 @@ enum Next {
     Stop(Refusal),
 }
 
-impl Delivery {
-    fn of(batch: &Batch) -> Self {
+impl<'m> Delivery<'m> {
+    fn of(batch: &Batch, manners: &'m mut Manners) -> Self {
         let frames = batch.entries.iter().map(|entry| entry.frame.clone().unwrap_or_default()).collect();
         let fates = batch.entries.iter().map(|entry| match entry.frame {
             Ok(_) => Fate::Pending(None),
@@ -116,7 +136,8 @@ impl Delivery {
         });
         let sent: Vec<usize> = (0..batch.entries.len()).filter(|index| batch.entries[*index].frame.is_ok()).collect();
         let groups = if sent.is_empty() { VecDeque::new() } else { VecDeque::from([sent]) };
-        Self { frames, fates: fates.collect(), groups, halt: None, too_large: false, refused_alone: Vec::new() }
+        let fates = fates.collect();
+        Self { manners, frames, fates, groups, halt: None, too_large: false, refused_alone: Vec::new() }
     }
 
     /// The part of the body that is of these entries; copied only where others are in between.
@@ -138,6 +159,7 @@ impl Delivery {
 
     fn take_each(&mut self, group: &[usize], verdicts: &[Verdict]) -> Next {
         self.refused_alone.clear();
+        (self.manners.answers, self.manners.refused_alone) = (true, 0);
         let (mut again, mut stop, mut later) = (Vec::new(), None, None);
         for (&index, &verdict) in group.iter().zip(verdicts) {
             self.fates[index] = match verdict {
@@ -200,12 +222,31 @@ impl Delivery {
         const MANY: usize = 10;
         self.refused_alone.extend(group);
         self.set(group, Fate::Refused(refusal));
-        if self.refused_alone.len() < MANY {
+        self.manners.refused_alone += 1;
+        if self.manners.refused_alone < MANY {
             return Next::Progress;
         }
-        let refused = std::mem::take(&mut self.refused_alone);
-        self.set(&refused, Fate::Pending(Some(refusal)));
+        self.doubt();
         Next::Stop(refusal)
+    }
+
+    /// Takes back that documents are bad which were refused as whole requests. Says what they were refused with.
+    fn doubt(&mut self) -> Option<Refusal> {
+        let refused = std::mem::take(&mut self.refused_alone);
+        let Some(Fate::Refused(refusal)) = refused.first().map(|index| self.fates[*index]) else { return None };
+        self.set(&refused, Fate::Pending(Some(refusal)));
+        Some(refusal)
+    }
+
+    /// What became of it. As long as the domain has answered no request document by document, none of them is a bad one.
+    fn end(mut self) -> Delivered {
+        if self.too_large {
+            self.manners.limit = (self.manners.limit / 2).max(64 << 10);
+        }
+        if self.halt.is_none() && !self.manners.answers {
+            self.halt = self.doubt().map(Halt::Stopped);
+        }
+        Delivered { fates: self.fates, halt: self.halt }
     }
 
     fn set(&mut self, group: &[usize], fate: Fate) {

@@ -21,8 +21,9 @@ use crate::bulk::{self, Answer, Refusal, Verdict};
 
 /// What the role needs, on `<domain>/_bulk`.
 pub(crate) const ACTION: &str = "es:ESHttpPost";
-/// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one request may take: longer than the minute for which the engine itself waits for a shard, whose answer says
+/// which of the documents are in (<https://docs.opensearch.org/latest/api-reference/document-apis/bulk/>).
+const PATIENCE: Duration = Duration::from_secs(80);
 /// The longest answer that is read.
 const LONGEST_ANSWER: usize = 32 << 20;
 const NDJSON: &str = "application/x-ndjson";

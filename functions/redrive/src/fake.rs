@@ -38,6 +38,10 @@ pub(crate) struct World {
     pub(crate) refuses: BTreeMap<String, (u16, &'static str, usize)>,
     /// Keys that nobody may read.
     pub(crate) denied: BTreeSet<String>,
+    /// What somebody else puts into the bucket right after the first copy.
+    pub(crate) after_copy: Option<(String, Vec<u8>)>,
+    /// The domain answers every request with this status.
+    pub(crate) refuses_all: Option<u16>,
     upload: BTreeMap<i32, Vec<u8>>,
 }
 
@@ -46,6 +50,10 @@ pub(crate) struct World {
 pub(crate) struct Shared(Arc<Mutex<World>>);
 
 impl World {
+    fn is_version(&self, key: &str, wanted: Option<&str>) -> bool {
+        wanted.is_none_or(|wanted| self.objects.get(key).is_some_and(|content| etag(content) == wanted))
+    }
+
     /// Notes a call; false if it fails.
     fn call(&mut self, name: &str, key: &str) -> bool {
         let lives = self.lives.is_none_or(|lives| self.calls.len() < lives);
@@ -84,6 +92,10 @@ fn etag(content: &[u8]) -> String {
     format!("\"{}\"", crate::sha256(content))
 }
 
+fn changed() -> ErrorMetadata {
+    ErrorMetadata::builder().code("PreconditionFailed").build()
+}
+
 fn no_such_key() -> ErrorMetadata {
     ErrorMetadata::builder().code("NoSuchKey").message("gone").build()
 }
@@ -116,7 +128,7 @@ impl Shared {
             }
             let Some(content) = world.objects.get(&key) else { return failed(no_such_key()) };
             if request.if_match().is_some_and(|wanted| wanted != etag(content)) {
-                return failed(ErrorMetadata::builder().code("PreconditionFailed").build());
+                return failed(changed());
             }
             let from =
                 request.range().map_or(0, |range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
@@ -157,6 +169,9 @@ impl Shared {
             if !world.call("put", &key) {
                 return MockResponse::Error(PutObjectError::generic(died()));
             }
+            if !world.is_version(&key, request.if_match()) {
+                return MockResponse::Error(PutObjectError::generic(changed()));
+            }
             world.objects.insert(key, request.body().bytes().unwrap().to_vec());
             MockResponse::Output(PutObjectOutput::builder().build())
         });
@@ -170,9 +185,12 @@ impl Shared {
             let from = request.copy_source().unwrap().strip_prefix("bucket/").unwrap();
             let Some(content) = world.objects.get(from).cloned() else { return failed(no_such_key()) };
             if request.copy_source_if_match() != Some(&etag(&content)) {
-                return failed(ErrorMetadata::builder().code("PreconditionFailed").build());
+                return failed(changed());
             }
             world.objects.insert(key, content);
+            if let Some((key, content)) = world.after_copy.take() {
+                world.objects.insert(key, content);
+            }
             MockResponse::Output(CopyObjectOutput::builder().build())
         });
         let world = self.clone();
@@ -180,6 +198,9 @@ impl Shared {
             let (mut world, key) = (world.lock(), request.key().unwrap().to_owned());
             if !world.call("delete", &key) {
                 return MockResponse::Error(DeleteObjectError::generic(died()));
+            }
+            if !world.is_version(&key, request.if_match()) {
+                return MockResponse::Error(DeleteObjectError::generic(changed()));
             }
             world.objects.remove(&key);
             MockResponse::Output(DeleteObjectOutput::builder().build())
@@ -223,6 +244,9 @@ impl Shared {
         let mut world = self.lock();
         if !world.call("post", &count.to_string()) {
             return Err(AwsError::unusable("es:ESHttpPost", "died".to_owned()));
+        }
+        if let Some(status) = world.refuses_all {
+            return Ok(bulk::read(status, b"", count));
         }
         let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
         let items: Vec<Value> = lines.chunks_exact(2).map(|pair| world.create(pair[0], pair[1])).collect();

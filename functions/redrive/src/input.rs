@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Place};
 use crate::keys::{Places, Source};
 use crate::window::{Window, first, last};
 
@@ -60,7 +60,7 @@ pub(crate) struct Order {
 pub(crate) struct Wanted {
     pub(crate) source: Source,
     /// Where to begin.
-    pub(crate) offset: u64,
+    pub(crate) place: Place,
     /// When it was written, if the listing says so.
     pub(crate) modified: Option<Timestamp>,
 }
@@ -79,6 +79,8 @@ pub(crate) struct Wish {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Execution {
     pub(crate) mode: Mode,
+    /// Below which the objects are.
+    pub(crate) prefix: Option<String>,
     pub(crate) results: Results,
     /// The name of the error that ended it early.
     pub(crate) error: Option<String>,

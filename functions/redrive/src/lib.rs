@@ -139,7 +139,7 @@ async fn summarise(
     execution: Execution,
 ) -> Result<Value, RedriveError> {
     let bucket = Bucket::new(&services.aws.s3, spec.backup_bucket.clone());
-    let report = serde_json::to_value(summary::summarise(execution, spec, &bucket, places).await?)?;
+    let report = serde_json::to_value(summary::summarise(execution, spec, &bucket, places).await)?;
     let event =
         Event { detail_type: REDRIVE_REPORT, resource: spec.instance_arn.to_string(), detail: report.to_string() };
     publish::publish(&services.aws.eventbridge, event).await?;

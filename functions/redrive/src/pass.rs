@@ -10,15 +10,15 @@ use bytes::Bytes;
 use emite_connect::error::AwsError;
 use emite_connect::failed_object;
 
-use crate::answer::Counts;
+use crate::answer::{Counts, Flaw, Place};
 use crate::batch::{Batch, Entry};
 use crate::bulk::Answer;
-use crate::deliver::{Delivered, Fate, Halt, deliver};
+use crate::deliver::{Delivered, Fate, Halt, Manners, deliver};
 use crate::input::Mode;
 use crate::keys::Source;
 use crate::object::{Object, Read};
 use crate::quarantine::Quarantine;
-use crate::run::{Manners, Outcome, Run};
+use crate::run::{Outcome, Run};
 
 /// Going through one object.
 pub(crate) struct Pass<'r, P> {
@@ -29,15 +29,17 @@ pub(crate) struct Pass<'r, P> {
     batch: Batch,
     counts: Counts,
     /// Where it began.
-    from: u64,
+    from: Place,
     /// Some line is a failed record.
     has_records: bool,
-    /// Some document is one that the domain takes at no size.
-    has_too_large: bool,
+    /// Some record can neither be brought into the domain nor put aside.
+    flaw: Option<Flaw>,
 }
 
 /// Why going through an object ended.
 enum Ended {
+    /// Lines before the beginning are not in quarantine any more, and so in the source alone.
+    Lacking,
     Complete,
     Gone,
     Broken(&'static str),
@@ -46,26 +48,23 @@ enum Ended {
 }
 
 impl<'r, P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'r, P> {
-    pub(crate) fn new(run: &'r Run<P>, source: &'r Source, object: Box<Object<'r>>, from: u64) -> Self {
+    pub(crate) fn new(run: &'r Run<P>, source: &'r Source, object: Box<Object<'r>>, from: Place) -> Self {
         Self {
             run,
             source,
             object,
             quarantine: Quarantine::new(&run.bucket, &source.quarantine),
-            batch: Batch::from(from),
+            batch: Batch::from(from.offset),
             counts: Counts::default(),
+            has_records: from.offset > 0,
+            flaw: from.flaw,
             from,
-            has_records: from > 0,
-            has_too_large: false,
         }
     }
 
     /// `first` is whether all the run's time was there for this object.
     pub(crate) async fn go_through(mut self, manners: &mut Manners, first: bool) -> Result<Outcome, AwsError> {
-        if self.run.mode == Mode::Apply && self.from > 0 {
-            self.quarantine.carry_over(self.from).await?;
-        }
-        let ended = match self.batches(manners).await {
+        let ended = match self.begin(manners).await {
             Ok(ended) => ended,
             Err(error) => {
                 // The error that is told is the one that was first.
@@ -74,6 +73,16 @@ impl<'r, P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'r, P> {
             }
         };
         self.conclude(ended, first).await
+    }
+
+    async fn begin(&mut self, manners: &mut Manners) -> Result<Ended, AwsError> {
+        if self.run.mode == Mode::Apply && self.from.offset > 0 {
+            self.quarantine.carry_over(self.from.offset).await?;
+            if self.quarantine.lines < self.from.quarantined {
+                return Ok(Ended::Lacking);
+            }
+        }
+        self.batches(manners).await
     }
 
     async fn batches(&mut self, manners: &mut Manners) -> Result<Ended, AwsError> {
@@ -112,11 +121,7 @@ impl<'r, P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'r, P> {
             self.note_all();
             return Ok(None);
         }
-        let Delivered { fates, halt, too_large } =
-            deliver(&mut self.batch, &mut manners.pace, self.run.end, &self.run.post).await?;
-        if too_large {
-            manners.limit = (manners.limit / 2).max(64 << 10);
-        }
+        let Delivered { fates, halt } = deliver(&mut self.batch, manners, self.run.end, &self.run.post).await?;
         let settled = fates.iter().take_while(|fate| !matches!(fate, Fate::Pending(_))).count();
         for (index, fate) in fates.iter().take(settled).enumerate() {
             self.count(index, *fate).await?;
@@ -142,7 +147,7 @@ impl<'r, P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'r, P> {
         match fate {
             Fate::Indexed => self.counts.indexed += 1,
             Fate::AlreadyPresent => self.counts.already_present += 1,
-            Fate::TooLarge(_) => self.has_too_large = true,
+            Fate::TooLarge(_) => self.flaw = Some(Flaw::TooLarge),
             Fate::Refused(_) | Fate::Unreadable(_) => {
                 self.counts.quarantined += 1;
                 let line = &self.batch.text[entry.line.clone()];

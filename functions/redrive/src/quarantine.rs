@@ -4,7 +4,7 @@
 use emite_connect::error::AwsError;
 use serde::{Deserialize, Serialize};
 
-use crate::bucket::{Bucket, Upload};
+use crate::bucket::{Bucket, GET, Upload};
 use crate::object::{Object, Opened, Read};
 use crate::record::is_object;
 
@@ -28,7 +28,12 @@ impl<'a> Quarantine<'a> {
 
     /// Takes over those lines of the object as it stands that are of source lines before `offset`.
     pub(crate) async fn carry_over(&mut self, offset: u64) -> Result<(), AwsError> {
-        let Opened::Open(mut object) = Object::open(self.bucket, self.key, 0).await? else { return Ok(()) };
+        let unusable = |problem: &str| AwsError::unusable(GET, format!("the quarantine object: {problem}"));
+        let mut object = match Object::open(self.bucket, self.key, 0).await? {
+            Opened::Open(object) => object,
+            Opened::Gone => return Ok(()),
+            Opened::Unfit(cause) => return Err(unusable(cause)),
+        };
         let mut text = Vec::new();
         loop {
             let read = object.read(&mut text).await?;
@@ -40,8 +45,11 @@ impl<'a> Quarantine<'a> {
                 }
             }
             self.relieve().await?;
-            if read != Read::More {
-                return Ok(());
+            match read {
+                Read::More => {}
+                Read::End => return Ok(()),
+                Read::Gone => return Err(unusable("it was moved while it was read")),
+                Read::Broken(cause) => return Err(unusable(cause)),
             }
         }
     }
@@ -65,16 +73,16 @@ impl<'a> Quarantine<'a> {
         self.bucket.add(self.key, upload, content).await
     }
 
-    /// Puts it into the bucket, in place of what is there. Nothing if it has no line.
-    pub(crate) async fn store(self) -> Result<(), AwsError> {
+    /// Puts it into the bucket, in place of what is there, or only of the version `etag`. Nothing if it has no line.
+    pub(crate) async fn store(self, etag: Option<&str>) -> Result<(), AwsError> {
         match self.upload {
             None if self.lines == 0 => Ok(()),
-            None => self.bucket.put(self.key, self.buffer).await,
+            None => self.bucket.put(self.key, self.buffer, etag).await,
             Some(mut upload) => {
                 if !self.buffer.is_empty() {
                     self.bucket.add(self.key, &mut upload, self.buffer).await?;
                 }
-                self.bucket.complete(self.key, upload).await
+                self.bucket.complete(self.key, upload, etag).await
             }
         }
     }

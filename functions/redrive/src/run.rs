@@ -6,14 +6,13 @@ use bytes::Bytes;
 use emite_connect::error::AwsError;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Counts, Left, Position, Stopped};
-use crate::batch::LONGEST_BODY;
+use crate::answer::{Answer, Counts, Left, Place, Position, Stopped};
 use crate::bucket::Bucket;
 use crate::bulk::{self, Refusal};
+use crate::deliver::Manners;
 use crate::input::{Mode, Order, Wanted};
 use crate::naming::Naming;
 use crate::object::{Object, Opened};
-use crate::pace::Pace;
 use crate::pass::Pass;
 use crate::window::Window;
 
@@ -32,14 +31,6 @@ pub(crate) struct Run<P> {
     pub(crate) end: Instant,
 }
 
-/// What the domain has shown of itself so far.
-#[derive(Debug)]
-pub(crate) struct Manners {
-    pub(crate) pace: Pace,
-    /// The longest body that it is sent.
-    pub(crate) limit: usize,
-}
-
 /// What became of an object.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -50,7 +41,7 @@ pub(crate) enum Outcome {
     /// It stays where it is, and going on would not help.
     Left { counts: Counts, cause: String, size: u64 },
     /// A later run goes on from here.
-    Remaining { counts: Counts, offset: u64, stopped: Option<Refusal> },
+    Remaining { counts: Counts, place: Place, stopped: Option<Refusal> },
 }
 
 impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
@@ -58,28 +49,30 @@ impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
         Instant::now() >= self.end
     }
 
-    /// Goes through what is ordered. An object that may not be read or moved does not hold up the others, but fails the
-    /// run in the end.
+    /// Goes through what is ordered. An object that cannot be read or moved does not hold up the others, but fails the run
+    /// in the end.
     pub(crate) async fn carry_out(&self, order: Order) -> Result<Answer, AwsError> {
         let mut answer = Answer::default();
-        let mut manners = Manners { pace: Pace::default(), limit: LONGEST_BODY };
-        let mut denied = None;
+        let mut manners = Manners::default();
+        let mut first_error = None;
         for (index, wanted) in order.wanted.iter().enumerate() {
             let key = || wanted.source.key.clone();
+            if wanted.modified.is_some_and(|at| !self.window.has(at)) {
+                continue;
+            }
             if answer.stopped.is_some() || self.is_over() {
-                answer.remaining.push(Position { key: key(), offset: wanted.offset });
+                answer.remaining.push(Position { key: key(), place: wanted.place.clone() });
                 continue;
             }
             match self.object(wanted, &mut manners, index == 0).await {
                 Ok(outcome) => note(&mut answer, key(), outcome),
-                Err(error) if error.is_denied() => {
+                Err(error) => {
                     tracing::error!(key = key(), %error, "an object could not be gone through");
-                    denied.get_or_insert(error);
+                    first_error.get_or_insert(error);
                 }
-                Err(error) => return Err(error),
             }
         }
-        match denied {
+        match first_error {
             Some(error) => Err(error),
             None => Ok(order.so_far.map_or(answer.clone(), |so_far| answer.after(so_far))),
         }
@@ -87,13 +80,11 @@ impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
 
     /// Goes through one object. `first` is whether all the run's time was there for it.
     async fn object(&self, wanted: &Wanted, manners: &mut Manners, first: bool) -> Result<Outcome, AwsError> {
-        if wanted.modified.is_some_and(|at| !self.window.has(at)) {
-            return Ok(Outcome::NotOurs);
-        }
         let source = &wanted.source;
         // What is in quarantine is replaced as a whole, so it is gone through as a whole.
-        let offset = if source.is_quarantine() && self.mode == Mode::Apply { 0 } else { wanted.offset };
-        let object = match Object::open(&self.bucket, &source.key, offset).await? {
+        let whole = source.is_quarantine() && self.mode == Mode::Apply;
+        let place = if whole { Place::default() } else { wanted.place.clone() };
+        let object = match Object::open(&self.bucket, &source.key, place.offset).await? {
             Opened::Open(object) => object,
             Opened::Gone => return Ok(Outcome::NotOurs),
             Opened::Unfit(cause) => {
@@ -103,7 +94,7 @@ impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
         if object.modified.is_some_and(|at| !self.window.has(at)) {
             return Ok(Outcome::NotOurs);
         }
-        Pass::new(self, source, object, offset).go_through(manners, first).await
+        Pass::new(self, source, object, place).go_through(manners, first).await
     }
 }
 
@@ -120,11 +111,11 @@ fn note(answer: &mut Answer, key: String, outcome: Outcome) {
             answer.counts.add(counts);
             answer.left.push(Left { key, cause, size: Some(size).filter(|size| *size > 0) });
         }
-        Outcome::Remaining { counts, offset, stopped } => {
-            tracing::info!(key, offset, records = counts.records, "to be continued");
+        Outcome::Remaining { counts, place, stopped } => {
+            tracing::info!(key, offset = place.offset, records = counts.records, "to be continued");
             answer.counts.add(counts);
             answer.stopped = stopped.map(Stopped::from);
-            answer.remaining.push(Position { key, offset });
+            answer.remaining.push(Position { key, place });
         }
     }
 }

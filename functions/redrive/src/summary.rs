@@ -6,7 +6,7 @@ use emite_connect::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::answer::{Answer, Counts, Left, Position, Stopped};
+use crate::answer::{Answer, Counts, Left, Place, Position, Stopped};
 use crate::bucket::{Bucket, GET};
 use crate::elements::Elements;
 use crate::input::{Execution, Results};
@@ -25,6 +25,8 @@ pub(crate) struct Report {
     version: u32,
     stack_id: String,
     mode: String,
+    /// What was gone through, if that is known.
+    prefix: Option<String>,
     objects: u64,
     #[serde(flatten)]
     counts: Counts,
@@ -48,20 +50,19 @@ struct Sum {
     failed_batches: u64,
 }
 
-/// Reads the results of an execution, however many there are, and adds them up. Needs `s3:GetObject`.
-pub(crate) async fn summarise(
-    execution: Execution,
-    spec: &Spec,
-    bucket: &Bucket,
-    places: &Places,
-) -> Result<Report, AwsError> {
+/// The name of the error that the results of an execution cannot all be read.
+const UNREADABLE: &str = "ResultsUnreadable";
+
+/// Reads the results of an execution, however many there are, and adds them up. Needs `s3:GetObject`. What cannot be read
+/// is an error of the report: the rest is told all the same.
+pub(crate) async fn summarise(mut execution: Execution, spec: &Spec, bucket: &Bucket, places: &Places) -> Report {
     let mut sum = Sum::default();
-    match execution.results {
+    match &execution.results {
         Results::Here(answers) => answers.iter().for_each(|answer| sum.add(answer)),
         Results::Listed { key } => {
-            for (key, done) in files(bucket, &key, places).await? {
-                read(bucket, &key, |result| if done { sum.add_result(&result) } else { sum.add_failed(&result) })
-                    .await?;
+            if let Err(error) = sum.add_listed(bucket, key, places).await {
+                tracing::error!(%error, "not all results can be read");
+                execution.error.get_or_insert_with(|| UNREADABLE.to_owned());
             }
         }
         Results::Nowhere => {}
@@ -69,7 +70,7 @@ pub(crate) async fn summarise(
     if execution.error.is_some() && sum.failed_batches == 0 {
         sum.failed_batches = 1;
     }
-    Ok(sum.report(spec, execution.mode.to_string(), execution.error, execution.execution))
+    sum.report(spec, execution)
 }
 
 #[derive(Deserialize)]
@@ -127,6 +128,16 @@ async fn read(bucket: &Bucket, key: &str, mut found: impl FnMut(Value)) -> Resul
 }
 
 impl Sum {
+    /// All that the list with this key names, up to what cannot be read.
+    async fn add_listed(&mut self, bucket: &Bucket, key: &str, places: &Places) -> Result<(), AwsError> {
+        let mut outcome = Ok(());
+        for (key, done) in files(bucket, key, places).await? {
+            let add = |result| if done { self.add_result(&result) } else { self.add_failed(&result) };
+            outcome = outcome.and(read(bucket, &key, add).await);
+        }
+        outcome
+    }
+
     /// A child's answer, or what it failed with.
     fn add(&mut self, answer: &Value) {
         let Ok(answer) = serde_json::from_value::<Answer>(answer.clone()) else {
@@ -167,18 +178,20 @@ impl Sum {
         for key in items.iter().filter_map(|item| item.get("Key").and_then(Value::as_str)) {
             self.remaining_objects += 1;
             if self.total.remaining.len() < MOST_REMAINING {
-                self.total.remaining.push(Position { key: key.to_owned(), offset: 0 });
+                self.total.remaining.push(Position { key: key.to_owned(), place: Place::default() });
             }
         }
     }
 
-    fn report(self, spec: &Spec, mode: String, error: Option<String>, execution: Option<String>) -> Report {
+    fn report(self, spec: &Spec, execution: Execution) -> Report {
+        let Execution { mode, prefix, error, execution, .. } = execution;
         let Answer { objects, mut counts, remaining, left, stopped } = self.total;
         counts.by_error = bounded(counts.by_error);
         Report {
             version: VERSION,
             stack_id: spec.stack_id.to_string(),
-            mode,
+            mode: mode.to_string(),
+            prefix,
             objects,
             counts,
             remaining,

@@ -4,7 +4,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::batch::LONGEST_BODY;
 use crate::bulk;
 use crate::naming::{Naming, Rotation};
 use crate::pace::PATIENCE;
@@ -30,6 +29,7 @@ fn ids_of(body: &[u8]) -> Vec<String> {
 /// A domain that answers by the ids of a request.
 struct Played {
     delivered: Delivered,
+    manners: Manners,
     /// What was sent, each request by its ids.
     sent: Vec<String>,
     took: Duration,
@@ -46,9 +46,10 @@ async fn play(ids: &[&str], answer: impl Fn(usize, &[String]) -> Answer) -> Play
         Ok(answer(number, &ids))
     };
     let end = Instant::now() + Duration::from_secs(600);
-    let delivered = deliver(&mut batch, &mut Pace::default(), end, post).await.unwrap();
+    let mut manners = Manners::default();
+    let delivered = deliver(&mut batch, &mut manners, end, post).await.unwrap();
     assert_eq!(batch.body, before, "the buffer comes back");
-    Played { delivered, sent: sent.into_inner(), took: began.elapsed() }
+    Played { delivered, manners, sent: sent.into_inner(), took: began.elapsed() }
 }
 
 fn each(ids: &[String], status: impl Fn(&str) -> (u16, &'static str)) -> Answer {
@@ -128,7 +129,7 @@ async fn what_is_too_large_is_halved_down_to_the_document() {
     assert_eq!(played.sent, ["abXcd", "ab", "Xcd", "X", "cd"]);
     let too_large = Fate::TooLarge(refusal(413, "other"));
     assert_eq!(played.delivered.fates, [Fate::Indexed, Fate::Indexed, too_large, Fate::Indexed, Fate::Indexed]);
-    assert!(played.delivered.too_large);
+    assert!(played.manners.limit < LONGEST_BODY);
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +140,15 @@ async fn a_document_for_which_a_whole_request_is_refused_is_found() {
     .await;
     assert_eq!(played.sent, ["abXc", "ab", "Xc", "X", "c"]);
     assert_eq!(played.delivered.fates[2], Fate::Refused(refusal(400, "other")));
-    assert!(!played.delivered.too_large);
+    assert_eq!(played.manners.limit, LONGEST_BODY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_document_is_a_bad_one_before_the_domain_has_taken_any() {
+    let played = play(&["a", "X"], |_, _| bulk::read(400, b"", 1)).await;
+    let refused = refusal(400, "other");
+    assert_eq!(played.delivered.fates, [Fate::Pending(Some(refused)); 2]);
+    assert_eq!(played.delivered.halt, Some(Halt::Stopped(refused)));
 }
 
 #[tokio::test(start_paused = true)]

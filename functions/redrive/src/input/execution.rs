@@ -25,10 +25,11 @@ pub(super) fn summarise(
     problems: &mut Problems,
 ) -> Option<Execution> {
     problems.only(fields, &[&["mode", "input", "results", "error", "execution"]], "");
-    let mode = fields.get("input").and_then(|input| input.get("mode")).and_then(Value::as_str);
+    let told = |name| fields.get("input").and_then(|input| input.get(name)).and_then(Value::as_str);
     let error = fields.get("error").filter(|error| !error.is_null());
     Some(Execution {
-        mode: if mode == Some("apply") { Mode::Apply } else { Mode::Plan },
+        mode: if told("mode") == Some("apply") { Mode::Apply } else { Mode::Plan },
+        prefix: told("prefix").and_then(|prefix| places.prefix(prefix).ok()),
         results: results(fields.get("results"), places, bucket, problems),
         error: error.map(error_name),
         execution: fields.get("execution").and_then(Value::as_str).map(|arn| arn.chars().take(300).collect()),

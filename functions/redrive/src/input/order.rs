@@ -1,9 +1,11 @@
 //! Owns reading which objects are to be gone through: by their keys, as a batch of a listing, or as one item of it.
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{BESIDE, Order, Problems, Wanted, mode, prefix, window};
+use crate::answer::Place;
 use crate::keys::Places;
 
 /// The listing's fields of an object, with those that may stand beside them.
@@ -56,7 +58,7 @@ pub(super) fn read(fields: &Map<String, Value>, places: &Places, problems: &mut 
     Some(Order { mode: mode(beside, problems), wanted, window: window(beside, problems).0, so_far })
 }
 
-/// One object: a key, `{"key","offset"}`, or an item of a listing. None for an empty one, which stands for a folder.
+/// One object: a key, a [`Position`](crate::answer::Position), or an item of a listing. None for an empty one, which stands for a folder.
 fn wanted(item: &Value, index: usize, places: &Places, problems: &mut Problems) -> Option<Wanted> {
     let field = |names: [&str; 2]| names.iter().find_map(|name| item.get(name)).filter(|value| !value.is_null());
     if field(["Size", "size"]).and_then(Value::as_u64) == Some(0) {
@@ -66,9 +68,11 @@ fn wanted(item: &Value, index: usize, places: &Places, problems: &mut Problems) 
         problems.add(format!("object {index} must have a key"));
         return None;
     };
-    let offset = field(["offset", "offset"]).map_or(Some(0), Value::as_u64);
-    if offset.is_none() {
-        problems.add(format!("the offset of object {index} must be a whole number"));
+    let place = if item.is_object() { Place::deserialize(item).ok() } else { Some(Place::default()) };
+    if place.is_none() {
+        problems.add(format!(
+            "the offset of object {index} must be a whole number, and quarantined and flaw as they were answered"
+        ));
     }
     let written = field(["LastModified", "LastModified"]);
     let modified = written.and_then(moment);
@@ -76,7 +80,7 @@ fn wanted(item: &Value, index: usize, places: &Places, problems: &mut Problems) 
         problems.add(format!("LastModified of object {index} must be a time"));
     }
     let source = places.source(key).map_err(|problem| problems.add(problem)).ok()?;
-    Some(Wanted { source, offset: offset?, modified })
+    Some(Wanted { source, place: place?, modified })
 }
 
 /// Seconds since 1970, or a time as RFC 3339 has it.

@@ -23,7 +23,7 @@ const KEY: &str = "emite-connect/s/failed/elasticsearch-failed/x";
 #[test]
 fn objects_come_as_keys_as_a_batch_or_alone() {
     let keys = order_of(&json!({"mode": "apply", "keys": [KEY, {"key": KEY, "offset": 12}], "from": "2026-11-24"}));
-    assert_eq!((keys.mode, keys.wanted.len(), keys.wanted[1].offset), (Mode::Apply, 2, 12));
+    assert_eq!((keys.mode, keys.wanted.len(), keys.wanted[1].place.offset), (Mode::Apply, 2, 12));
     assert_eq!(keys.window.from, Some("2026-11-24T00:00:00Z".parse().unwrap()));
 
     let item = json!({"Key": KEY, "Size": 7, "LastModified": 1_763_946_000, "Etag": "x", "StorageClass": "STANDARD"});

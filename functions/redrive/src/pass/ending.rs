@@ -4,7 +4,7 @@ use bytes::Bytes;
 use emite_connect::error::AwsError;
 
 use super::{Ended, Pass};
-use crate::answer::Counts;
+use crate::answer::{Counts, Flaw, Place};
 use crate::bucket::has_changed;
 use crate::bulk::{Answer, Refusal};
 use crate::deliver::Halt;
@@ -28,6 +28,11 @@ impl<P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'_, P> {
     pub(super) async fn conclude(self, ended: Ended, first: bool) -> Result<Outcome, AwsError> {
         let position = self.batch.entries.first().map_or(self.batch.start(), |entry| entry.offset);
         match ended {
+            Ended::Lacking => {
+                self.quarantine.discard().await?;
+                let (counts, place) = (Counts::default(), Place::default());
+                Ok(Outcome::Remaining { counts, place, stopped: None })
+            }
             Ended::Gone => {
                 let counts = self.counts;
                 self.quarantine.discard().await?;
@@ -40,8 +45,8 @@ impl<P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'_, P> {
             },
             Ended::Broken(cause) if !self.has_records => self.leave_unread(cause).await,
             Ended::Broken(cause) => self.leave(cause).await,
-            Ended::OutOfTime if first && position == self.from => self.leave(TOO_BIG).await,
-            Ended::OutOfTime if position > self.from && !self.has_records => self.leave_unread(NOT_RECORDS).await,
+            Ended::OutOfTime if first && position == self.from.offset => self.leave(TOO_BIG).await,
+            Ended::OutOfTime if first && !self.has_records => self.leave_unread(NOT_RECORDS).await,
             Ended::OutOfTime | Ended::Halted(Halt::Time) if first && self.is_replaced() => self.leave(TOO_BIG).await,
             Ended::OutOfTime | Ended::Halted(Halt::Time) => self.remain(position, None).await,
             Ended::Halted(Halt::Stopped(refusal)) => self.remain(position, Some(refusal)).await,
@@ -53,13 +58,19 @@ impl<P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'_, P> {
         self.run.mode == Mode::Apply && self.source.is_quarantine()
     }
 
+    /// What was found of that in this run or an earlier one.
+    fn lasting_flaw(&self) -> Option<Flaw> {
+        if self.batch.overlong > 0 { Some(Flaw::TooLong) } else { self.flaw }
+    }
+
     /// Why a source that was gone through has to stay.
     fn flaw(&self) -> Option<&'static str> {
-        if self.batch.overlong > 0 {
-            Some(TOO_LONG)
-        } else if self.has_too_large {
-            Some(TOO_LARGE)
-        } else if self.is_replaced() && self.counts.quarantined == self.counts.records {
+        match self.lasting_flaw() {
+            Some(Flaw::TooLong) => return Some(TOO_LONG),
+            Some(Flaw::TooLarge) => return Some(TOO_LARGE),
+            None => {}
+        }
+        if self.is_replaced() && self.counts.quarantined == self.counts.records {
             Some(STILL_REFUSED)
         } else if self.run.mode == Mode::Apply && self.object.size > MOST_COPIED {
             Some(TOO_BIG_TO_MOVE)
@@ -82,14 +93,20 @@ impl<P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'_, P> {
     }
 
     async fn remain(self, position: u64, stopped: Option<Refusal>) -> Result<Outcome, AwsError> {
-        let offset = if self.is_replaced() { 0 } else { position };
-        let counts = self.counts.clone();
-        if position > self.from {
-            self.keep_refused().await?;
-        } else {
+        if position == self.from.offset || !self.has_records {
+            // Of a run that stopped at once, this says what the domain answered.
+            let counts = if position == self.from.offset { self.counts } else { Counts::default() };
             self.quarantine.discard().await?;
+            return Ok(Outcome::Remaining { counts, place: self.from, stopped });
         }
-        Ok(Outcome::Remaining { counts, offset, stopped })
+        let place = if self.is_replaced() {
+            Place::default()
+        } else {
+            Place { offset: position, quarantined: self.quarantine.lines, flaw: self.lasting_flaw() }
+        };
+        let counts = self.counts.clone();
+        self.keep_refused().await?;
+        Ok(Outcome::Remaining { counts, place, stopped })
     }
 
     /// Stores the quarantine object of a source that stays.
@@ -97,17 +114,18 @@ impl<P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'_, P> {
         if self.run.mode == Mode::Plan || self.source.is_quarantine() {
             return self.quarantine.discard().await;
         }
-        self.store_refused().await
+        self.store_refused(None).await
     }
 
-    /// Stores the quarantine object; without a line there is to be none, not one of an earlier run either.
-    async fn store_refused(self) -> Result<(), AwsError> {
+    /// Stores the quarantine object, with `etag` only in place of that version; without a line there is to be none, not
+    /// one of an earlier run either.
+    async fn store_refused(self, etag: Option<&str>) -> Result<(), AwsError> {
         let (bucket, key) = (&self.run.bucket, &self.source.quarantine);
         if self.quarantine.lines > 0 {
-            return self.quarantine.store().await;
+            return self.quarantine.store(etag).await;
         }
         if bucket.has(key).await? {
-            bucket.delete(key).await?;
+            bucket.delete(key, etag).await?;
         }
         Ok(())
     }
@@ -136,10 +154,11 @@ impl<P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'_, P> {
                 self.quarantine.discard().await?;
                 return Err(error);
             }
-            return self.store_refused().await;
+            // A run that goes through the source of these records may just have put others here.
+            return self.store_refused(Some(etag)).await;
         }
-        self.store_refused().await?;
+        self.store_refused(None).await?;
         bucket.copy(&source.key, etag, &source.moved_to).await?;
-        bucket.delete(&source.key).await
+        bucket.delete(&source.key, None).await
     }
 }

@@ -41,12 +41,33 @@ fn world(objects: &[(&str, &[u8])]) -> Shared {
 }
 
 fn order(mode: Mode, keys: &[(&str, u64)]) -> Order {
-    let wanted = keys.iter().map(|(key, offset)| Wanted {
-        source: Places::of("s").source(key).unwrap(),
-        offset: *offset,
+    order_from(mode, keys.iter().map(|(key, offset)| position(key, *offset)).collect())
+}
+
+fn order_from(mode: Mode, positions: Vec<Position>) -> Order {
+    let wanted = positions.into_iter().map(|Position { key, place }| Wanted {
+        source: Places::of("s").source(&key).unwrap(),
+        place,
         modified: None,
     });
     Order { mode, wanted: wanted.collect(), window: Window::default(), so_far: None }
+}
+
+fn position(key: &str, offset: u64) -> Position {
+    Position { key: key.into(), place: Place { offset, ..Place::default() } }
+}
+
+/// A run after the other, each with what the one before left, until nothing is.
+async fn to_the_end(shared: &Shared, mut order: Order, seconds: u64) -> (Answer, usize) {
+    for runs in 1.. {
+        let answer = within(shared, order.clone(), seconds).await.unwrap();
+        if answer.remaining.is_empty() {
+            return (answer, runs);
+        }
+        order = order_from(order.mode, answer.remaining.clone());
+        order.so_far = Some(answer);
+    }
+    unreachable!()
 }
 
 async fn carry_out(shared: &Shared, order: Order) -> Result<Answer, AwsError> {
@@ -187,7 +208,7 @@ async fn a_block_stops_the_run_and_the_next_one_goes_on_from_there() {
     let wanted = order(Mode::Apply, &[(KEY, 0), (others, 0)]);
     let stopped = carry_out(&shared, wanted).await.unwrap();
     let offset = line("a").len() as u64 + 1;
-    let remaining = [Position { key: KEY.into(), offset }, Position { key: others.into(), offset: 0 }];
+    let remaining = [position(KEY, offset), position(others, 0)];
     assert_eq!((stopped.remaining.clone(), stopped.objects), (remaining.to_vec(), 0));
     let why = stopped.stopped.clone().unwrap();
     assert_eq!((why.status, &*why.error_type), (Some(403), "cluster_block_exception"));
@@ -209,23 +230,13 @@ async fn a_run_that_is_out_of_time_is_continued_with_its_quarantine() {
     let text = lines(&ids);
     for content in [text.clone().into_bytes(), packed(&text)] {
         let shared = world(&[(KEY, &content)]);
-        let (mut at, mut runs, mut total) = (0, 0, None);
-        loop {
-            let mut wanted = order(Mode::Apply, &[(KEY, at)]);
-            wanted.so_far = total.take();
-            let answer = within(&shared, wanted, 1).await.unwrap();
-            runs += 1;
-            let next = answer.remaining.first().map(|position| position.offset);
-            total = Some(answer);
-            match next {
-                Some(offset) => {
-                    assert!(offset > at && text.as_bytes()[offset as usize - 1] == b'\n');
-                    at = offset;
-                }
-                None => break,
-            }
-        }
-        let counts = total.unwrap().counts;
+        let first = within(&shared, order(Mode::Apply, &[(KEY, 0)]), 1).await.unwrap();
+        let place = &first.remaining[0].place;
+        assert!(place.offset > 0 && text.as_bytes()[place.offset as usize - 1] == b'\n' && place.quarantined > 0);
+        let mut wanted = order_from(Mode::Apply, first.remaining.clone());
+        wanted.so_far = Some(first);
+        let (answer, runs) = to_the_end(&shared, wanted, 1).await;
+        let (counts, runs) = (answer.counts, runs + 1);
         assert_eq!((runs, counts.records, counts.indexed, counts.quarantined), (5, 20_000, 19_995, 5));
         let world = shared.lock();
         let quarantine = String::from_utf8(world.objects[QUARANTINE].clone()).unwrap();
@@ -247,14 +258,14 @@ async fn what_makes_no_progress_in_a_whole_run_is_left_with_its_size() {
         post: async |_: Bytes, _| panic!("nothing is sent"),
         end: Instant::now(),
     };
-    let mut manners = Manners { pace: Pace::default(), limit: LONGEST_BODY };
+    let mut manners = Manners::default();
     let wanted = order(Mode::Apply, &[(KEY, 0)]).wanted.remove(0);
     match run.object(&wanted, &mut manners, true).await.unwrap() {
         Outcome::Left { size: told, cause, .. } => assert!(told == size && cause.contains("too big"), "{cause}"),
         other => panic!("{other:?}"),
     }
     match run.object(&wanted, &mut manners, false).await.unwrap() {
-        Outcome::Remaining { offset, .. } => assert_eq!(offset, 0, "another run has all its time for it"),
+        Outcome::Remaining { place, .. } => assert_eq!(place.offset, 0, "another run has all its time for it"),
         other => panic!("{other:?}"),
     }
 }
@@ -313,6 +324,97 @@ async fn much_that_is_refused_is_uploaded_in_parts() {
     let quarantine = String::from_utf8(world.objects[QUARANTINE].clone()).unwrap();
     assert_eq!(quarantine.lines().count(), 3);
     assert_eq!(writes(&world)[1..4], ["begin", "add", "add"].map(|call| format!("{call} {QUARANTINE}")));
+}
+
+/// Records of which a run of a second takes some, and the next one the rest.
+fn many() -> Vec<String> {
+    (0..8000).map(|number| number.to_string()).collect()
+}
+
+fn many_lines() -> String {
+    let ids = many();
+    lines(&ids.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_is_too_large_keeps_its_object_in_later_runs_too() {
+    let too_long = format!("{}\n", "x".repeat(17 << 20));
+    let text = many_lines();
+    for (content, cause) in [(text.clone(), "too large"), (too_long + &text, "longer than 16 MiB")] {
+        let shared = world(&[(KEY, content.as_bytes())]);
+        match cause {
+            "too large" => drop(shared.lock().refuses.insert("7".into(), (413, "", FOREVER))),
+            // The line does not come all at once.
+            _ => shared.lock().breaks = Some(1 << 20),
+        }
+        let (answer, runs) = to_the_end(&shared, order(Mode::Apply, &[(KEY, 0)]), 1).await;
+        assert!(runs > 1 && answer.left[0].cause.contains(cause), "{runs} {:?}", answer.left);
+        assert_eq!(keys(&shared.lock()), [KEY], "its record is nowhere else");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_that_are_not_in_quarantine_any_more_are_taken_from_the_source_again() {
+    let text = many_lines();
+    let shared = world(&[(KEY, text.as_bytes())]);
+    shared.lock().refuses.insert("7".into(), (400, "mapper_parsing_exception", FOREVER));
+    let first = within(&shared, order(Mode::Apply, &[(KEY, 0)]), 1).await.unwrap();
+    assert_eq!(first.remaining[0].place.quarantined, 1);
+    let quarantine = shared.lock().objects.remove(QUARANTINE);
+    let (answer, _) = to_the_end(&shared, order_from(Mode::Apply, first.remaining), 10).await;
+    assert_eq!((answer.objects, answer.counts.quarantined), (1, 1));
+    assert_eq!(shared.lock().objects.get(QUARANTINE), quarantine.as_ref());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarantine_object_that_cannot_be_read_is_not_replaced() {
+    let shared = world(&[(KEY, many_lines().as_bytes()), (QUARANTINE, b"\x1f\x8b\x08 broken")]);
+    let place = Place { offset: line("0").len() as u64 + 1, quarantined: 1, flaw: None };
+    let wanted = order_from(Mode::Apply, vec![Position { key: KEY.into(), place }]);
+    let error = carry_out(&shared, wanted).await.unwrap_err();
+    assert!(error.to_string().contains("quarantine"), "{error}");
+    assert_eq!(keys(&shared.lock()), [KEY, QUARANTINE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_run_puts_into_quarantine_meanwhile_is_kept() {
+    for refused in [None, Some("b")] {
+        let shared = world(&[(QUARANTINE, lines(&["a", "b"]).as_bytes())]);
+        let others = (QUARANTINE.to_owned(), lines(&["c"]).into_bytes());
+        shared.lock().after_copy = Some(others.clone());
+        if let Some(id) = refused {
+            shared.lock().refuses.insert(id.into(), (400, "mapper_parsing_exception", FOREVER));
+        }
+        let answer = apply(&shared, QUARANTINE).await;
+        assert!(answer.left[0].cause.contains("changed"), "{:?}", answer.left);
+        assert_eq!(shared.lock().objects[QUARANTINE], others.1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_that_refuses_every_request_puts_nothing_aside_however_small_the_objects_are() {
+    let names: Vec<String> = (0..20).map(|number| format!("emite-connect/s/failed/{number:02}")).collect();
+    let text = lines(&["a", "b"]);
+    let objects: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), text.as_bytes())).collect();
+    let shared = world(&objects);
+    shared.lock().refuses_all = Some(400);
+    let wanted = order(Mode::Apply, &names.iter().map(|name| (name.as_str(), 0)).collect::<Vec<_>>());
+    let answer = carry_out(&shared, wanted).await.unwrap();
+    assert_eq!((answer.remaining.len(), answer.counts.quarantined), (20, 0));
+    assert!(answer.stopped.is_some() && writes(&shared.lock()).iter().all(|call| call.starts_with("post")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_outside_of_the_window_do_not_remain_when_a_run_stops() {
+    let (others, late) = ("emite-connect/s/failed/y", "emite-connect/s/failed/z");
+    let text = lines(&["a"]);
+    let shared = world(&[(KEY, text.as_bytes()), (others, text.as_bytes()), (late, text.as_bytes())]);
+    shared.lock().refuses.insert("a".into(), (403, "cluster_block_exception", FOREVER));
+    let mut wanted = order(Mode::Apply, &[(KEY, 0), (others, 0), (late, 0)]);
+    wanted.window.to = Some("2025-11-24T02:00:00Z".parse().unwrap());
+    wanted.wanted[2].modified = Some("2025-11-24T03:00:00Z".parse().unwrap());
+    let answer = carry_out(&shared, wanted).await.unwrap();
+    assert_eq!(answer.remaining, [position(KEY, 0), position(others, 0)]);
 }
 
 #[tokio::test(start_paused = true)]

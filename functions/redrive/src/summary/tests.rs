@@ -6,9 +6,14 @@ use crate::input::Mode;
 
 const SPEC: &str = include_str!("../../../../infra/events/spec.json");
 
-async fn report(results: Results, error: Option<&str>, shared: &Shared) -> Result<Report, AwsError> {
-    let execution =
-        Execution { mode: Mode::Apply, results, error: error.map(str::to_owned), execution: Some("arn:x".to_owned()) };
+async fn report(results: Results, error: Option<&str>, shared: &Shared) -> Report {
+    let execution = Execution {
+        mode: Mode::Apply,
+        prefix: Some("emite-connect/s/failed/".to_owned()),
+        results,
+        error: error.map(str::to_owned),
+        execution: Some("arn:x".to_owned()),
+    };
     let bucket = Bucket::new(&shared.s3(), "bucket".to_owned());
     summarise(execution, &Spec::parse(SPEC).unwrap(), &bucket, &Places::of("s")).await
 }
@@ -29,7 +34,7 @@ fn answer(objects: u64, remaining: usize) -> Value {
 async fn answers_that_come_along_are_added_up() {
     let failed = json!({"Error": "AwsError", "Cause": "+61412345678"});
     let results = Results::Here(vec![answer(1, 2), answer(3, 0), failed]);
-    insta::assert_json_snapshot!(report(results, None, &Shared::default()).await.unwrap());
+    insta::assert_json_snapshot!(report(results, None, &Shared::default()).await);
 }
 
 #[tokio::test]
@@ -54,19 +59,25 @@ async fn answers_in_files_are_read_and_those_that_failed_count_by_their_objects(
         shared.lock().objects.insert(key(name), content.to_string().into_bytes());
     }
     let results = || Results::Listed { key: key("manifest.json") };
-    let report = report(results(), None, &shared).await.unwrap();
+    let report = report(results(), None, &shared).await;
     insta::assert_json_snapshot!(report);
 
-    shared
-        .lock()
-        .objects
-        .insert(key("manifest.json"), br#"{"ResultFiles":{"SUCCEEDED":[{"Key":"elsewhere"}]}}"#.to_vec());
-    assert!(super::tests::report(results(), None, &shared).await.is_err(), "nothing else of the bucket is read");
+    // What cannot be read does not keep the rest from being told.
+    shared.lock().objects.insert(key("SUCCEEDED_0.json"), b"\x1f\x8b\x08 broken".to_vec());
+    let partly = super::tests::report(results(), None, &shared).await;
+    assert_eq!((partly.error.as_deref(), partly.objects, partly.remaining_objects), (Some(UNREADABLE), 0, 2));
+
+    let elsewhere = br#"{"ResultFiles":{"SUCCEEDED":[{"Key":"elsewhere"}]}}"#;
+    shared.lock().objects.insert(key("manifest.json"), elsewhere.to_vec());
+    shared.lock().objects.insert("elsewhere".to_owned(), json!([answer(1, 0)]).to_string().into_bytes());
+    let nothing = super::tests::report(results(), None, &shared).await;
+    assert_eq!((nothing.error.as_deref(), nothing.failed_batches), (Some(UNREADABLE), 1));
+    assert_eq!(nothing.objects, 0, "nothing else of the bucket is read");
 }
 
 #[tokio::test]
 async fn an_execution_that_came_to_nothing_is_told_too() {
-    let report = report(Results::Nowhere, Some("States.ItemReaderFailed"), &Shared::default()).await.unwrap();
+    let report = report(Results::Nowhere, Some("States.ItemReaderFailed"), &Shared::default()).await;
     assert_eq!((report.failed_batches, report.objects), (1, 0));
 }
 
@@ -81,7 +92,7 @@ async fn the_report_of_many_batches_stays_small() {
             one.clone()
         })
         .collect();
-    let report = report(Results::Here(results), None, &Shared::default()).await.unwrap();
+    let report = report(Results::Here(results), None, &Shared::default()).await;
     assert_eq!((report.remaining.len(), report.left.len(), report.counts.by_error.len()), (100, 20, 61));
     assert_eq!((report.remaining_objects, report.objects), (11_000, 1000));
     assert!(serde_json::to_string(&report).unwrap().len() < 64 * 1024);
