@@ -102,15 +102,17 @@ pub(crate) fn read(status: u16, body: &[u8], count: usize) -> Answer {
     }
 }
 
+/// What engines say with the status of a bad document though no document is to blame: the index is closed, or the domain
+/// has as many shards as it may and makes no index of a new month.
+const INDEX_TO_BLAME: [&str; 2] = ["index_closed_exception", "validation_exception"];
+
 fn verdict(status: u16, error: &ErrorType<'_>) -> Verdict {
-    let blocked = error.0.ends_with("_block_exception");
+    let blocked = error.0.ends_with("_block_exception") || INDEX_TO_BLAME.contains(&&*error.0);
     let refusal = Refusal { status: Some(status), error_type: known_type(&error.0).unwrap_or("other") };
     match status {
         _ if blocked => Verdict::Stop(refusal),
         200 | 201 => Verdict::Indexed,
         409 => Verdict::AlreadyPresent,
-        // The domain has as many shards as it may have, so that no index can be made.
-        400 if error.0 == "validation_exception" => Verdict::Stop(refusal),
         400 => Verdict::Refused(refusal),
         413 => Verdict::TooLarge(refusal),
         408 | 429 | 500.. => Verdict::Later(refusal),
@@ -125,9 +127,12 @@ pub(crate) fn remedy(refusal: Refusal) -> &'static str {
             "The domain takes no writes, mostly because its storage is full: give it more storage or delete old indices, lift \
              the block if it stays, then run the redrive again."
         }
+        (_, "index_closed_exception") => {
+            "The index that the records name is closed: open it, or move the objects away, then run the redrive again."
+        }
         (_, "validation_exception") => {
-            "The domain makes no index any more, mostly because it has as many shards as its nodes may have: delete old indices \
-             or give it more nodes, then run the redrive again."
+            "The domain makes no further index, mostly because it has as many shards as it may: delete old indices, or raise \
+             cluster.max_shards_per_node, then run the redrive again."
         }
         (Some(401 | 403), _) => {
             "The domain does not let this function write: see that its access policy admits this account and that the \
@@ -227,8 +232,6 @@ mod tests {
             Verdict::Refused(refusal(400, "other")),
             "only known names are told"
         );
-        let full = refusal(400, "validation_exception");
-        assert_eq!(item(400, "validation_exception"), Verdict::Stop(full), "no room for another index");
         assert_eq!(item(413, ""), Verdict::TooLarge(refusal(413, "other")));
         for status in [401, 403, 404, 405, 410, 302, 422] {
             assert_eq!(item(status, "x"), Verdict::Stop(refusal(status, "other")), "{status}");
@@ -246,6 +249,9 @@ mod tests {
                 Verdict::Stop(refusal(status, "other")),
                 "a new block"
             );
+        }
+        for error_type in INDEX_TO_BLAME {
+            assert_eq!(item(400, error_type), Verdict::Stop(refusal(400, error_type)));
         }
         let taken = br#"{"took":1,"errors":false,"items":[{"create":{"status":201,"result":"created"}},{"create":{"status":200}}]}"#;
         assert_eq!(read(200, taken, 2), Answer::Each(vec![Verdict::Indexed, Verdict::Indexed]));
@@ -283,6 +289,8 @@ mod tests {
     fn each_reason_to_stop_has_a_remedy() {
         let remedies: Vec<String> = [
             (Some(403), "cluster_block_exception"),
+            (Some(400), "index_closed_exception"),
+            (Some(400), "validation_exception"),
             (Some(403), "security_exception"),
             (Some(404), "other"),
             (None, "unreachable"),

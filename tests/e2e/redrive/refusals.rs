@@ -4,7 +4,7 @@ use emite_connect_tests::engines::{self, Engine};
 use emite_connect_tests::failed::Record;
 use serde_json::{Value, json};
 
-use super::{AMPLE, Depot, SHORT, on_each_engine};
+use super::{AMPLE, Depot, SHORT, Source, on_each_engine};
 
 #[tokio::test]
 async fn a_document_that_does_not_fit_goes_into_quarantine_and_the_others_into_the_domain() {
@@ -114,15 +114,7 @@ async fn an_index_that_takes_no_writes_stops_the_run_and_moves_nothing() {
                 depot.put("one", &[depot.good("a"), depot.bad("b")]).await,
                 depot.put("two", &[depot.good("c")]).await,
             ];
-            let total = depot.redrive(&sources).await;
-            let stopped = total.stopped.clone().unwrap_or_else(|| panic!("{block}: {total:?}"));
-            assert_eq!(stopped["errorType"], "cluster_block_exception", "{block}: {stopped}");
-            assert!(stopped["remedy"].as_str().is_some_and(|remedy| remedy.len() > 20), "{stopped}");
-            assert_eq!((total.indexed, total.quarantined, total.passes), (0, 0, 1), "{block}: {total:?}");
-            assert_eq!(total.remaining.len(), 2, "{block}: {total:?}");
-            for source in &sources {
-                assert!(depot.stands(source).await, "{block}: {}", source.key);
-            }
+            assert_stopped_by(&depot, &sources, "cluster_block_exception").await;
             engine.ask("PUT", &target, &json!({ setting: null })).await;
             let total = depot.redrive(&sources).await;
             assert_eq!((total.indexed, total.quarantined), (2, 1), "{block}: {total:?}");
@@ -133,25 +125,52 @@ async fn an_index_that_takes_no_writes_stops_the_run_and_moves_nothing() {
     .await;
 }
 
+/// The engines say 400, as of a bad document.
 #[tokio::test]
-async fn a_closed_index_refuses_no_document_for_good() {
+async fn a_closed_index_stops_the_run_and_refuses_no_document_for_good() {
     on_each_engine(|kind| async move {
         let engine = engines::shared(kind).await;
         let depot = Depot::new(kind).await;
         depot.make_index(engine, &depot.monthly(), &json!({})).await;
         engine.ask("POST", &format!("/{}/_close", depot.monthly()), &Value::Null).await;
         let sources = [depot.put("one", &[depot.good("a"), depot.good("b")]).await];
-        let answer = depot.apply(&json!([sources[0].key]), SHORT).await;
-        println!("{answer}");
-        assert_eq!((&answer["quarantined"], &answer["indexed"]), (&json!(0), &json!(0)), "{answer}");
-        assert!(!depot.aws.domain_requests(&depot.domain).await.is_empty());
-        assert!(depot.stands(&sources[0]).await);
+        assert_stopped_by(&depot, &sources, "index_closed_exception").await;
         engine.ask("POST", &format!("/{}/_open", depot.monthly()), &Value::Null).await;
         depot.redrive(&sources).await;
         depot.assert_all_is_done(engine, &sources, &[]).await;
         depot.end().await;
     })
     .await;
+}
+
+/// As is that no further index can be made; Elasticsearch 6 only warns of that.
+#[tokio::test]
+async fn a_domain_without_room_for_another_index_stops_the_run_and_refuses_no_document_for_good() {
+    if engines::missing().is_some() {
+        return;
+    }
+    let engine = Engine::start(engines::Kind::OpenSearch2, &[]).await;
+    let depot = Depot::before(&engine).await;
+    let limit = |most: Value| json!({ "persistent": { "cluster.max_shards_per_node": most } });
+    engine.ask("PUT", "/_cluster/settings", &limit(json!(1))).await;
+    let sources = [depot.put("one", &[depot.good("a"), depot.good("b")]).await];
+    assert_stopped_by(&depot, &sources, "validation_exception").await;
+    engine.ask("PUT", "/_cluster/settings", &limit(Value::Null)).await;
+    depot.redrive(&sources).await;
+    depot.assert_all_is_done(&engine, &sources, &[]).await;
+    depot.end().await;
+}
+
+async fn assert_stopped_by(depot: &Depot, sources: &[Source], error_type: &str) {
+    let total = depot.redrive(sources).await;
+    let stopped = total.stopped.clone().unwrap_or_else(|| panic!("it went on: {total:?}"));
+    assert_eq!(stopped["errorType"], error_type, "{stopped}");
+    assert!(stopped["remedy"].as_str().is_some_and(|remedy| remedy.len() > 20), "{stopped}");
+    assert_eq!((total.indexed, total.quarantined, total.passes), (0, 0, 1), "{total:?}");
+    assert_eq!(total.remaining.len(), sources.len(), "{total:?}");
+    for source in sources {
+        assert!(depot.stands(source).await, "{}", source.key);
+    }
 }
 
 /// The engines wait for a minute themselves before they say that a shard is not there.
