@@ -1,7 +1,8 @@
 //! Owns the commands that a mail offers: each can be pasted into AWS CloudShell as it stands.
 //!
-//! They are built from the check and the stack's own settings, never from what an event says. Every value is quoted for
-//! the shell, although none of those that AWS lets through needs it.
+//! They are built from the check and the stack's own settings, never from what an event says; but for the prefix of a
+//! redrive, which is one that the redrive itself would take. Every value is quoted for the shell, although none of those
+//! that AWS lets through needs it.
 
 use emite_connect::finding::Status;
 use emite_connect::plan::PlannedChange;
@@ -105,9 +106,15 @@ fn by_hand(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
                 does: "This command shows where contact records are delivered to:",
                 line: describe_delivery_stream(spec),
             },
-            Command { does: "This one shows what could not be delivered:", line: list_bucket(spec, "failed") },
+            Command {
+                does: "This one shows what could not be delivered:",
+                line: list_bucket(spec, &folder(spec, "failed")),
+            },
         ],
-        "failed-records" => failed_records(spec, subject),
+        "failed-records" if subject.resource.ends_with("/quarantine/") => {
+            failed_records(spec, &folder(spec, "quarantine"))
+        }
+        "failed-records" => failed_records(spec, &folder(spec, "failed")),
         "search-domain" => shows(search_domain(spec, subject.part)),
         "domain-access" => shows(access_policy(spec)),
         "emite-role" => shows(emite_role(spec, subject)),
@@ -171,22 +178,28 @@ fn emite_role(spec: &Spec, subject: Subject<'_>) -> String {
     Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name()).line()
 }
 
-/// What is refused is counted, and sent again; what is in quarantine needs its cause mended before.
-fn failed_records(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
-    let folder = if subject.resource.ends_with("/quarantine/") { "quarantine" } else { "failed" };
-    let redrive = |mode: &str| {
-        let prefix = format!("emite-connect/{}/{folder}/", spec.delivery_stream_name());
-        let input = if folder == "failed" { json!({"mode": mode}) } else { json!({"mode": mode, "prefix": prefix}) };
-        Aws::new(spec, "stepfunctions", "start-execution")
-            .option("--state-machine-arn", &spec.redrive_state_machine.to_string())
-            .json("--input", &input)
-            .line()
+/// The prefix of one of the folders that the stack keeps failed records in: `failed` or `quarantine`.
+pub(crate) fn folder(spec: &Spec, name: &str) -> String {
+    format!("emite-connect/{}/{name}/", spec.delivery_stream_name())
+}
+
+/// What shows the failed records below `prefix`, and what sends them again. The redrive looks in `failed/` unless it is told
+/// where.
+pub(crate) fn failed_records(spec: &Spec, prefix: &str) -> Vec<Command> {
+    let input = if prefix == folder(spec, "failed") {
+        json!({"mode": "apply"})
+    } else {
+        json!({"mode": "apply", "prefix": prefix})
     };
+    let redrive = Aws::new(spec, "stepfunctions", "start-execution")
+        .option("--state-machine-arn", &spec.redrive_state_machine.to_string())
+        .json("--input", &input)
+        .line();
     vec![
-        Command { does: SHOWS, line: list_bucket(spec, folder) },
+        Command { does: SHOWS, line: list_bucket(spec, prefix) },
         Command {
             does: "Once the cause is mended, this command sends them to the search domain again; a message tells what came of it:",
-            line: redrive("apply"),
+            line: redrive,
         },
     ]
 }
@@ -232,8 +245,8 @@ fn describe_delivery_stream(spec: &Spec) -> String {
         .line()
 }
 
-fn list_bucket(spec: &Spec, folder: &str) -> String {
-    let place = format!("s3://{}/emite-connect/{}/{folder}/", spec.backup_bucket, spec.delivery_stream_name());
+fn list_bucket(spec: &Spec, prefix: &str) -> String {
+    let place = format!("s3://{}/{prefix}", spec.backup_bucket);
     Aws::new(spec, "s3", "ls").raw("--recursive").raw("--human-readable").raw("--summarize").raw(&quoted(&place)).line()
 }
 

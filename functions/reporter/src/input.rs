@@ -6,8 +6,7 @@
 
 mod failure;
 mod form;
-
-use std::collections::BTreeMap;
+mod redrive;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use emite_connect::report::{HANDOVER, HEALTH_REPORT, REDRIVE_REPORT, REPAIR_REPORT, Report, SOURCE};
@@ -21,6 +20,9 @@ pub(crate) use failure::Failure;
 #[cfg(test)]
 pub(crate) use failure::How;
 use form::{Form, Kind, Problems};
+#[cfg(test)]
+pub(crate) use redrive::Left;
+pub(crate) use redrive::Redrive;
 
 /// An event that is understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +32,7 @@ pub(crate) enum Input {
     /// Repair looked after it had changed something; none if it only planned.
     Repair { after: Option<Box<Report>> },
     /// Failed records were sent to the domain again, or only counted.
-    Redrive { id: String, apply: bool, redrive: Redrive },
+    Redrive { id: String, apply: bool, redrive: Box<Redrive> },
     /// The integration was deployed.
     Handover { release: String },
     /// The health check crashed, timed out or was not run.
@@ -39,23 +41,6 @@ pub(crate) enum Input {
     Test { id: String },
     /// Nothing is to be told of a check for a while; none: everything is, again.
     Silence { check: String, silence: Option<Silence> },
-}
-
-/// What a redrive came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Redrive {
-    pub(crate) objects: u64,
-    pub(crate) records: u64,
-    pub(crate) indexed: u64,
-    pub(crate) already_present: u64,
-    pub(crate) quarantined: u64,
-    /// Number of objects that are left; the list of them is cut where it gets long.
-    pub(crate) remaining: u64,
-    /// What the domain answered that made it stop, as `<status>/<type>`.
-    pub(crate) stopped: Option<String>,
-    pub(crate) by_error: BTreeMap<String, u64>,
-    pub(crate) oldest: Option<Timestamp>,
-    pub(crate) newest: Option<Timestamp>,
 }
 
 /// All that is wrong with an event.
@@ -131,7 +116,9 @@ fn envelope(payload: Value, known: &Known<'_>, problems: &mut Problems) -> Optio
         REPAIR_REPORT => repair(event.detail, known, problems),
         REDRIVE_REPORT => {
             let id = event.id.unwrap_or_else(|| known.request_id.to_owned());
-            Some(redrive(ascii(&id, 100), &event.detail))
+            let apply = event.detail.get("mode").and_then(Value::as_str) == Some("apply");
+            let redrive = Box::new(redrive::read(&event.detail, known.spec));
+            Some(Input::Redrive { id: ascii(&id, 100), apply, redrive })
         }
         _ => release(&event.detail, problems),
     }
@@ -184,47 +171,6 @@ fn repair(mut detail: Value, known: &Known<'_>, problems: &mut Problems) -> Opti
         }
     };
     Some(Input::Repair { after })
-}
-
-/// Reads what [`form::REDRIVE`] has accepted.
-fn redrive(id: String, detail: &Value) -> Input {
-    let number = |name: &str| detail.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let time = |name: &str| detail.get(name).and_then(Value::as_str).and_then(|text| text.parse().ok());
-    let mut by_error: BTreeMap<String, u64> = BTreeMap::new();
-    for (kind, count) in detail.get("byError").and_then(Value::as_object).into_iter().flatten() {
-        let kind = if is_error_kind(kind) { kind } else { "other" };
-        *by_error.entry(kind.to_owned()).or_default() += count.as_u64().unwrap_or_default();
-    }
-    let redrive = Redrive {
-        objects: number("objects"),
-        records: number("records"),
-        indexed: number("indexed"),
-        already_present: number("alreadyPresent"),
-        quarantined: number("quarantined"),
-        remaining: number("remainingObjects"),
-        stopped: detail.get("stopped").filter(|stopped| stopped.is_object()).map(stop),
-        by_error,
-        oldest: time("oldest"),
-        newest: time("newest"),
-    };
-    Input::Redrive { id, apply: detail.get("mode").and_then(Value::as_str) == Some("apply"), redrive }
-}
-
-fn stop(stopped: &Value) -> String {
-    let status =
-        stopped.get("status").and_then(Value::as_u64).map_or_else(|| "none".to_owned(), |status| status.to_string());
-    let name = stopped.get("errorType").and_then(Value::as_str).unwrap_or_default();
-    let kind = format!("{status}/{name}");
-    if is_error_kind(&kind) { kind } else { "other".to_owned() }
-}
-
-/// `<status>/<type>`, such as `400/mapper_parsing_exception`; `none/<type>` where nothing answered, and `unreadable/<kind>` for
-/// what is no record.
-fn is_error_kind(kind: &str) -> bool {
-    kind.split_once('/').is_some_and(|(status, name)| {
-        let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
-        (is_status || ["none", "unreadable"].contains(&status)) && is_error_type(name)
-    })
 }
 
 /// Whether a text can only be the name of a type of error: it says nothing of what went wrong with whose data.

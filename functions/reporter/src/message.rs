@@ -250,53 +250,92 @@ pub(crate) fn test(scene: &Scene, now: Timestamp) -> Message {
 
 /// The message of what a redrive came to.
 pub(crate) fn redrive(scene: &Scene, redrive: &Redrive) -> Message {
-    const CHECK: &str = "failed-records";
     let spec = &scene.spec;
-    let (severity, title, resource, next) = match (redrive.remaining, redrive.quarantined) {
-        (0, 0) => (Severity::Info, "failed records are in the domain now", None, "There is nothing to do."),
-        (0, _) => (
-            Severity::Warning,
-            "some failed records are in quarantine",
-            Some("/quarantine/"),
-            "What is in quarantine is kept there for a year, and nothing of it is lost: its cause has to be mended first.",
-        ),
-        _ => (
-            Severity::Warning,
-            "some failed records are left",
-            Some("/failed/"),
-            "What is left stays where it is, and nothing of it is lost. Run the redrive again once the cause is mended.",
-        ),
+    let (severity, title, next) = if redrive.is_incomplete() {
+        let title = match redrive.remaining {
+            0 => "failed records may be left",
+            _ => "some failed records are left",
+        };
+        let next = "What is left stays where it is, and nothing of it is lost. Run the redrive again once the cause is mended.";
+        (Severity::Warning, title, next)
+    } else if redrive.quarantined > 0 {
+        let next = "What is in quarantine is kept there for a year, and nothing of it is lost: its cause has to be mended first.";
+        (Severity::Warning, "some failed records are in quarantine", next)
+    } else if redrive.records == 0 {
+        (Severity::Info, "there were no failed records", "There is nothing to do.")
+    } else {
+        (Severity::Info, "failed records are in the domain now", "There is nothing to do.")
     };
     let mut body = Body::default();
     outcome(&mut body, spec, redrive);
     body.paragraph(next);
-    if let Some(resource) = resource {
-        body.commands(&commands::for_finding(spec, subject_of(CHECK, Status::Unhealthy, resource)));
+    if redrive.is_incomplete() {
+        let prefix = redrive.prefix.clone().unwrap_or_else(|| commands::folder(spec, "failed"));
+        body.commands(&commands::failed_records(spec, &prefix));
+    } else if redrive.quarantined > 0 {
+        body.commands(&commands::failed_records(spec, &commands::folder(spec, "quarantine")));
     }
-    message(spec, News::Redrive, (CHECK, severity), ("Redrive", title), body)
+    message(spec, News::Redrive, ("failed-records", severity), ("Redrive", title), body)
 }
 
 fn outcome(body: &mut Body, spec: &Spec, redrive: &Redrive) {
-    body.paragraph(&format!(
-        "Records that had failed were sent to the search domain again: {} of {} are there now.",
-        redrive.indexed.saturating_add(redrive.already_present),
-        redrive.records
-    ));
+    body.paragraph(&match (redrive.records, redrive.is_incomplete()) {
+        (0, false) => "There were no failed records to send, in the place and the time that were asked for.".to_owned(),
+        (0, true) => "No failed records were sent to the search domain.".to_owned(),
+        (records, _) => format!(
+            "Records that had failed were sent to the search domain again: {} of {records} are there now.",
+            redrive.indexed.saturating_add(redrive.already_present),
+        ),
+    });
     let time = |at: Option<Timestamp>| at.map_or(String::new(), |at| moment(spec, at));
+    let failed_batches = if redrive.failed_batches > 0 { redrive.failed_batches.to_string() } else { String::new() };
     body.facts(&[
         ("Integration", &spec.integration),
+        ("Looked in", redrive.prefix.as_deref().unwrap_or_default()),
         ("Objects read", &redrive.objects.to_string()),
         ("Records read", &redrive.records.to_string()),
         ("Written now", &redrive.indexed.to_string()),
         ("Already there", &redrive.already_present.to_string()),
         ("Refused for good, put aside in quarantine", &redrive.quarantined.to_string()),
-        ("Objects that are left for another time", &redrive.remaining.to_string()),
+        ("Objects that are left for another time", &remaining(redrive)),
+        ("Batches of objects that came to nothing", &failed_batches),
         ("Stopped early, as the domain answered", redrive.stopped.as_deref().unwrap_or_default()),
+        ("Ended early with the error", redrive.error.as_deref().unwrap_or_default()),
         ("Oldest record", &time(redrive.oldest)),
         ("Newest record", &time(redrive.newest)),
     ]);
     let kinds: Vec<String> = redrive.by_error.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
     body.list("By kind of error (status/type: records):", &kinds.iter().map(String::as_str).collect::<Vec<_>>());
+    left(body, redrive);
+}
+
+/// How many objects are left: those of a batch that came to nothing, and those that were never reached, are not counted.
+fn remaining(redrive: &Redrive) -> String {
+    let is_cut_short = redrive.failed_batches > 0 || redrive.error.is_some();
+    match (is_cut_short, redrive.remaining) {
+        (false, count) => count.to_string(),
+        (true, 0) => "not known".to_owned(),
+        (true, count) => format!("at least {count}"),
+    }
+}
+
+fn left(body: &mut Body, redrive: &Redrive) {
+    const MOST: usize = 5;
+    let lines: Vec<String> = redrive
+        .left
+        .iter()
+        .take(MOST)
+        .map(|left| {
+            let size = left.size.map_or(String::new(), |size| format!(" ({size} bytes)"));
+            format!("{}: {}{size}", stored(&left.key, 200), stored(&left.cause, 200))
+        })
+        .collect();
+    let title = if redrive.left.len() > MOST {
+        "Left where they are, and why (the first 5):"
+    } else {
+        "Left where they are, and why:"
+    };
+    body.list(title, &lines.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 fn message(
@@ -403,7 +442,7 @@ impl Body {
             self.0.push('\n');
         }
         for entry in entries.iter().take(MOST) {
-            self.0.push_str(&wrapped(&format!("- {}", stored(entry, 400))));
+            self.0.push_str(&wrapped(&format!("- {}", stored(entry, 440))));
             self.0.push('\n');
         }
         if entries.len() > MOST {

@@ -18,6 +18,7 @@ pub(super) enum Kind {
     Time,
     TimeOrNull,
     Count,
+    CountOrNull,
     Counts,
     Array,
     ObjectOrNull,
@@ -92,7 +93,7 @@ pub(super) const REPAIR: Form = &[
     ("after", Kind::ObjectOrNull),
     ("requestedBy", Kind::Anything),
 ];
-/// A redrive report.
+/// A redrive report. Earlier releases send none of `failedBatches`, `error` and `prefix`.
 pub(super) const REDRIVE: Form = &[
     ("mode", MODE),
     ("objects", Kind::Count),
@@ -103,8 +104,10 @@ pub(super) const REDRIVE: Form = &[
     ("remaining", Kind::Array),
     ("remainingObjects", Kind::Count),
     ("left", Kind::Array),
-    ("failedBatches", Kind::Count),
+    ("failedBatches", Kind::CountOrNull),
     ("stopped", Kind::ObjectOrNull),
+    ("error", Kind::TextOrNull),
+    ("prefix", Kind::TextOrNull),
     ("execution", Kind::Text),
     ("byError", Kind::Counts),
     ("oldest", Kind::TimeOrNull),
@@ -155,6 +158,7 @@ impl Kind {
                 (is_time() || field.is_null(), "a time such as 2026-11-22T01:02:03Z, or null".to_owned())
             }
             Self::Count => (field.is_u64(), "a whole number, 0 or more".to_owned()),
+            Self::CountOrNull => (field.is_u64() || field.is_null(), "a whole number, 0 or more, or null".to_owned()),
             Self::Counts => (counts(), "an object of whole numbers".to_owned()),
             Self::Array | Self::ListOf(_) => (field.is_array(), "a list".to_owned()),
             Self::ObjectOrNull => (field.is_object() || field.is_null(), "an object or null".to_owned()),

@@ -39,6 +39,8 @@ fn every_sample_event_is_understood() {
     assert!(after.findings.is_empty());
     let Ok(Input::Redrive { id, apply: true, redrive }) = read(json_of(REDRIVE)) else { panic!() };
     assert_eq!((id.len(), redrive.records, redrive.by_error.len()), (36, 1200, 2));
+    assert_eq!(redrive.prefix.as_deref(), Some("emite-connect/emite-ctrfirehose/failed/"));
+    assert!(!redrive.is_incomplete());
     assert_eq!(read(json_of(HANDED_OVER)), Ok(Input::Handover { release: "0.1.0".to_owned() }));
     let Ok(Input::Failure(failure)) = read(json_of(RECORD)) else { panic!() };
     assert_eq!(failure.how, How::TimedOut("60.00".to_owned()));
@@ -81,6 +83,92 @@ fn what_a_redrive_left_and_why_it_stopped_are_taken_as_numbers_and_known_kinds()
     assert_eq!(told(blocked), (2500, Some("403/cluster_block_exception".to_owned())));
     assert_eq!(told(json!({"status": "marker", "errorType": "Jane Marker"})), (2500, Some("other".to_owned())));
     assert_eq!(told(Value::Null), (2500, None));
+}
+
+/// What is taken from the sample of a redrive with one field of its detail replaced.
+fn redriven(name: &str, value: Value) -> Redrive {
+    match read(with(REDRIVE, &format!("/detail/{name}"), value)) {
+        Ok(Input::Redrive { redrive, .. }) => *redrive,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_redrive_is_incomplete_by_whatever_shows_it() {
+    let left = json!([{"key": "k", "cause": "c", "size": null}]);
+    let stopped = json!({"status": null, "errorType": "timeout"});
+    for (name, value) in [
+        ("remainingObjects", 1.into()),
+        ("left", left),
+        ("failedBatches", 1.into()),
+        ("stopped", stopped),
+        ("error", "States.Timeout".into()),
+    ] {
+        assert!(redriven(name, value).is_incomplete(), "{name}");
+    }
+}
+
+#[test]
+fn a_redrive_of_an_earlier_release_is_understood() {
+    let mut event = json_of(REDRIVE);
+    for name in ["failedBatches", "error", "prefix"] {
+        event["detail"].as_object_mut().unwrap().remove(name).unwrap();
+    }
+    let Ok(Input::Redrive { redrive, .. }) = read(event) else { panic!() };
+    assert_eq!((redrive.failed_batches, redrive.error.as_ref(), redrive.prefix.as_ref()), (0, None, None));
+}
+
+#[test]
+fn the_error_that_ended_a_redrive_is_a_name_and_never_goes_unseen() {
+    let error = |text: &str| redriven("error", text.into()).error.unwrap();
+    assert_eq!(error("States.Timeout"), "States.Timeout");
+    assert_eq!(error("Lambda.$(reboot)\n \u{e9}x_y-z"), "Lambda.rebootx_y-z");
+    assert_eq!(error(&"x".repeat(500)).len(), 80);
+    assert_eq!((error(""), error("\u{1F600}")), ("other".to_owned(), "other".to_owned()));
+    assert_eq!(redriven("error", Value::Null).error, None);
+}
+
+#[test]
+fn only_a_prefix_that_the_redrive_looks_in_is_taken() {
+    let own = "emite-connect/emite-ctrfirehose";
+    for prefix in [
+        format!("{own}/failed/"),
+        format!("{own}/failed/2026/11/"),
+        format!("{own}/quarantine/"),
+        "AmazonOpenSearchService-failed/".to_owned(),
+        "AmazonOpenSearchService_failed/2026/".to_owned(),
+        "elasticsearch-failed/2026/11/".to_owned(),
+        "elasticsearch_failed/it's $(x)".to_owned(),
+    ] {
+        assert_eq!(redriven("prefix", prefix.as_str().into()).prefix, Some(prefix));
+    }
+    for prefix in [
+        String::new(),
+        format!("{own}/failed"),
+        format!("{own}/redriven/"),
+        "emite-connect/another/failed/".to_owned(),
+        "failed/".to_owned(),
+        "/elasticsearch-failed/".to_owned(),
+        "elasticsearch-failed/../else/".to_owned(),
+        "elasticsearch-failed/./".to_owned(),
+        "elasticsearch-failed/a\nb".to_owned(),
+        "elasticsearch-failed/\u{202e}gnp".to_owned(),
+        format!("elasticsearch-failed/{}", "x".repeat(1024)),
+    ] {
+        assert_eq!(redriven("prefix", prefix.as_str().into()).prefix, None, "{prefix}");
+    }
+}
+
+#[test]
+fn objects_that_are_left_are_taken_if_they_have_a_key_and_a_cause() {
+    let entries = json!([{"key": "a", "cause": "too large", "size": 9}, {"key": "b", "cause": "locked", "size": null},
+        {"key": 1, "cause": "marker"}, {"key": "marker"}, "marker", null, {"key": "c", "cause": "gone", "size": "marker"}]);
+    let left = |key: &str, cause: &str, size| Left { key: key.to_owned(), cause: cause.to_owned(), size };
+    assert_eq!(
+        redriven("left", entries).left,
+        [left("a", "too large", Some(9)), left("b", "locked", None), left("c", "gone", None)]
+    );
+    assert_eq!(redriven("left", vec![json!({"key": "k", "cause": "c"}); 100].into()).left.len(), 20);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use emite_connect::plan::PlannedChange;
 use super::*;
 use crate::episodes::Scene;
 use crate::fixtures::{minutes, noon, scene};
-use crate::input::{Failure, How};
+use crate::input::{Failure, How, Left};
 
 /// A finding as the checks word them; for what is the same everywhere see [`mail`].
 fn seen(check: &str, status: Status, severity: Severity, resource: &str, texts: [&str; 5]) -> Finding {
@@ -471,6 +471,91 @@ fn the_whole_is_told_in_these_words() {
     outcome.by_error.insert("400/mapper_parsing_exception".to_owned(), 12);
     (outcome.oldest, outcome.newest) = (Some(noon() - minutes(600)), Some(noon() - minutes(300)));
     insta::assert_snapshot!("redrive", mail(&redrive(&scene, &outcome)));
+}
+
+/// A redrive of which nothing is left.
+fn whole_redrive() -> Redrive {
+    let prefix = Some("emite-connect/emite-ctrfirehose/failed/".to_owned());
+    Redrive { objects: 4, records: 1200, indexed: 1162, already_present: 38, prefix, ..Redrive::default() }
+}
+
+fn left(key: &str, cause: &str, size: Option<u64>) -> Left {
+    Left { key: key.to_owned(), cause: cause.to_owned(), size }
+}
+
+#[test]
+fn what_a_redrive_came_to_is_told_in_these_words() {
+    let scene = scene();
+    let key = |name: &str| format!("elasticsearch-failed/2026/11/24/01/{name}");
+    let stopped = Redrive {
+        remaining: 9,
+        stopped: Some("403/cluster_block_exception".to_owned()),
+        prefix: Some("elasticsearch-failed/2026/11/".to_owned()),
+        left: vec![
+            left(&key("emite-ctrfirehose-1"), "it is larger than a run can hold", Some(1_073_741_824)),
+            left(&key("emite-ctrfirehose-2"), "its storage class cannot be read at once", None),
+        ],
+        ..whole_redrive()
+    };
+    let error = Some("States.Timeout".to_owned());
+    let ended = Redrive { failed_batches: 3, error: error.clone(), ..whole_redrive() };
+    let empty = Redrive { prefix: whole_redrive().prefix, ..Redrive::default() };
+    let unread = Redrive { error, ..empty.clone() };
+    for (name, outcome) in
+        [("whole", whole_redrive()), ("empty", empty), ("stopped", stopped), ("ended", ended), ("unread", unread)]
+    {
+        insta::assert_snapshot!(format!("redrive-{name}"), mail(&redrive(&scene, &outcome)));
+    }
+}
+
+#[test]
+fn a_redrive_that_is_incomplete_never_sounds_as_if_all_were_well() {
+    let some = || Some("x".to_owned());
+    for records in [0, 1200] {
+        for quarantined in [0, 12] {
+            let whole = Redrive { records, quarantined, ..whole_redrive() };
+            for outcome in [
+                Redrive { remaining: 1, ..whole.clone() },
+                Redrive { left: vec![left("k", "c", None)], ..whole.clone() },
+                Redrive { failed_batches: 1, ..whole.clone() },
+                Redrive { stopped: some(), ..whole.clone() },
+                Redrive { error: some(), ..whole.clone() },
+            ] {
+                let message = redrive(&scene(), &outcome);
+                assert_eq!(message.severity, Severity::Warning, "{outcome:?}");
+                assert!(message.subject.ends_with(" left"), "{}", message.subject);
+                let text = mail(&message);
+                for calms in ["in the domain now", "There is nothing to do", "There were no failed records"] {
+                    assert!(!text.contains(calms), "{text}");
+                }
+                assert!(text.contains("start-execution"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_left_is_listed_as_far_as_it_can_be_read() {
+    let hostile = left(&"k".repeat(1024), &format!("a\r\nb\u{202e}{}", "c".repeat(500)), Some(u64::MAX));
+    let outcome = Redrive { remaining: 20, left: vec![hostile; 20], ..whole_redrive() };
+    let message = redrive(&scene(), &outcome);
+    assert_within_limits(&message);
+    let listed = message.body.split("Left where they are, and why (the first 5):\n").nth(1).unwrap();
+    assert_eq!(listed.matches("(18446744073709551615 bytes)").count(), 5, "{listed}");
+    assert!(!listed.contains(&"k".repeat(201)) && !listed.contains(&"c".repeat(201)), "{listed}");
+    assert!(listed.contains("\na b\nccc"), "{listed}");
+}
+
+#[test]
+fn the_place_of_a_redrive_stays_one_word_of_its_commands() {
+    let prefix = Some("elasticsearch-failed/it's $(reboot)".to_owned());
+    let body = redrive(&scene(), &Redrive { remaining: 1, prefix, ..whole_redrive() }).body;
+    for word in [
+        r"'s3://emite-connect-backup-example/elasticsearch-failed/it'\''s $(reboot)'",
+        r#"--input '{"mode":"apply","prefix":"elasticsearch-failed/it'\''s $(reboot)"}'"#,
+    ] {
+        assert!(body.contains(word), "{body}");
+    }
 }
 
 /// What SNS takes, and what people can read.
