@@ -8,6 +8,15 @@ use serde_json::Value;
 
 use crate::snapshot::ErrorKind;
 
+/// Folders at the bucket's root that Firehose names itself, in a stream that was made by hand
+/// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_AmazonopensearchserviceDestinationConfiguration.html>).
+pub const FIREHOSE_FOLDERS: [&str; 4] = [
+    "AmazonOpenSearchService-failed/",
+    "AmazonOpenSearchService_failed/",
+    "elasticsearch-failed/",
+    "elasticsearch_failed/",
+];
+
 /// What is read at most: the caller asks the bucket for no more.
 const MOST: usize = 64 * 1024;
 

@@ -1,19 +1,12 @@
 //! Owns which objects may be touched, and where their records and they themselves go. Pure.
 
+use emite_connect::failed_object::FIREHOSE_FOLDERS;
+
 /// The folders of one delivery stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
     base: String,
 }
-
-/// Folders at the bucket's root that Firehose names itself, in a stream that was made by hand
-/// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_AmazonopensearchserviceDestinationConfiguration.html>).
-const FIREHOSE_FOLDERS: [&str; 4] = [
-    "AmazonOpenSearchService-failed/",
-    "AmazonOpenSearchService_failed/",
-    "elasticsearch-failed/",
-    "elasticsearch_failed/",
-];
 
 /// An object of failed records.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -281,7 +281,7 @@ pub(crate) fn redrive(scene: &Scene, redrive: &Redrive) -> Message {
 fn outcome(body: &mut Body, spec: &Spec, redrive: &Redrive) {
     body.paragraph(&match (redrive.records, redrive.is_incomplete()) {
         (0, false) => "There were no failed records to send, in the place and the time that were asked for.".to_owned(),
-        (0, true) => "No failed records were sent to the search domain.".to_owned(),
+        (0, true) => "As far as is known, no failed records were sent to the search domain.".to_owned(),
         (records, _) => format!(
             "Records that had failed were sent to the search domain again: {} of {records} are there now.",
             redrive.indexed.saturating_add(redrive.already_present),

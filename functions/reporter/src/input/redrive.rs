@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use emite_connect::failed_object::FIREHOSE_FOLDERS;
 use emite_connect::spec::Spec;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -110,12 +111,6 @@ fn error_name(error: &str) -> String {
 /// Whether the redrive would take this prefix: it is in a folder of the stack, or in one of those that Firehose names itself
 /// in a stream that was made by hand.
 fn is_looked_in(prefix: &str, spec: &Spec) -> bool {
-    const FIREHOSE_FOLDERS: [&str; 4] = [
-        "AmazonOpenSearchService-failed/",
-        "AmazonOpenSearchService_failed/",
-        "elasticsearch-failed/",
-        "elasticsearch_failed/",
-    ];
     let own = ["failed", "quarantine"].iter().any(|name| prefix.starts_with(&folder(spec, name)));
     let firehoses = FIREHOSE_FOLDERS.iter().any(|folder| prefix.starts_with(folder));
     let is_printable = prefix.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
