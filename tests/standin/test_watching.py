@@ -45,7 +45,7 @@ def cloudwatch(request: pytest.FixtureRequest, client: Client, monkeypatch: pyte
     return client("cloudwatch")
 
 
-def put(cloudwatch: Any, name: str, *points: tuple[int, float], **dimensions: str) -> None:
+def put(cloudwatch: Any, name: str, *points: tuple[float, float], **dimensions: str) -> None:
     """Points are minutes ago and a value."""
     named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
     cloudwatch.put_metric_data(Namespace="AWS/Kinesis", MetricData=[
@@ -350,13 +350,15 @@ def test_an_alarm_watches_its_own_dimensions_and_reaches_a_topic_that_admits_it(
         (found,) = cloudwatch.describe_alarms(AlarmNames=["errors"])["MetricAlarms"]
         return found["StateValue"]
 
-    put(cloudwatch, "Errors", (0, 5.0), FunctionName="theirs")
+    # An alarm looks back from the moment at which it is judged.
+    just_now = (NOW - datetime.now(UTC)) / timedelta(minutes=1)
+    put(cloudwatch, "Errors", (just_now, 5.0), FunctionName="theirs")
     assert state() == "INSUFFICIENT_DATA"
     statement = allow("sns:Publish", resource=topic, Principal={"Service": "cloudwatch.amazonaws.com"},
                       Condition={"StringEquals": {"aws:SourceAccount": offer.accountId}})
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     client("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
-    put(cloudwatch, "Errors", (0, 5.0), FunctionName="ours")
+    put(cloudwatch, "Errors", (just_now, 5.0), FunctionName="ours")
     assert state() == "ALARM"
     (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
     notification = json.loads(message["Body"])
