@@ -37,6 +37,8 @@ pub(crate) enum Halt {
     Time,
     /// Going on is no use.
     Stopped(Refusal),
+    /// Documents were refused as whole requests, and nothing has shown yet that it is the documents.
+    Unsure,
 }
 
 /// What the domain has shown of itself so far, in all batches of a run.
@@ -45,15 +47,23 @@ pub(crate) struct Manners {
     pub(crate) pace: Pace,
     /// The longest body that it is sent.
     pub(crate) limit: usize,
-    /// It has answered some request document by document.
-    answers: bool,
+    /// A document that is refused as a whole request is taken for a bad one, as other requests were answered document by
+    /// document.
+    is_trusted: bool,
     /// Documents in a row that were refused as whole requests.
     refused_alone: usize,
 }
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { pace: Pace::default(), limit: LONGEST_BODY, answers: false, refused_alone: 0 }
+        Self { pace: Pace::default(), limit: LONGEST_BODY, is_trusted: false, refused_alone: 0 }
+    }
+}
+
+impl Manners {
+    /// Begins to take documents for bad ones: there was nothing that speaks against it.
+    pub(crate) fn trust(&mut self) {
+        (self.is_trusted, self.refused_alone) = (true, 0);
     }
 }
 
@@ -159,7 +169,7 @@ impl<'m> Delivery<'m> {
 
     fn take_each(&mut self, group: &[usize], verdicts: &[Verdict]) -> Next {
         self.refused_alone.clear();
-        (self.manners.answers, self.manners.refused_alone) = (true, 0);
+        self.manners.trust();
         let (mut again, mut stop, mut later) = (Vec::new(), None, None);
         for (&index, &verdict) in group.iter().zip(verdicts) {
             self.fates[index] = match verdict {
@@ -230,21 +240,24 @@ impl<'m> Delivery<'m> {
         Next::Stop(refusal)
     }
 
-    /// Takes back that documents are bad which were refused as whole requests. Says what they were refused with.
-    fn doubt(&mut self) -> Option<Refusal> {
+    /// Takes back that documents are bad which were refused as whole requests. Whether there are any.
+    fn doubt(&mut self) -> bool {
         let refused = std::mem::take(&mut self.refused_alone);
-        let Some(Fate::Refused(refusal)) = refused.first().map(|index| self.fates[*index]) else { return None };
-        self.set(&refused, Fate::Pending(Some(refusal)));
-        Some(refusal)
+        for index in &refused {
+            if let Fate::Refused(refusal) = self.fates[*index] {
+                self.fates[*index] = Fate::Pending(Some(refusal));
+            }
+        }
+        !refused.is_empty()
     }
 
-    /// What became of it. As long as the domain has answered no request document by document, none of them is a bad one.
+    /// What became of it.
     fn end(mut self) -> Delivered {
         if self.too_large {
             self.manners.limit = (self.manners.limit / 2).max(64 << 10);
         }
-        if self.halt.is_none() && !self.manners.answers {
-            self.halt = self.doubt().map(Halt::Stopped);
+        if self.halt.is_none() && !self.manners.is_trusted {
+            self.halt = self.doubt().then_some(Halt::Unsure);
         }
         Delivered { fates: self.fates, halt: self.halt }
     }

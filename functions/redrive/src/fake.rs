@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) denied: BTreeSet<String>,
     /// What somebody else puts into the bucket right after the first copy.
     pub(crate) after_copy: Option<(String, Vec<u8>)>,
+    /// The domain answers a request with 400 if this id is in it.
+    pub(crate) refuses_request_with: Option<String>,
     /// The domain answers every request with this status.
     pub(crate) refuses_all: Option<u16>,
     upload: BTreeMap<i32, Vec<u8>>,
@@ -90,6 +92,11 @@ impl hyper::body::Body for Broken {
 
 fn etag(content: &[u8]) -> String {
     format!("\"{}\"", crate::sha256(content))
+}
+
+/// Whether the line of a bulk request creates the document with this id.
+fn names(line: &[u8], id: &str) -> bool {
+    serde_json::from_slice(line).is_ok_and(|line: Value| line["create"]["_id"] == id)
 }
 
 fn changed() -> ErrorMetadata {
@@ -249,6 +256,9 @@ impl Shared {
             return Ok(bulk::read(status, b"", count));
         }
         let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
+        if world.refuses_request_with.as_ref().is_some_and(|id| lines.iter().any(|line| names(line, id))) {
+            return Ok(bulk::read(400, b"", count));
+        }
         let items: Vec<Value> = lines.chunks_exact(2).map(|pair| world.create(pair[0], pair[1])).collect();
         Ok(bulk::read(200, json!({"items": items}).to_string().as_bytes(), count))
     }

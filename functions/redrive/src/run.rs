@@ -1,5 +1,6 @@
 //! Owns one run: goes through its objects one after another, as long as there is time and the domain takes records.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +32,14 @@ pub(crate) struct Run<P> {
     pub(crate) end: Instant,
 }
 
+/// How far a run is.
+#[derive(Debug, Default)]
+struct Progress {
+    answer: Answer,
+    manners: Manners,
+    first_error: Option<AwsError>,
+}
+
 /// What became of an object.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -40,6 +49,8 @@ pub(crate) enum Outcome {
     Done(Counts),
     /// It stays where it is, and going on would not help.
     Left { counts: Counts, cause: String, size: u64 },
+    /// Nothing was done, as it is not clear whether its records are bad ones or the domain takes no requests.
+    Unsure,
     /// A later run goes on from here.
     Remaining { counts: Counts, place: Place, stopped: Option<Refusal> },
 }
@@ -52,30 +63,42 @@ impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
     /// Goes through what is ordered. An object that cannot be read or moved does not hold up the others, but fails the run
     /// in the end.
     pub(crate) async fn carry_out(&self, order: Order) -> Result<Answer, AwsError> {
-        let mut answer = Answer::default();
-        let mut manners = Manners::default();
-        let mut first_error = None;
-        for (index, wanted) in order.wanted.iter().enumerate() {
-            let key = || wanted.source.key.clone();
-            if wanted.modified.is_some_and(|at| !self.window.has(at)) {
-                continue;
-            }
-            if answer.stopped.is_some() || self.is_over() {
-                answer.remaining.push(Position { key: key(), place: wanted.place.clone() });
-                continue;
-            }
-            match self.object(wanted, &mut manners, index == 0).await {
-                Ok(outcome) => note(&mut answer, key(), outcome),
-                Err(error) => {
-                    tracing::error!(key = key(), %error, "an object could not be gone through");
-                    first_error.get_or_insert(error);
-                }
+        let (mut progress, mut unsure) = (Progress::default(), Vec::new());
+        let is_in_window = |wanted: &&Wanted| wanted.modified.is_none_or(|at| self.window.has(at));
+        for (index, wanted) in order.wanted.iter().filter(is_in_window).enumerate() {
+            if self.advance(&mut progress, wanted, index == 0).await.is_break() {
+                unsure.push(wanted);
             }
         }
+        // By now the others have shown how the domain is, or there are too few to tell.
+        progress.manners.trust();
+        for wanted in unsure {
+            let _ = self.advance(&mut progress, wanted, false).await;
+        }
+        let Progress { answer, first_error, .. } = progress;
         match first_error {
             Some(error) => Err(error),
             None => Ok(order.so_far.map_or(answer.clone(), |so_far| answer.after(so_far))),
         }
+    }
+
+    /// Goes through one object if there is time and use, and notes what becomes of it. Breaks off if that is not clear yet.
+    async fn advance(&self, progress: &mut Progress, wanted: &Wanted, first: bool) -> ControlFlow<()> {
+        let Progress { answer, manners, first_error } = progress;
+        let key = wanted.source.key.clone();
+        if answer.stopped.is_some() || self.is_over() {
+            answer.remaining.push(Position { key, place: wanted.place.clone() });
+            return ControlFlow::Continue(());
+        }
+        match self.object(wanted, manners, first).await {
+            Ok(Outcome::Unsure) => return ControlFlow::Break(()),
+            Ok(outcome) => note(answer, key, outcome),
+            Err(error) => {
+                tracing::error!(key, %error, "an object could not be gone through");
+                first_error.get_or_insert(error);
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Goes through one object. `first` is whether all the run's time was there for it.
@@ -100,7 +123,7 @@ impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
 
 fn note(answer: &mut Answer, key: String, outcome: Outcome) {
     match outcome {
-        Outcome::NotOurs => {}
+        Outcome::NotOurs | Outcome::Unsure => {}
         Outcome::Done(counts) => {
             tracing::info!(key, records = counts.records, quarantined = counts.quarantined, "done");
             answer.objects += 1;

@@ -144,11 +144,10 @@ async fn a_document_for_which_a_whole_request_is_refused_is_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_document_is_a_bad_one_before_the_domain_has_taken_any() {
+async fn whether_a_document_is_a_bad_one_is_not_clear_before_the_domain_has_taken_any() {
     let played = play(&["a", "X"], |_, _| bulk::read(400, b"", 1)).await;
-    let refused = refusal(400, "other");
-    assert_eq!(played.delivered.fates, [Fate::Pending(Some(refused)); 2]);
-    assert_eq!(played.delivered.halt, Some(Halt::Stopped(refused)));
+    assert_eq!(played.delivered.fates, [Fate::Pending(Some(refusal(400, "other"))); 2]);
+    assert_eq!(played.delivered.halt, Some(Halt::Unsure));
 }
 
 #[tokio::test(start_paused = true)]

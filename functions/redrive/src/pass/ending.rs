@@ -33,6 +33,10 @@ impl<P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'_, P> {
                 let (counts, place) = (Counts::default(), Place::default());
                 Ok(Outcome::Remaining { counts, place, stopped: None })
             }
+            Ended::Halted(Halt::Unsure) => {
+                self.quarantine.discard().await?;
+                Ok(Outcome::Unsure)
+            }
             Ended::Gone => {
                 let counts = self.counts;
                 self.quarantine.discard().await?;

@@ -405,6 +405,23 @@ async fn a_domain_that_refuses_every_request_puts_nothing_aside_however_small_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_for_which_whole_requests_are_refused_stops_none_of_the_others() {
+    let others = "emite-connect/s/failed/y";
+    for text in [lines(&["b"]), lines(&["a"])] {
+        let shared = world(&[(KEY, lines(&["", "X"]).as_bytes()), (others, text.as_bytes())]);
+        shared.lock().refuses_request_with = Some("X".to_owned());
+        let answer = carry_out(&shared, order(Mode::Apply, &[(KEY, 0), (others, 0)])).await.unwrap();
+        assert_eq!((answer.objects, answer.counts.indexed, answer.counts.quarantined), (2, 1, 2));
+        assert_eq!(answer.counts.by_error["400/other"], 1);
+    }
+    // Alone it tells nothing of the domain, and 400 is what a bad record gets.
+    let shared = world(&[(KEY, lines(&["X"]).as_bytes())]);
+    shared.lock().refuses_request_with = Some("X".to_owned());
+    assert_eq!(apply(&shared, KEY).await.counts.quarantined, 1);
+    assert_eq!(keys(&shared.lock()), [QUARANTINE, MOVED]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn objects_outside_of_the_window_do_not_remain_when_a_run_stops() {
     let (others, late) = ("emite-connect/s/failed/y", "emite-connect/s/failed/z");
     let text = lines(&["a"]);
