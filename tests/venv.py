@@ -5,10 +5,7 @@ only, and parseable by old Pythons, so that those get the message below rather t
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,22 +29,11 @@ def main() -> int:
 
 def environment(name: str) -> Path:
     lock = Path(__file__).with_name(f"requirements-{name}.txt")
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
-    directory = places.cache_dir() / f"venv-{name}-{digest}"
-    complete = directory / ".complete"
-    if not complete.exists():
-        # One at a time; whoever waited finds it made.
-        with open(f"{directory}.lock", "w", encoding="ascii") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            if not complete.exists():
-                _make(name, lock, directory)
-                complete.touch()
-    return directory
+    return places.made_once(f"venv-{name}", lock.read_bytes(), lambda directory: _make(name, lock, directory))
 
 
 def _make(name: str, lock: Path, directory: Path) -> None:
     print(f"Setting up Python packages ({name}) in {directory}: once, usually under a minute ...", file=sys.stderr, flush=True)
-    shutil.rmtree(directory, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
     subprocess.run(
         [str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",

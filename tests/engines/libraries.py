@@ -4,8 +4,6 @@ Kept in the cache under the hash of what is here, so an engine starts offline fr
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -87,23 +85,13 @@ def _version() -> int:
 
 def _prepared(name: str) -> Path:
     sources = _HERE / name
-    digest = hashlib.sha256(b"".join((sources / source).read_bytes() for source in _SOURCES)).hexdigest()[:12]
-    directory = places.cache_dir() / f"engine-{name}-{digest}"
-    complete = directory / ".complete"
-    if not complete.exists():
-        # One at a time; whoever waited finds it made.
-        with open(f"{directory}.lock", "w", encoding="ascii") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            if not complete.exists():
-                _make(name, sources, directory)
-                complete.touch()
-    return directory
+    ingredients = b"".join((sources / source).read_bytes() for source in _SOURCES)
+    return places.made_once(f"engine-{name}", ingredients, lambda directory: _make(name, sources, directory))
 
 
 def _make(name: str, sources: Path, directory: Path) -> None:
     java = _java()
     print(f"Getting {name} from Maven Central into {directory}: once, usually under a minute (50 MB) ...", file=sys.stderr, flush=True)
-    shutil.rmtree(directory, ignore_errors=True)
     _run("mvn", "--quiet", "--batch-mode", "--file", str(sources / "pom.xml"), f"-Dmaven.repo.local={places.cache_dir() / 'maven'}",
          "dependency:copy-dependencies", f"-DoutputDirectory={directory / 'lib'}")
     _run(str(Path(java).with_name("javac")), "--release", str(_OLDEST_JDK), "-Xlint:-options", "-nowarn", "-cp", str(directory / "lib" / "*"),

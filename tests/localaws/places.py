@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +33,21 @@ def cache_dir() -> Path:
     except OSError:
         directory = TARGET / "cache"
         directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def made_once(name: str, ingredients: bytes, make: Callable[[Path], None]) -> Path:
+    """The directory of the cache that `make` fills, once for each version of what it is made of."""
+    directory = cache_dir() / f"{name}-{hashlib.sha256(ingredients).hexdigest()[:12]}"
+    complete = directory / ".complete"
+    if not complete.exists():
+        # One at a time; whoever waited finds it made.
+        with open(f"{directory}.lock", "w", encoding="ascii") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if not complete.exists():
+                shutil.rmtree(directory, ignore_errors=True)
+                make(directory)
+                complete.touch()
     return directory
 
 

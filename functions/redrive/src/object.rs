@@ -61,7 +61,7 @@ pub(crate) enum Read {
 }
 
 const ARCHIVED: &str = "it is in an archive: restore it first";
-const CHANGED: &str = "it was changed while it was read";
+pub(crate) const CHANGED: &str = "it was changed while it was read";
 const NOT_A_LINE: &str = "no line of it begins at the offset";
 const BAD_CHECKSUM: &str = "what was read of it does not fit its checksum";
 const BAD_GZIP: &str = "its gzip packing is damaged or cut off";

@@ -76,9 +76,10 @@ impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
             let _ = self.advance(&mut progress, wanted, false).await;
         }
         let Progress { answer, first_error, .. } = progress;
-        match first_error {
-            Some(error) => Err(error),
-            None => Ok(order.so_far.map_or(answer.clone(), |so_far| answer.after(so_far))),
+        match (first_error, order.so_far) {
+            (Some(error), _) => Err(error),
+            (None, Some(so_far)) => Ok(answer.after(so_far)),
+            (None, None) => Ok(answer),
         }
     }
 

@@ -60,11 +60,11 @@ pub(super) fn read(fields: &Map<String, Value>, places: &Places, problems: &mut 
 
 /// One object: a key, a [`Position`](crate::answer::Position), or an item of a listing. None for an empty one, which stands for a folder.
 fn wanted(item: &Value, index: usize, places: &Places, problems: &mut Problems) -> Option<Wanted> {
-    let field = |names: [&str; 2]| names.iter().find_map(|name| item.get(name)).filter(|value| !value.is_null());
-    if field(["Size", "size"]).and_then(Value::as_u64) == Some(0) {
+    let field = |name: &str| item.get(name).filter(|value| !value.is_null());
+    if field("Size").or_else(|| field("size")).and_then(Value::as_u64) == Some(0) {
         return None;
     }
-    let Some(key) = item.as_str().or_else(|| field(["Key", "key"]).and_then(Value::as_str)) else {
+    let Some(key) = item.as_str().or_else(|| field("Key").or_else(|| field("key")).and_then(Value::as_str)) else {
         problems.add(format!("object {index} must have a key"));
         return None;
     };
@@ -74,7 +74,7 @@ fn wanted(item: &Value, index: usize, places: &Places, problems: &mut Problems) 
             "the offset of object {index} must be a whole number, and quarantined and flaw as they were answered"
         ));
     }
-    let written = field(["LastModified", "LastModified"]);
+    let written = field("LastModified");
     let modified = written.and_then(moment);
     if written.is_some() && modified.is_none() {
         problems.add(format!("LastModified of object {index} must be a time"));

@@ -9,6 +9,7 @@ use crate::bucket::has_changed;
 use crate::bulk::{Answer, Refusal};
 use crate::deliver::Halt;
 use crate::input::Mode;
+use crate::object::CHANGED;
 use crate::run::Outcome;
 
 const NOT_RECORDS: &str = "it is not an object of failed records: no line of it has a document, an id and an index";
@@ -16,7 +17,6 @@ const TOO_LARGE: &str = "a document in it is too large for the domain";
 const TOO_LONG: &str = "a line in it is longer than 16 MiB";
 const TOO_BIG: &str = "it is too big for one run of the function: unpack it or divide it by hand";
 const STILL_REFUSED: &str = "the domain refuses every record in it";
-const CHANGED: &str = "it was changed while it was read";
 const TOO_BIG_TO_MOVE: &str =
     "its records are in the domain, but S3 copies no more than 5 GiB at once: move it by hand";
 
