@@ -37,6 +37,7 @@ def install(log: CallLog, mailbox: Path, gate: Gate) -> None:
     access.offer_the_boundary()
     access.limit_session_duration()
     cloudformation.refuse_taken_names()
+    cloudformation.compare_in_conditions_as_cloudformation_does()
     cloudformation.keep_permissions_boundaries()
     cloudformation.encrypt_streams_of_templates()
     cloudformation.delete_after_failed_create()
