@@ -53,6 +53,7 @@ def install(log: CallLog, mailbox: Path, gate: Gate) -> None:
     functions.invoke_targets_as_lambda_does()
     functions.carry_failures_as_lambda_does()
     delivery.describe_search_destinations()
+    delivery.keep_to_the_source()
     machines.call_with_the_rights_of_the_role()
     machines.fail_on_missing_paths()
     machines.limit_payloads()
