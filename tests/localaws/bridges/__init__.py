@@ -1,7 +1,6 @@
 """What AWS does and the emulator does not: one small function per gap, installed before the emulator serves.
 
-Each says what AWS does and what the emulator does instead, and has a test in `tests/standin/test_bridges.py`, `test_servers.py`,
-`test_machines.py`, `test_search.py` or `test_watching.py` there."""
+Each says what AWS does and what the emulator does instead, and has a test in `tests/standin`, which fails without it."""
 
 from pathlib import Path
 
