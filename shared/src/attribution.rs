@@ -52,6 +52,12 @@ const EXPLAINS: &[Explains] = &[
         consequences: &[("agent-event-flow", None)],
     },
     Explains {
+        cause: "contact-record-stream",
+        parts: &[],
+        from: Severity::Warning,
+        consequences: &[("firehose-delivery", None), ("delivery-stream", None)],
+    },
+    Explains {
         cause: "delivery-stream",
         parts: &["", "destination"],
         from: Severity::Warning,

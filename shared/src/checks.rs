@@ -9,6 +9,7 @@ mod agent_event_stream;
 mod alert_path;
 mod approved_origins;
 mod connect_instance;
+mod contact_record_stream;
 mod data_streaming;
 mod delivery_stream;
 mod domain_access;
@@ -72,6 +73,7 @@ pub const CHECKS: &[Check] = &[
     iterator_age::CHECK,
     stream_throttling::CHECK,
     agent_event_flow::CHECK,
+    contact_record_stream::CHECK,
     delivery_stream::CHECK,
     firehose_delivery::CHECK,
     failed_records::CHECK,
@@ -136,8 +138,9 @@ mod tests {
 
     #[test]
     fn every_check_passes_on_a_healthy_snapshot() {
+        let (spec, healthy) = fixtures::whole();
         for check in CHECKS {
-            let verdict = (check.judge)(&fixtures::spec(), &fixtures::healthy());
+            let verdict = (check.judge)(&spec, &healthy);
             assert_eq!(verdict, Ok(Verdict::Judged(Vec::new())), "{}", check.name);
         }
     }
@@ -147,9 +150,9 @@ mod tests {
         let broken: Vec<_> = fixtures::BROKEN.iter().map(|(name, _)| *name).collect();
         assert_eq!(broken, CHECKS.iter().map(|check| check.name).collect::<Vec<_>>());
         for (name, break_it) in fixtures::BROKEN {
-            let mut snapshot = fixtures::healthy();
+            let (spec, mut snapshot) = fixtures::whole();
             break_it(&mut snapshot);
-            let report = Report::judge(&fixtures::spec(), &snapshot);
+            let report = Report::judge(&spec, &snapshot);
             let roots = report.findings.iter().filter(|finding| finding.caused_by.is_none());
             let roots: BTreeSet<_> = roots.map(|finding| finding.check.as_str()).collect();
             assert_eq!(roots, BTreeSet::from([*name]), "{:#?}", report.findings);

@@ -25,6 +25,8 @@ use crate::links::data_streaming::ResourceType;
 use crate::snapshot::{Cause, Look, Snapshot, Unseen};
 use crate::spec::Spec;
 
+pub use streams::destination_of;
+
 /// How long a look may take, with all its calls.
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -54,7 +56,8 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         }),
         Box::pin(async {
             tokio::join!(
-                look("kinesis:DescribeStreamSummary", streams::data_stream(&aws.kinesis, spec)),
+                look(SUMMARY, streams::data_stream(&aws.kinesis, spec.agent_event_stream_name())),
+                look(SUMMARY, streams::contact_record_stream(&aws.kinesis, spec)),
                 look("firehose:DescribeDeliveryStream", streams::delivery_stream(&aws.firehose, spec)),
                 look("s3:ListBucket", bucket::failed_records(&aws.s3, spec)),
                 look("es:DescribeDomain", domain::domain(&aws.opensearch, spec)),
@@ -84,9 +87,10 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         contact_record_streaming: connect.2,
         approved_origins: connect.3,
         agent_event_stream: streams.0,
-        delivery_stream: streams.1,
-        failed_records: streams.2,
-        domain: streams.3,
+        contact_record_stream: streams.1,
+        delivery_stream: streams.2,
+        failed_records: streams.3,
+        domain: streams.4,
         emite_role: role,
         subscriptions,
         dead_letters,
@@ -98,6 +102,7 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
     }
 }
 
+const SUMMARY: &str = "kinesis:DescribeStreamSummary";
 const LIST_CONFIGS: &str = "connect:ListInstanceStorageConfigs";
 
 /// What `work` shows, within [`LIMIT`]. `action` is its first call, for when none of them answers.

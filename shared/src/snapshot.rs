@@ -99,6 +99,8 @@ pub struct Snapshot {
     pub approved_origins: Look<Vec<String>>,
     /// The stream of agent events.
     pub agent_event_stream: Look<Option<DataStream>>,
+    /// The data stream that contact records go through; none, too, if they go through none.
+    pub contact_record_stream: Look<Option<DataStream>>,
     /// The delivery stream of contact records.
     pub delivery_stream: Look<Option<DeliveryStream>>,
     /// Records that the search domain refused and that wait in the bucket; none if there is no such bucket.
@@ -154,6 +156,8 @@ pub struct DeliveryStream {
     pub status: String,
     /// Why creating or deleting it failed: Firehose's type of failure.
     pub failure: Option<String>,
+    /// The data stream that it reads from; none if records are put into it directly.
+    pub source: Option<String>,
     /// Where it delivers; none if that is no search domain.
     pub destination: Option<Destination>,
 }
@@ -173,7 +177,9 @@ pub struct Destination {
     pub role_arn: Option<String>,
     /// The bucket for refused records.
     pub bucket_arn: Option<String>,
-    /// Where in that bucket refused records go.
+    /// What the keys of all objects in that bucket begin with, unless the next says something else.
+    pub prefix: Option<String>,
+    /// What the keys of refused records begin with.
     pub error_prefix: Option<String>,
     /// Seconds that it buffers before it delivers.
     pub buffer_seconds: Option<u32>,

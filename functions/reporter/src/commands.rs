@@ -93,13 +93,16 @@ fn by_hand(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
         "connect-instance" => shows(connect(spec, "describe-instance").line()),
         "data-streaming" => shows(data_streaming(spec, subject)),
         "approved-origins" => shows(connect(spec, "list-approved-origins").line()),
-        "agent-event-stream" => shows(agent_event_stream(spec)),
+        "agent-event-stream" => shows(data_stream(spec, spec.agent_event_stream_name())),
         "iterator-age" => shows(kinesis_metric(spec, "GetRecords.IteratorAgeMilliseconds", "Maximum")),
         "stream-throttling" if subject.part == "read" => {
             shows(kinesis_metric(spec, "ReadProvisionedThroughputExceeded", "Sum"))
         }
         "stream-throttling" => shows(kinesis_metric(spec, "WriteProvisionedThroughputExceeded", "Sum")),
         "agent-event-flow" => shows(kinesis_metric(spec, "IncomingRecords", "Sum")),
+        "contact-record-stream" => {
+            shows(data_stream(spec, spec.contact_record_stream_name().unwrap_or(spec.agent_event_stream_name())))
+        }
         "delivery-stream" => shows(describe_delivery_stream(spec)),
         "firehose-delivery" => vec![
             Command {
@@ -108,13 +111,11 @@ fn by_hand(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
             },
             Command {
                 does: "This one shows what could not be delivered:",
-                line: list_bucket(spec, &folder(spec, "failed")),
+                line: list_bucket(spec, &spec.failed_prefix),
             },
         ],
-        "failed-records" if subject.resource.ends_with("/quarantine/") => {
-            failed_records(spec, &folder(spec, "quarantine"))
-        }
-        "failed-records" => failed_records(spec, &folder(spec, "failed")),
+        "failed-records" if subject.resource.ends_with("/quarantine/") => failed_records(spec, &quarantine(spec)),
+        "failed-records" => failed_records(spec, &spec.failed_prefix),
         "search-domain" => shows(search_domain(spec, subject.part)),
         "domain-access" => shows(access_policy(spec)),
         "emite-role" => shows(emite_role(spec, subject)),
@@ -169,8 +170,8 @@ fn data_streaming(spec: &Spec, subject: Subject<'_>) -> String {
     connect(spec, "list-instance-storage-configs").option("--resource-type", resource_type).line()
 }
 
-fn agent_event_stream(spec: &Spec) -> String {
-    Aws::new(spec, "kinesis", "describe-stream-summary").option("--stream-name", spec.agent_event_stream_name()).line()
+fn data_stream(spec: &Spec, name: &str) -> String {
+    Aws::new(spec, "kinesis", "describe-stream-summary").option("--stream-name", name).line()
 }
 
 fn emite_role(spec: &Spec, subject: Subject<'_>) -> String {
@@ -178,15 +179,15 @@ fn emite_role(spec: &Spec, subject: Subject<'_>) -> String {
     Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name()).line()
 }
 
-/// The prefix of one of the folders that the stack keeps failed records in: `failed` or `quarantine`.
-pub(crate) fn folder(spec: &Spec, name: &str) -> String {
-    format!("emite-connect/{}/{name}/", spec.delivery_stream_name())
+/// Below what records are kept that the domain never takes.
+pub(crate) fn quarantine(spec: &Spec) -> String {
+    format!("emite-connect/{}/quarantine/", spec.delivery_stream_name())
 }
 
-/// What shows the failed records below `prefix`, and what sends them again. The redrive looks in `failed/` unless it is told
-/// where.
+/// What shows the failed records below `prefix`, and what sends them again. The redrive looks where the delivery stream puts
+/// them unless it is told where.
 pub(crate) fn failed_records(spec: &Spec, prefix: &str) -> Vec<Command> {
-    let input = if prefix == folder(spec, "failed") {
+    let input = if prefix == spec.failed_prefix {
         json!({"mode": "apply"})
     } else {
         json!({"mode": "apply", "prefix": prefix})

@@ -272,10 +272,10 @@ pub(crate) fn redrive(scene: &Scene, redrive: &Redrive) -> Message {
     outcome(&mut body, spec, redrive);
     body.paragraph(next);
     if redrive.is_incomplete() {
-        let prefix = redrive.prefix.clone().unwrap_or_else(|| commands::folder(spec, "failed"));
+        let prefix = redrive.prefix.clone().unwrap_or_else(|| spec.failed_prefix.clone());
         body.commands(&commands::failed_records(spec, &prefix));
     } else if redrive.quarantined > 0 {
-        body.commands(&commands::failed_records(spec, &commands::folder(spec, "quarantine")));
+        body.commands(&commands::failed_records(spec, &commands::quarantine(spec)));
     }
     message(spec, News::Redrive, ("failed-records", severity), ("Redrive", title), body)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use crate::arn::Arn;
 use crate::finding::Finding;
 use crate::links::data_streaming::{Association, Target};
 use crate::metrics::{Metrics, Series};
@@ -83,9 +84,11 @@ pub(crate) fn healthy() -> Snapshot {
             mode: "PROVISIONED".into(),
             key: None,
         })),
+        contact_record_stream: Ok(None),
         delivery_stream: Ok(Some(DeliveryStream {
             status: "ACTIVE".into(),
             failure: None,
+            source: None,
             destination: Some(Destination {
                 domain_arn: Some(spec.domain.to_string()),
                 index: Some("emite-contacts".into()),
@@ -93,6 +96,7 @@ pub(crate) fn healthy() -> Snapshot {
                 document_type: Some("contacts".into()),
                 role_arn: Some(spec.delivery_role.to_string()),
                 bucket_arn: Some("arn:aws:s3:::emite-connect-backup-example".into()),
+                prefix: Some("emite-connect/emite-ctrfirehose/failed/".into()),
                 error_prefix: Some("emite-connect/emite-ctrfirehose/failed/!{firehose:error-output-type}/".into()),
                 buffer_seconds: Some(300),
             }),
@@ -118,6 +122,20 @@ pub(crate) fn healthy() -> Snapshot {
                 .collect(),
         ),
     }
+}
+
+/// The same with everything that a stack can be asked for, so that no check has nothing to look at.
+pub(crate) fn whole() -> (Spec, Snapshot) {
+    let records: Arn = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/contact-records".parse().unwrap();
+    let spec = Spec { contact_record_stream: Some(records.clone()), ..spec() };
+    let mut snapshot = healthy();
+    snapshot.contact_record_stream = snapshot.agent_event_stream.clone();
+    snapshot.contact_record_streaming =
+        Ok(Some(Association { id: "c1".into(), target: Target::KinesisStream(records.clone()) }));
+    if let Ok(Some(stream)) = &mut snapshot.delivery_stream {
+        stream.source = Some(records.to_string());
+    }
+    (spec, snapshot)
 }
 
 /// What each metric shows on a normal day; nothing for those that are only there in trouble.
@@ -235,6 +253,7 @@ pub(crate) const BROKEN: &[(&str, Break)] = &[
     ("iterator-age", |snapshot| put(snapshot, "iterator_age", flat(13.0 * 3_600_000.0))),
     ("stream-throttling", |snapshot| put(snapshot, "write_throttled", flat(5.0))),
     ("agent-event-flow", |snapshot| put(snapshot, "agent_events", Series::default())),
+    ("contact-record-stream", |snapshot| snapshot.contact_record_stream = Ok(None)),
     ("delivery-stream", |snapshot| snapshot.delivery_stream = Ok(None)),
     ("firehose-delivery", |snapshot| put(snapshot, "delivery_success", flat(0.0))),
     ("failed-records", |snapshot| {

@@ -171,6 +171,19 @@ fn one_of_each() -> Vec<Finding> {
             ],
         ),
         seen(
+            "contact-record-stream",
+            Missing,
+            Critical,
+            "arn:aws:kinesis:ap-southeast-2:111122223333:stream/contact-records",
+            [
+                "The stream that contact records go through does not take any.",
+                "Kinesis data stream contact-records with status ACTIVE",
+                "no stream of this name",
+                "Every contact record is lost now.",
+                "Create it again under the same name.",
+            ],
+        ),
+        seen(
             "delivery-stream",
             Incorrect,
             Critical,

@@ -29,6 +29,7 @@ pub(super) fn of(check: &str, status: Status, resource: &str) -> &'static str {
         ("stream-throttling", "read") => "agent events are read too often",
         ("stream-throttling", _) => "the agent event stream is overloaded",
         ("agent-event-flow", _) => "agent events are not arriving",
+        ("contact-record-stream", _) => "the contact record stream is not usable",
         ("delivery-stream", "destination") => "contact records go to another place",
         ("delivery-stream", _) => "the delivery stream is not usable",
         ("firehose-delivery", "input") => "contact records are not arriving",
@@ -86,6 +87,7 @@ fn unseen(check: &str) -> &'static str {
         "agent-event-stream" | "iterator-age" | "stream-throttling" | "agent-event-flow" => {
             "the agent event stream cannot be checked"
         }
+        "contact-record-stream" => "the contact record stream cannot be checked",
         "delivery-stream" | "firehose-delivery" => "the delivery stream cannot be checked",
         "failed-records" => "failed records cannot be checked",
         "search-domain" | "domain-access" => "the search domain cannot be checked",
