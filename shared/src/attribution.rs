@@ -94,6 +94,13 @@ const EXPLAINS: &[Explains] = &[
         from: Severity::Warning,
         consequences: &[("iterator-age", None)],
     },
+    // Without its address it has no way into the internet.
+    Explains {
+        cause: "emite-server",
+        parts: &["", "state", "status", "address", "profile"],
+        from: Severity::Warning,
+        consequences: &[("iterator-age", None)],
+    },
 ];
 
 impl Explains {
@@ -230,6 +237,14 @@ mod tests {
             ("emite-role", "session"),
             ("emite-role", "policy"),
             ("emite-role", "boundary"),
+            ("emite-server", ""),
+            ("emite-server", "state"),
+            ("emite-server", "status"),
+            ("emite-server", "address"),
+            ("emite-server", "profile"),
+            ("emite-server", "remote-desktop"),
+            ("emite-server", "web"),
+            ("emite-server", "metadata"),
             ("alert-path", ""),
         ];
         let mut lines = Vec::new();

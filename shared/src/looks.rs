@@ -9,6 +9,7 @@ mod connect;
 mod domain;
 mod metrics;
 mod role;
+mod server;
 pub mod stack;
 mod streams;
 pub(crate) mod watch;
@@ -66,6 +67,7 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         Box::pin(async {
             tokio::join!(
                 look("iam:GetRole", role::role(&aws.iam, spec)),
+                look("ec2:DescribeInstances", server::server(&aws.ec2, spec)),
                 look("sns:ListSubscriptionsByTopic", alerts::subscriptions(&aws.sns, spec)),
                 look("sqs:GetQueueAttributes", alerts::dead_letters(&aws.sqs, spec)),
                 look("dynamodb:GetItem", watch::read(ledger, spec)),
@@ -74,7 +76,7 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         Box::pin(async { look(metrics::ACTION, metrics::metrics(&aws.cloudwatch, &queries, now)).await }),
     );
     let metrics = metrics::by_id(&queries, metrics);
-    let (role, subscriptions, dead_letters, watch) = others;
+    let (role, server, subscriptions, dead_letters, watch) = others;
     let watch = match latch {
         Latch::Moves => watch::go_on(ledger, spec, watch, &metrics, now).await,
         Latch::Stays => watch.map(|seen| watch::after(seen.as_ref().map(|entry| &entry.value), &metrics, now)),
@@ -92,6 +94,7 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         failed_records: streams.3,
         domain: streams.4,
         emite_role: role,
+        server,
         subscriptions,
         dead_letters,
         first_read: watch.clone().map(|watch| watch.first_read),
@@ -108,20 +111,17 @@ const LIST_CONFIGS: &str = "connect:ListInstanceStorageConfigs";
 /// What `work` shows, within [`LIMIT`]. `action` is its first call, for when none of them answers.
 async fn look<T>(action: &'static str, work: impl Future<Output = Result<T, AwsError>>) -> Look<T> {
     match tokio::time::timeout(LIMIT, Box::pin(work)).await {
-        Ok(seen) => seen.map_err(|error| {
-            tracing::warn!(
-                action = error.operation,
-                code = error.code,
-                request_id = error.request_id,
-                "could not look"
-            );
-            Unseen::from(error)
-        }),
+        Ok(seen) => seen.map_err(unseen),
         Err(_) => {
             tracing::warn!(action, "could not look: no answer in time");
             Err(Unseen { action, cause: Cause::TimedOut, request_id: None })
         }
     }
+}
+
+fn unseen(error: AwsError) -> Unseen {
+    tracing::warn!(action = error.operation, code = error.code, request_id = error.request_id, "could not look");
+    Unseen::from(error)
 }
 
 /// Nothing, if the thing that was looked at is not there.

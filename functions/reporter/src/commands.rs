@@ -6,7 +6,7 @@
 
 use emite_connect::finding::Status;
 use emite_connect::plan::PlannedChange;
-use emite_connect::spec::Spec;
+use emite_connect::spec::{Server, Spec};
 use serde_json::{Value, json};
 
 use crate::episodes::Scene;
@@ -119,6 +119,7 @@ fn by_hand(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
         "search-domain" => shows(search_domain(spec, subject.part)),
         "domain-access" => shows(access_policy(spec)),
         "emite-role" => shows(emite_role(spec, subject)),
+        "emite-server" => spec.server.as_ref().map(|server| emite_server(spec, server, subject)).unwrap_or_default(),
         "alert-path" => shows(alert_path(spec, subject)),
         crate::episodes::HEALTH_CHECK => vec![Command {
             does: "This command shows the log of the health check:",
@@ -177,6 +178,42 @@ fn data_stream(spec: &Spec, name: &str) -> String {
 fn emite_role(spec: &Spec, subject: Subject<'_>) -> String {
     let operation = if subject.part == "policy" { "list-role-policies" } else { "get-role" };
     Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name()).line()
+}
+
+fn emite_server(spec: &Spec, server: &Server, subject: Subject<'_>) -> Vec<Command> {
+    let ec2 = |operation: &str| Aws::new(spec, "ec2", operation);
+    let id = &server.instance_id;
+    let of_server = format!("Name=instance-id,Values={id}");
+    let shows = |aws: Aws| Command { does: SHOWS, line: aws.line() };
+    let does = |does, aws: Aws| Command { does, line: aws.line() };
+    let status = || shows(ec2("describe-instance-status").raw("--include-all-instances").option("--instance-ids", id));
+    let groups = ec2("describe-instances")
+        .option("--instance-ids", id)
+        .option("--query", "Reservations[].Instances[].NetworkInterfaces[].Groups[].GroupId")
+        .option("--output", "text")
+        .line();
+    match subject.part {
+        "state" => {
+            let start = "This one starts the server, unless it is just being stopped:";
+            vec![status(), does(start, ec2("start-instances").option("--instance-ids", id))]
+        }
+        "status" => {
+            let chain = ["stop-instances", "wait instance-stopped", "start-instances"];
+            let line = chain.map(|operation| ec2(operation).option("--instance-ids", id).line()).join(" && ");
+            let again = "This one stops the server and starts it again, on another machine, which takes some minutes:";
+            vec![status(), Command { does: again, line }]
+        }
+        "address" => vec![shows(ec2("describe-addresses").option("--allocation-ids", &server.allocation_id))],
+        "profile" => vec![shows(ec2("describe-iam-instance-profile-associations").option("--filters", &of_server))],
+        "remote-desktop" | "web" => {
+            vec![shows(ec2("describe-security-groups").raw("--group-ids").raw(&format!("$({groups})")))]
+        }
+        "metadata" => vec![does(
+            "This command has the server ask for a token from now on. Run it if no old program on the server needs it otherwise:",
+            ec2("modify-instance-metadata-options").option("--instance-id", id).option("--http-tokens", "required"),
+        )],
+        _ => vec![shows(ec2("describe-instances").option("--instance-ids", id))],
+    }
 }
 
 /// Below what records are kept that the domain never takes.

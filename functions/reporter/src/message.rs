@@ -379,7 +379,7 @@ fn data_loss(spec: &Spec, finding: &Finding, loss: Timestamp, at: Timestamp) -> 
             format!("The domain is full on {from}, if it fills up as fast as in the last day.")
         }
         _ if loss <= at => "Records are being lost now.".to_owned(),
-        ("iterator-age" | "agent-event-stream" | "emite-role", _) => {
+        ("iterator-age" | "agent-event-stream" | "emite-role" | "emite-server", _) => {
             format!(
                 "Agent events older than the stream keeps them are lost from {from} on, unless eMite reads them before."
             )
