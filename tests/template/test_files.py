@@ -6,25 +6,18 @@ import re
 import tomllib
 
 import cfn
+import documents
 import pytest
 
 ROOT = cfn.TEMPLATE.parents[1]
 
 
 def _readme(*headings):
-    """The README, or what stands below a heading of it."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for heading in headings:
-        level = len(heading) - len(heading.lstrip("#"))
-        text = re.split(rf"^#{{1,{level}}} ", text.split(f"\n{heading}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
-    return text
+    return documents.text("README.md", *headings)
 
 
 def _rows(text):
-    """The cells of the rows of Markdown tables, without their heads."""
-    lines = text.splitlines()
-    body = [line for line, below in zip(lines, [*lines[1:], ""], strict=True) if line.startswith("|") and "|---" not in line + below]
-    return [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in body]
+    return documents.rows(text, marks="*`")
 
 
 def test_the_readme_names_each_parameter_and_output(template):
