@@ -22,6 +22,7 @@ from localaws.template import Template
 
 STACK = "emite-connect"
 DEPLOYER = ("deployer-1", "deployer-2")
+TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%FT%TZ}"
 
 
 def statements(local: LocalAws, *names: str) -> list[dict[str, Any]]:
@@ -159,7 +160,7 @@ def test_a_deployer_reads_no_record_and_touches_no_other_stack(local: LocalAws, 
     ("RepairFunctionName", {"mode": "plan"}),
     ("RepairFunctionName", {"mode": "apply", "checks": ["data-streaming"], "requestedBy": "Ada"}),
     ("ReporterFunctionName", {"test": True}),
-    ("ReporterFunctionName", {"silence": {"check": "iterator-age", "until": f"{datetime.now(UTC) + timedelta(days=1):%FT%TZ}", "reason": "being worked on"}}),
+    ("ReporterFunctionName", {"silence": {"check": "iterator-age", "until": TOMORROW, "reason": "being worked on"}}),
 ])
 def test_an_operator_checks_repairs_and_tells(operator: Clients, stack: deployer.Result, function: str, payload: dict[str, Any]) -> None:
     answer = operator.lambda_.invoke(FunctionName=stack.outputs[function], Payload=json.dumps(payload))
