@@ -1,15 +1,13 @@
 """Owns that docs/guide.md covers the manual guide: a row for each of its steps, and each row true of the template.
 
-The steps are listed here, in words of ours, with the value that the guide gives. A row proves itself by resource, property and
-value: `Logical/path = value`, `… has text` (anywhere below) or `… is absent`, after the name of a case, where one is needed."""
+The steps are listed here, in words of ours, with the value that the guide gives; `proofs` looks up what a row claims."""
 
 from __future__ import annotations
 
-import json
 import re
 
-import cfn
 import documents
+import proofs
 import pytest
 
 # Each step of the guide, in its order, with what it says to enter or choose, where it says so.
@@ -179,12 +177,6 @@ DIFFERS = {
     "send: RDP credentials",
 }
 
-CASES = {
-    "": {},
-    "with-origin": {"EmiteUrl": "https://emite.example.com"},
-    "self-hosted": {"HostingMode": "SelfHosted", "VpcId": "vpc-0a1b2c3d4e5f60718", "SubnetId": "subnet-0a1b2c3d4e5f60718"},
-}
-
 # Beside the health checks.
 WATCHERS = {"Preflight", "CloudFormation", "a person"}
 
@@ -224,54 +216,10 @@ def test_each_row_names_who_watches_it():
         assert watchers <= checks | WATCHERS, f"{step}: {watchers}"
 
 
-def _proofs():
-    return [
-        pytest.param(proof.strip("` "), id=f"{row[0]}-{number}")
-        for row in _rows().values()
-        for number, proof in enumerate(row[4].split("<br>"))
-    ]
-
-
 def test_each_row_has_a_proof():
-    form = r"((self-hosted|with-origin) )?[A-Z]\w+/\S+ (= .+|has .+|is absent)"
-    assert [param.id for param in _proofs() if not re.fullmatch(form, param.values[0])] == []
+    assert [param.id for param in proofs.of(list(_rows().values())) if not proofs.FORM.fullmatch(param.values[0])] == []
 
 
-@pytest.mark.parametrize("proof", _proofs())
+@pytest.mark.parametrize("proof", proofs.of(list(_rows().values())))
 def test_a_row_is_true_of_the_template(template, proof):
-    case = next(name for name in sorted(CASES, reverse=True) if proof.startswith(f"{name} ") or not name)
-    path, operator, value = re.fullmatch(r"(\S+) (=|has|is)(?: (.+))?", proof.removeprefix(case).strip()).groups()
-    root, *keys = path.split("/")
-    node = {"Parameters": template["Parameters"]} if root == "Parameters" else _deployed(template, case)
-    found = _at(node, [root, *keys], missing_is_none=operator == "is")
-    if operator == "is":
-        assert (value, found) == ("absent", None)
-    elif operator == "has":
-        assert value in json.dumps(found, ensure_ascii=False)
-    else:
-        assert found == _typed(value, found)
-
-
-def _deployed(template, case):
-    return {**cfn.deployed(template, CASES[case]), "Outputs": cfn.outputs(template, CASES[case])}
-
-
-def _at(node, keys, missing_is_none):
-    for key in keys:
-        if isinstance(node, list):
-            node = node[int(key)]
-        elif missing_is_none and key not in node:
-            return None
-        else:
-            node = node[key]
-    return node
-
-
-def _typed(text, like):
-    """The value that a proof names, in the type of the one that was found: numbers of parameters are texts after resolution."""
-    if isinstance(like, str):
-        return text.strip('"') if text == '""' else text
-    if isinstance(like, (dict, list)) and not text.startswith(("{", "[")):
-        return text
-    value = json.loads(text)
-    return str(value) if isinstance(like, str) else value
+    proofs.check(template, proof)
