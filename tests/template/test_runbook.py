@@ -69,7 +69,7 @@ def test_each_alarm_has_a_row_and_no_row_is_of_another(template):
 
 DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((documents.ROOT / "docs").glob("*.md")))]
 # Of the AWS CLI itself, not of a service.
-OF_THE_CLI = {"region", "query", "output", "cli-binary-format", "cli-read-timeout", "no-paginate"}
+OF_THE_CLI = {"region", "query", "output", "cli-binary-format", "cli-read-timeout", "max-items", "no-paginate"}
 # Where the CLI spells it otherwise than the API does.
 SPELT = {"s3api": "s3"}
 OPTION = {("sns", "subscribe"): {"notification-endpoint": "endpoint"}}
