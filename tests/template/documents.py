@@ -14,15 +14,24 @@ def text(name: str, *headings: str) -> str:
     found = (ROOT / name).read_text(encoding="utf-8")
     for heading in headings:
         level = len(heading) - len(heading.lstrip("#"))
-        assert f"\n{heading}\n" in found, f"{name} has no {heading}"
-        found = re.split(rf"^#{{1,{level}}} ", found.split(f"\n{heading}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
+        begins = re.search(rf"^{re.escape(heading)}$", _masked(found), re.MULTILINE)
+        assert begins, f"{name} has no {heading}"
+        below = found[begins.end() :]
+        ends = re.search(rf"^#{{1,{level}}} ", _masked(below), re.MULTILINE)
+        found = below[: ends.start()] if ends else below
     return found
 
 
 def sections(name: str, level: int) -> dict[str, str]:
     """What stands below each heading of a level, deeper ones included."""
-    parts = re.split(rf"^#{{{level}}} (.+)$", text(name), flags=re.MULTILINE)[1:]
-    return {heading.strip("` "): body for heading, body in zip(parts[::2], parts[1::2], strict=True)}
+    hashes = "#" * level
+    found = re.findall(rf"^{hashes} (.+)$", _masked(text(name)), re.MULTILINE)
+    return {heading.strip("` "): text(name, f"{hashes} {heading}") for heading in found}
+
+
+def _masked(markdown: str) -> str:
+    """As long as before, with nothing in blocks of code: a comment of a shell looks like a heading."""
+    return re.sub(r"^```.*?^```$", lambda block: re.sub(r"[^\n]", " ", block[0]), markdown, flags=re.MULTILINE | re.DOTALL)
 
 
 def rows(markdown: str, marks: str = "") -> list[list[str]]:
@@ -32,12 +41,8 @@ def rows(markdown: str, marks: str = "") -> list[list[str]]:
     return [[cell.strip(" " + marks) for cell in line.strip("|").split("|")] for line in body]
 
 
-def without_code(markdown: str) -> str:
-    return re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
-
-
 def headings(markdown: str) -> list[str]:
-    return re.findall(r"^#+ (.+?) *$", without_code(markdown), flags=re.MULTILINE)
+    return re.findall(r"^#+ (.+?) *$", _masked(markdown), flags=re.MULTILINE)
 
 
 def anchors(markdown: str) -> set[str]:
@@ -56,6 +61,6 @@ def anchors(markdown: str) -> set[str]:
 
 def links(markdown: str) -> Iterator[str]:
     """The targets of links and images, outside of code."""
-    plain = re.sub(r"`[^`\n]*`", "``", without_code(markdown))
+    plain = re.sub(r"`[^`\n]*`", "``", _masked(markdown))
     yield from re.findall(r"\]\(([^)\s]+)\)", plain)
     yield from re.findall(r"<(https?://[^>\s]+)>", plain)
