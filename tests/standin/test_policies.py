@@ -8,6 +8,8 @@ about none of its calls; AWS makes them with the rights of whoever deploys. That
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +17,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localaws import deployer, package, places
+from localaws import deployer, kept, package, places
 from localaws.clients import Clients
-from localaws.launcher import LocalAws
+from localaws.launcher import LocalAws, Offer
 from localaws.template import Template
 
 STACK = "emite-connect"
@@ -44,7 +46,19 @@ def statements(local: LocalAws, *names: str) -> list[dict[str, Any]]:
     return found
 
 
-Somebody = Callable[[list[dict[str, Any]]], Clients]
+class Person(Clients):
+    """Somebody with keys of their own."""
+
+    def __init__(self, offer: Offer, key: dict[str, str]) -> None:
+        super().__init__(offer.endpoint, offer.connectEndpoint, offer.region, key["AccessKeyId"], key["SecretAccessKey"], attempts=1)
+        self.environment = {
+            **kept.environment(offer), "AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+    def make_bucket(self, name: str) -> None:
+        """The bucket for packages is there before, as the documents say."""
+
+
+Somebody = Callable[[list[dict[str, Any]]], Person]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +67,7 @@ def somebody(local: LocalAws) -> Iterator[Somebody]:
     offer, iam = local.offer, Clients.of(local.offer).iam
     made: list[tuple[str, str, list[str]]] = []
 
-    def make(allowed: list[dict[str, Any]]) -> Clients:
+    def make(allowed: list[dict[str, Any]]) -> Person:
         name = f"person-{len(made)}"
         iam.create_user(UserName=name)
         key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -64,10 +78,7 @@ def somebody(local: LocalAws) -> Iterator[Somebody]:
             arns.append(iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=document)["Policy"]["Arn"])
             iam.attach_user_policy(UserName=name, PolicyArn=arns[-1])
         made.append((name, key["AccessKeyId"], arns))
-        clients = Clients(offer.endpoint, offer.connectEndpoint, offer.region, key["AccessKeyId"], key["SecretAccessKey"], attempts=1)
-        # The bucket for packages is there before, as the documents say.
-        clients.make_bucket = lambda name: None  # type: ignore[method-assign]
-        return clients
+        return Person(offer, key)
 
     yield make
     for name, key_id, arns in made:
@@ -105,7 +116,7 @@ def stack(local: LocalAws, somebody: Somebody) -> Iterator[deployer.Result]:
 
 
 @pytest.fixture(scope="module")
-def operator(local: LocalAws, somebody: Somebody) -> Clients:
+def operator(local: LocalAws, somebody: Somebody) -> Person:
     return somebody(statements(local, "operator"))
 
 
@@ -162,24 +173,24 @@ def test_a_deployer_reads_no_record_and_touches_no_other_stack(local: LocalAws, 
     ("ReporterFunctionName", {"test": True}),
     ("ReporterFunctionName", {"silence": {"check": "iterator-age", "until": TOMORROW, "reason": "being worked on"}}),
 ])
-def test_an_operator_checks_repairs_and_tells(operator: Clients, stack: deployer.Result, function: str, payload: dict[str, Any]) -> None:
+def test_an_operator_checks_repairs_and_tells(operator: Person, stack: deployer.Result, function: str, payload: dict[str, Any]) -> None:
     answer = operator.lambda_.invoke(FunctionName=stack.outputs[function], Payload=json.dumps(payload))
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def test_an_operator_starts_a_redrive_and_follows_it(operator: Clients, stack: deployer.Result) -> None:
+def test_an_operator_starts_a_redrive_and_follows_it(operator: Person, stack: deployer.Result) -> None:
     machine = stack.outputs["RedriveStateMachineArn"]
     started = operator.stepfunctions.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
     assert operator.stepfunctions.describe_execution(executionArn=started)["stateMachineArn"] == machine
-    assert [found["executionArn"] for found in operator.stepfunctions.list_executions(stateMachineArn=machine)["executions"]] == [started]
+    assert started in [found["executionArn"] for found in operator.stepfunctions.list_executions(stateMachineArn=machine)["executions"]]
 
 
-def test_an_operator_reads_the_handover_document(operator: Clients, stack: deployer.Result) -> None:
+def test_an_operator_reads_the_handover_document(operator: Person, stack: deployer.Result) -> None:
     bucket, _, key = stack.outputs["HandoverDocument"].removeprefix("s3://").partition("/")
     assert stack.outputs["EmiteRoleArn"] in operator.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
 
 
-def test_an_operator_looks_at_what_the_mails_commands_look_at(local: LocalAws, operator: Clients, stack: deployer.Result) -> None:
+def test_an_operator_looks_at_what_the_mails_commands_look_at(local: LocalAws, operator: Person, stack: deployer.Result) -> None:
     instance, outputs = local.offer.instanceId, stack.outputs
     looks = [
         (operator.connect.describe_instance, {"InstanceId": instance}),
@@ -200,7 +211,28 @@ def test_an_operator_looks_at_what_the_mails_commands_look_at(local: LocalAws, o
     assert {call.__name__: code_of(call, **arguments) for call, arguments in looks} == {call.__name__: "allowed" for call, _ in looks}
 
 
-def test_an_operator_is_denied_everything_else(local: LocalAws, operator: Clients, stack: deployer.Result) -> None:
+# Commands of the runbook that change something by hand, or are about what is not here: a server, a stream of one's own. The CLI that is locked
+# with these tests is version 1, which has no `logs tail`.
+NOT_AN_OPERATORS = re.compile(
+    r"set_parameter|aws (ec2|kinesis (create|stop|update)|sns subscribe|sqs purge|logs tail)|SERVER=|YOUR_STREAM|EXECUTION_ARN")
+
+
+def test_an_operator_runs_each_command_of_the_runbook(local: LocalAws, operator: Person, stack: deployer.Result) -> None:
+    text = (places.ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    before, *blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in re.sub(r"\\\n\s*", " ", block).splitlines() if line and not line.startswith("#")]
+    run = [line for line in lines if not NOT_AN_OPERATORS.search(line)]
+    assert len(run) > 35
+    quiet = [f"{line} >/dev/null" if line.startswith("aws ") else line for line in run]
+    script = "\n".join([before, "trap 'echo \"$BASH_COMMAND\" >&2' ERR", *quiet])
+    # What version 1 of the CLI does not know, and where it looks for SQS.
+    here = script.replace(" --cli-binary-format raw-in-base64-out", "").replace("aws sqs ", f"aws --endpoint-url {local.offer.endpoint} sqs ")
+    ran = subprocess.run(["bash", "-c", here], env=operator.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    # An empty folder is a failure to `s3 ls`.
+    assert [line for line in ran.stderr.splitlines() if line and not line.startswith("aws s3 ls ")] == []
+
+
+def test_an_operator_is_denied_everything_else(local: LocalAws, operator: Person, stack: deployer.Result) -> None:
     bucket, root = stack.outputs["BackupBucket"], Clients.of(local.offer)
     key = "emite-connect/emite-ctrfirehose/quarantine/one"
     root.s3.put_object(Bucket=bucket, Key=key, Body=b"")
