@@ -26,6 +26,8 @@ pub struct Aws {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// What the clients sign with, for requests that no client makes.
     pub credentials: Option<SharedCredentialsProvider>,
+    /// EC2, for a server in this account.
+    pub ec2: aws_sdk_ec2::Client,
     /// EventBridge.
     pub eventbridge: aws_sdk_eventbridge::Client,
     /// Amazon Data Firehose.
@@ -73,6 +75,7 @@ impl Aws {
             connect: aws_sdk_connect::Client::new(config),
             credentials: config.credentials_provider(),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
             eventbridge: aws_sdk_eventbridge::Client::new(config),
             firehose: aws_sdk_firehose::Client::new(config),
             iam: aws_sdk_iam::Client::new(config),

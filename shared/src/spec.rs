@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use ipnet::Ipv4Net;
@@ -38,6 +39,8 @@ pub struct Spec {
     pub agent_event_retention_hours: u32,
     /// The key that it should be encrypted with; none: not at all.
     pub agent_event_key: Option<Arn>,
+    /// The data stream that contact records go through on their way to the delivery stream; none: they go there directly.
+    pub contact_record_stream: Option<Arn>,
     /// The delivery stream of contact records.
     pub delivery_stream: Arn,
     /// The role that it delivers as.
@@ -58,14 +61,16 @@ pub struct Spec {
     pub index_rotation: String,
     /// The bucket for refused records.
     pub backup_bucket: String,
+    /// What their keys begin with, before Firehose's name of the error; empty: nothing does.
+    pub failed_prefix: String,
     /// The role that eMite assumes.
     pub emite_role: Arn,
-    /// What may assume it: eMite's account root, or one role or user of that account.
-    pub emite_principal: Arn,
-    /// The external id that it has to present.
-    pub customer_id: String,
-    /// The permissions boundary of the role.
-    pub role_boundary: Arn,
+    /// Who at eMite may assume it; none if only a server of this account uses it.
+    pub emite: Option<Emite>,
+    /// The permissions boundary that the role has to have, if any.
+    pub role_boundary: Option<Arn>,
+    /// The eMite server in this account; none if eMite hosts it.
+    pub server: Option<Server>,
     /// The addresses of the eMite server.
     pub emite_servers: BTreeSet<Ipv4Net>,
     /// The approved origin, for chat.
@@ -88,6 +93,32 @@ pub struct Spec {
     pub interval: SignedDuration,
     /// What counts as too much.
     pub thresholds: Thresholds,
+}
+
+/// Who at eMite may assume the role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emite {
+    /// eMite's account root, or one role or user of that account.
+    pub principal: Arn,
+    /// The external id that it has to present.
+    pub customer_id: String,
+}
+
+/// An eMite server in this account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The EC2 instance, `i-…`.
+    pub instance_id: String,
+    /// Its Elastic IP.
+    pub address: Ipv4Addr,
+    /// The allocation of that, `eipalloc-…`.
+    pub allocation_id: String,
+    /// The instance profile with the role that it reads with.
+    pub profile: Arn,
+    /// Its security group, `sg-…`.
+    pub group_id: String,
+    /// From where that group lets Remote Desktop in; nothing: from nowhere.
+    pub rdp_from: BTreeSet<Ipv4Net>,
 }
 
 /// What counts as too much.
@@ -174,6 +205,7 @@ impl Spec {
         let agent_event_shards = fields.within("agentEventShards", 1, 10_000);
         let agent_event_retention_hours = fields.within("agentEventRetentionHours", 24, 8760);
         let agent_event_key = fields.optional("agentEventKey");
+        let contact_record_stream = fields.optional("contactRecordStream");
         let delivery_stream = fields.required("deliveryStream");
         let delivery_role = fields.required("deliveryRole");
         let domain = fields.required("domain");
@@ -184,10 +216,11 @@ impl Spec {
         let contact_type = fields.optional("contactType");
         let index_rotation = fields.required("indexRotation");
         let backup_bucket = fields.required("backupBucket");
+        let failed_prefix = fields.text("failedPrefix");
         let emite_role = fields.required("emiteRole");
-        let emite_principal = fields.required("emitePrincipal");
-        let customer_id = fields.required("customerId");
-        let role_boundary = fields.required("roleBoundary");
+        let emite = fields.emite();
+        let role_boundary = fields.optional("roleBoundary");
+        let server = fields.server();
         let emite_servers = fields.addresses("emiteServers");
         let emite_origin = fields.optional("emiteOrigin");
         let alert_topic = fields.required("alertTopic");
@@ -220,6 +253,7 @@ impl Spec {
             agent_event_shards: agent_event_shards?,
             agent_event_retention_hours: agent_event_retention_hours?,
             agent_event_key: agent_event_key?,
+            contact_record_stream: contact_record_stream?,
             delivery_stream: delivery_stream?,
             delivery_role: delivery_role?,
             domain: domain?,
@@ -230,10 +264,11 @@ impl Spec {
             contact_type: contact_type?,
             index_rotation: index_rotation?,
             backup_bucket: backup_bucket?,
+            failed_prefix: failed_prefix?,
             emite_role: emite_role?,
-            emite_principal: emite_principal?,
-            customer_id: customer_id?,
+            emite: emite?,
             role_boundary: role_boundary?,
+            server: server?,
             emite_servers: emite_servers?,
             emite_origin: emite_origin?,
             alert_topic: alert_topic?,
@@ -254,15 +289,17 @@ impl Spec {
     }
 
     /// The ARNs that must be of the stack's own account and region, with the fields that they stand in.
-    fn own(&self) -> [(&'static str, &Arn); 6] {
-        [
+    fn own(&self) -> Vec<(&'static str, &Arn)> {
+        let mut own = vec![
             ("instanceArn", &self.instance_arn),
             ("agentEventStream", &self.agent_event_stream),
             ("deliveryStream", &self.delivery_stream),
             ("domain", &self.domain),
             ("alertTopic", &self.alert_topic),
             ("redriveStateMachine", &self.redrive_state_machine),
-        ]
+        ];
+        own.extend(self.contact_record_stream.iter().map(|stream| ("contactRecordStream", stream)));
+        own
     }
 
     /// The name of the search domain.
@@ -348,8 +385,57 @@ impl Fields {
             .ok()
     }
 
+    /// `Some(None)` if eMite itself may not assume the role.
+    #[allow(clippy::option_option, reason = "a problem, nobody, or somebody")]
+    fn emite(&mut self) -> Option<Option<Emite>> {
+        let (principal, customer_id) = (self.optional("emitePrincipal"), self.optional("customerId"));
+        match (principal?, customer_id?) {
+            (None, None) => Some(None),
+            (Some(principal), Some(customer_id)) => Some(Some(Emite { principal, customer_id })),
+            _ => {
+                self.problems.push("emitePrincipal and customerId must be given together, or neither".to_owned());
+                None
+            }
+        }
+    }
+
+    /// `Some(None)` if eMite hosts the server.
+    #[allow(clippy::option_option, reason = "a problem, no server, or one")]
+    fn server(&mut self) -> Option<Option<Server>> {
+        let instance_id = self.optional::<String>("server");
+        let address = self.optional("serverAddress");
+        let allocation_id = self.optional("serverAllocation");
+        let profile = self.optional("serverProfile");
+        let group_id = self.optional("serverGroup");
+        let rdp_from = self.networks("rdpFrom");
+        match (instance_id?, address?, allocation_id?, profile?, group_id?) {
+            (None, None, None, None, None) => Some(None),
+            (Some(instance_id), Some(address), Some(allocation_id), Some(profile), Some(group_id)) => {
+                Some(Some(Server { instance_id, address, allocation_id, profile, group_id, rdp_from: rdp_from? }))
+            }
+            _ => {
+                let together = "server, serverAddress, serverAllocation, serverProfile and serverGroup";
+                self.problems.push(format!("{together} must be given together, or none of them"));
+                None
+            }
+        }
+    }
+
     fn addresses(&mut self, name: &str) -> Option<BTreeSet<Ipv4Net>> {
-        let list: String = self.required(name)?;
+        let networks = self.networks(name)?;
+        if networks.is_empty() {
+            self.problems.push(format!("{name} is empty"));
+            return None;
+        }
+        Some(networks)
+    }
+
+    /// IPv4 addresses and ranges behind one another, or nothing.
+    fn networks(&mut self, name: &str) -> Option<BTreeSet<Ipv4Net>> {
+        let list = self.text(name)?;
+        if list.is_empty() {
+            return Some(BTreeSet::new());
+        }
         list.split(',')
             .map(|address| {
                 let address = address.trim();
@@ -379,7 +465,7 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::fixtures::SPEC;
+    use crate::checks::fixtures::{SPEC, self_hosted};
 
     fn with(name: &str, value: Value) -> Result<Spec, BadSpec> {
         let mut spec: Value = serde_json::from_str(SPEC).unwrap();
@@ -394,6 +480,20 @@ mod tests {
         assert_eq!(spec.domain_name(), "emite-kinesis-connect");
         assert_eq!(with("businessHours", "".into()).unwrap().business_hours, None);
         assert_eq!(with("emiteOrigin", "".into()).unwrap().emite_origin, None);
+        assert_eq!(with("roleBoundary", "".into()).unwrap().role_boundary, None);
+        assert_eq!(spec.server, None);
+        assert_eq!(spec.contact_record_stream, None);
+    }
+
+    #[test]
+    fn what_belongs_together_is_given_as_a_whole_or_not_at_all() {
+        let BadSpec(problems) = with("customerId", "".into()).unwrap_err();
+        assert_eq!(problems, ["emitePrincipal and customerId must be given together, or neither"]);
+        let BadSpec(problems) = with("server", "i-0a1b2c3d4e5f60718".into()).unwrap_err();
+        assert!(problems[0].ends_with("must be given together, or none of them"), "{problems:?}");
+        let server = self_hosted().server.unwrap();
+        assert_eq!(server.address, Ipv4Addr::new(198, 51, 100, 20));
+        assert_eq!(self_hosted().emite, None);
     }
 
     #[test]

@@ -114,6 +114,77 @@ def test_a_taken_name_fails_a_create(stack: Callable[..., dict[str, Any]], resou
     assert "already exists" in second["reasons"][0]
 
 
+@pytest.fixture
+def decide(client: Client) -> Callable[..., bool]:
+    """What a condition of a stack comes to with these values of its parameters."""
+    cloudformation = client("cloudformation")
+
+    def decide(condition: dict[str, Any], rule: dict[str, Any] | None = None, **given: str) -> bool:
+        template = {
+            "Parameters": {
+                "Text": {"Type": "String", "Default": ""},
+                "Ranges": {"Type": "CommaDelimitedList", "Default": "", "AllowedPattern": "^([0-9.]+/32)?$"}},
+            "Mappings": {"Map": {"one": {"name": "first"}}},
+            "Rules": {"Rule": {"Assertions": [{"Assert": rule, "AssertDescription": "The rule."}]}} if rule else {},
+            "Conditions": {"It": condition},
+            "Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
+            "Outputs": {"It": {"Value": {"Fn::If": ["It", "true", "false"]}}},
+        }
+        cloudformation.create_stack(
+            StackName="deciding", TemplateBody=json.dumps(template),
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()])
+        cloudformation.get_waiter("stack_create_complete").wait(StackName="deciding", WaiterConfig={"Delay": 1})
+        answer = cloudformation.describe_stacks(StackName="deciding")["Stacks"][0]["Outputs"][0]["OutputValue"]
+        cloudformation.delete_stack(StackName="deciding")
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName="deciding", WaiterConfig={"Delay": 1})
+        return answer == "true"
+
+    return decide
+
+
+TEXT, RANGES = {"Ref": "Text"}, {"Ref": "Ranges"}
+ALWAYS = {"Fn::Equals": ["", ""]}
+
+
+@pytest.mark.parametrize(("left", "right", "given", "holds"), [
+    ({"Fn::Join": ["", RANGES]}, "", {}, True),
+    ({"Fn::Join": ["", RANGES]}, "", {"Ranges": "10.0.0.1/32"}, False),
+    ({"Fn::Join": ["-", RANGES]}, "10.0.0.1/32-10.0.0.2/32", {"Ranges": "10.0.0.1/32, 10.0.0.2/32"}, True),
+    ({"Fn::Select": [0, RANGES]}, "", {}, True),
+    ({"Fn::Select": [1, {"Fn::Split": ["-", TEXT]}]}, "b", {"Text": "a-b"}, True),
+    ({"Fn::Select": ["0", {"Fn::Split": ["-", {"Fn::Join": ["", [TEXT, "-x"]]}]}]}, "", {}, True),
+    ({"Fn::Sub": "${Text}!"}, "a!", {"Text": "a"}, True),
+    ({"Fn::FindInMap": ["Map", TEXT, "name"]}, "first", {"Text": "one"}, True),
+    ({"Ref": "AWS::Partition"}, "aws", {}, True),
+], ids=str)
+def test_conditions_compare_what_functions_give(
+        decide: Callable[..., bool], left: dict[str, Any], right: str, given: dict[str, str], holds: bool) -> None:
+    assert decide({"Fn::And": [ALWAYS, {"Fn::Or": [{"Fn::Equals": [left, right]}]}]}, **given) == holds
+    assert decide({"Fn::Not": [{"Fn::Equals": [left, right]}]}, **given) != holds
+
+
+def test_a_condition_compares_no_list(decide: Callable[..., bool]) -> None:
+    assert code_of(decide, condition={"Fn::Equals": [RANGES, ""]}) == "ValidationError"
+
+
+@pytest.mark.parametrize(("rule", "given", "accepted"), [
+    ({"Fn::Contains": [RANGES, ""]}, {}, True),
+    ({"Fn::EachMemberIn": [RANGES, [""]]}, {}, True),
+    ({"Fn::EachMemberIn": [RANGES, [""]]}, {"Ranges": "10.0.0.1/32"}, False),
+    ({"Fn::EachMemberIn": [["a", "b"], ["b", "a", "c"]]}, {}, True),
+    ({"Fn::EachMemberIn": [["a", "d"], ["b", "a", "c"]]}, {}, False),
+    ({"Fn::Not": [{"Fn::Contains": [RANGES, "10.0.0.2/32"]}]}, {"Ranges": "10.0.0.1/32,10.0.0.2/32"}, False),
+    ({"Fn::Or": [{"Fn::Equals": [TEXT, "a"]}, {"Fn::And": [ALWAYS, {"Fn::Equals": [TEXT, "b"]}]}]}, {"Text": "b"}, True),
+    ({"Fn::Contains": [RANGES, "10.0.0.1/32"]}, {"Ranges": "10.0.0.1/32,10.0.0.2"}, False),
+], ids=str)
+def test_rules_refuse_what_they_do_not_assert(
+        decide: Callable[..., bool], rule: dict[str, Any], given: dict[str, str], accepted: bool) -> None:
+    if accepted:
+        assert decide(ALWAYS, rule, **given)
+    else:
+        assert code_of(decide, condition=ALWAYS, rule=rule, **given) == "ValidationError"
+
+
 def test_a_permissions_boundary_of_a_template_holds(stack: Callable[..., dict[str, Any]], client: Client, offer: Offer, user: User) -> None:
     everything = {"Version": "2012-10-17", "Statement": [allow("*")]}
     made = stack(

@@ -184,11 +184,15 @@ def _rule(node: Json, values: dict[str, Json]) -> Json:
             return argument[0] == argument[1]
         case "Fn::Contains":
             return argument[1] in argument[0]
+        case "Fn::EachMemberIn":
+            return all(member in argument[1] for member in argument[0])
     raise ValueError(f"{function} is not known in Rules")
 
 
 def conditions(template: Json, values: dict[str, Json]) -> dict[str, bool]:
     def evaluate(node: Json) -> Json:
+        if isinstance(node, list):
+            return [evaluate(value) for value in node]
         if not isinstance(node, dict):
             return node
         ((function, argument),) = node.items()
@@ -197,8 +201,13 @@ def conditions(template: Json, values: dict[str, Json]) -> dict[str, bool]:
                 return {**PSEUDO, **values}[argument]
             case "Condition":
                 return evaluate(template["Conditions"][argument])
+            case "Fn::Join" | "Fn::Select" | "Fn::Split":
+                return _texts(function, evaluate(argument))
             case "Fn::Equals":
-                return evaluate(argument[0]) == evaluate(argument[1])
+                left, right = evaluate(argument)
+                if isinstance(left, list) or isinstance(right, list):
+                    raise ValueError("Fn::Equals compares no lists")
+                return left == right
             case "Fn::Not":
                 return not evaluate(argument[0])
             case "Fn::And":
@@ -208,6 +217,17 @@ def conditions(template: Json, values: dict[str, Json]) -> dict[str, bool]:
         raise ValueError(f"{function} is not known in Conditions")
 
     return {name: evaluate(node) for name, node in template["Conditions"].items()}
+
+
+def _texts(function: str, argument: Json) -> Json:
+    """What these functions make of a resolved argument."""
+    first, second = argument
+    match function:
+        case "Fn::Join":
+            return first.join(map(str, second))
+        case "Fn::Split":
+            return second.split(first)
+    return second[int(first)]
 
 
 # ---- What would be deployed ------------------------------------------------------------------------------------------------
@@ -232,7 +252,11 @@ def outputs(template: Json, given: dict[str, str] | None = None) -> dict[str, Js
     values = parameters(template, given)
     true = conditions(template, values)
     existing = {n for n, r in template["Resources"].items() if "Condition" not in r or true[r["Condition"]]}
-    return {name: _resolve(output["Value"], template, values, true, existing) for name, output in template["Outputs"].items()}
+    return {
+        name: _resolve(output["Value"], template, values, true, existing)
+        for name, output in template["Outputs"].items()
+        if "Condition" not in output or true[output["Condition"]]
+    }
 
 
 def _resolve(node: Json, template: Json, values: dict[str, Json], true: dict[str, bool], existing: Any) -> Json:
@@ -262,8 +286,8 @@ def _resolve(node: Json, template: Json, values: dict[str, Json], true: dict[str
                     text, own = argument if isinstance(argument, list) else (argument, {})
                     own = resolve(own)
                     return re.sub(r"\$\{([^!}][^}]*)\}", lambda m: str(own[m[1]] if m[1] in own else named(m[1])), text).replace("${!", "${")
-                case "Fn::Join":
-                    return argument[0].join(map(str, resolve(argument[1])))
+                case "Fn::Join" | "Fn::Select" | "Fn::Split":
+                    return _texts(function, resolve(argument))
                 case "Fn::If":
                     return resolve(argument[1] if true[argument[0]] else argument[2])
                 case "Fn::FindInMap":

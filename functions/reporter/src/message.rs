@@ -219,7 +219,9 @@ pub(crate) fn deployed(scene: &Scene, release: Option<&str>) -> Message {
     }
     body.paragraph("Please send this to the eMite team:");
     body.line("IAM role", &spec.emite_role.to_string());
-    body.line("External id of the role (customer id)", &spec.customer_id);
+    if let Some(emite) = &spec.emite {
+        body.line("External id of the role (customer id)", &emite.customer_id);
+    }
     body.line("Amazon Connect instance", &spec.instance_arn.to_string());
     body.line("Kinesis stream of agent events", &spec.agent_event_stream.to_string());
     body.line("Search endpoint of contact records", &spec.search_endpoint);

@@ -7,7 +7,7 @@ use crate::links::emite_role::{self, ASSUME, Admission, SESSION_SECONDS, allowin
 use crate::policy::merge::merged;
 use crate::policy::{self, Decision, Effect, Scope, Statement, shown};
 use crate::snapshot::{Look, Role, Snapshot};
-use crate::spec::Spec;
+use crate::spec::{Emite, Spec};
 
 /// The check.
 pub(super) const CHECK: Check =
@@ -81,7 +81,10 @@ fn trust(spec: &Spec, role: &Role) -> Option<Finding> {
     let open = |action: &&str| !policy::open_to_anybody(&statements, |one| one.covers_action(action)).is_empty();
     let admission = Admission::of(spec);
     let (status, severity, summary, impact) = if !admission.is_given(&statements) {
-        let summary = "The role with which eMite reads does not admit eMite.";
+        let summary = match admission.server {
+            false => "The role with which eMite reads does not admit eMite.",
+            true => "The role with which eMite reads does not admit all that need it.",
+        };
         (Status::Incorrect, Severity::Critical, summary, cannot_read(spec))
     } else if ASSUME.iter().any(open) {
         let impact = "Anybody with an AWS account can read agent events and Amazon Connect's figures.".to_owned();
@@ -96,16 +99,27 @@ fn trust(spec: &Spec, role: &Role) -> Option<Finding> {
     } else {
         return None;
     };
-    let Spec { emite_principal, customer_id, .. } = spec;
     let texts = [
         summary.to_owned(),
-        format!("only {emite_principal} is admitted, with the external ID {customer_id}"),
+        format!("only {} admitted", wanted(&admission)),
         admissions(&statements),
         impact,
         "In the IAM console, open the role, then Trust relationships, and change the policy to what is expected."
             .to_owned(),
     ];
     Some(finding(spec, "#trust", status, severity, texts))
+}
+
+/// Who shall be admitted, in words.
+fn wanted(admission: &Admission) -> String {
+    let server = "EC2 for the eMite server";
+    match &admission.emite {
+        None => format!("{server} is"),
+        Some(Emite { principal, customer_id }) => {
+            let emite = format!("{principal}, with the external ID {customer_id},");
+            if admission.server { format!("{emite} and {server} are") } else { format!("{emite} is") }
+        }
+    }
 }
 
 /// Who is admitted, in words.
@@ -213,7 +227,7 @@ fn attached(spec: &Spec, role: &Role) -> Option<Finding> {
 }
 
 fn boundary(spec: &Spec, role: &Role) -> Option<Finding> {
-    let wanted = spec.role_boundary.to_string();
+    let wanted = spec.role_boundary.as_ref()?.to_string();
     let (status, observed) = match role.boundary.as_deref() {
         Some(boundary) if boundary == wanted => return None,
         Some(boundary) => (Status::Incorrect, format!("the boundary is {}", shown([boundary]))),

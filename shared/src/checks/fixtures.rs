@@ -25,6 +25,24 @@ pub(crate) fn spec() -> Spec {
     Spec::parse(SPEC).unwrap()
 }
 
+/// The same with the eMite server in this account, and nobody at eMite who may assume the role.
+pub(crate) fn self_hosted() -> Spec {
+    let mut text: serde_json::Value = serde_json::from_str(SPEC).unwrap();
+    for (name, value) in [
+        ("emitePrincipal", ""),
+        ("customerId", ""),
+        ("emiteServers", "198.51.100.20/32"),
+        ("server", "i-0a1b2c3d4e5f60718"),
+        ("serverAddress", "198.51.100.20"),
+        ("serverAllocation", "eipalloc-0a1b2c3d4e5f60718"),
+        ("serverProfile", "arn:aws:iam::111122223333:instance-profile/emite-connect-ServerProfile-1A2B3C4D5E6F"),
+        ("serverGroup", "sg-0a1b2c3d4e5f60718"),
+    ] {
+        text[name] = value.into();
+    }
+    Spec::parse(&text.to_string()).unwrap()
+}
+
 /// Tuesday 2026-11-24 12:00 in Sydney: agents work.
 pub(crate) fn noon() -> Timestamp {
     "2026-11-24T01:00:00Z".parse().unwrap()
@@ -166,7 +184,7 @@ fn role(spec: &Spec) -> Role {
         ]}),
         inline: BTreeMap::from([("emite-role-policy".to_owned(), policy)]),
         attached: BTreeSet::new(),
-        boundary: Some(spec.role_boundary.to_string()),
+        boundary: spec.role_boundary.as_ref().map(ToString::to_string),
     }
 }
 

@@ -22,6 +22,15 @@ use crate::spec::Spec;
 pub use trust::{ASSUME, Admission};
 pub(crate) use trust::{allowing, external_ids};
 
+/// What Session Manager needs of a server, and nothing beyond
+/// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html>).
+pub const SESSIONS: &[&str] = &[
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+];
 /// Twelve hours, the longest that AWS allows.
 pub const SESSION_SECONDS: u32 = 43_200;
 /// The stack's inline policy of the role.
@@ -50,9 +59,9 @@ pub fn permissions(spec: &Spec, role: &Role) -> Option<Change> {
     (merged(&seen, &statements) != seen).then(|| Change::SetRolePolicy { role: name(spec), seen, statements })
 }
 
-/// What has to change so that the role is held within the stack's boundary. Pure.
+/// What has to change so that the role is held within the stack's boundary, if it has one. Pure.
 pub fn boundary(spec: &Spec, role: &Role) -> Option<Change> {
-    let to = spec.role_boundary.clone();
+    let to = spec.role_boundary.clone()?;
     let from = role.boundary.clone();
     (from.as_deref() != Some(to.to_string().as_str())).then(|| Change::SetBoundary { role: name(spec), from, to })
 }
@@ -91,6 +100,9 @@ pub fn statements(spec: &Spec) -> Vec<Value> {
         let service = format!("kinesis.{}.amazonaws.com", spec.home.region);
         decrypt["Condition"] = json!({"StringEquals": {"kms:ViaService": service}});
         statements.push(decrypt);
+    }
+    if spec.server.as_ref().is_some_and(|server| server.rdp_from.is_empty()) {
+        statements.push(allow("AllowSessions", SESSIONS, &["*"]));
     }
     statements.push(json!({
         "Sid": "DenyFederationTokens", "Effect": "Deny", "Resource": "*",

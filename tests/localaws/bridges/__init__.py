@@ -1,13 +1,27 @@
 """What AWS does and the emulator does not: one small function per gap, installed before the emulator serves.
 
-Each says what AWS does and what the emulator does instead, and has a test in `tests/standin/test_bridges.py`,
-`test_machines.py`, `test_search.py` or `test_watching.py` there."""
+Each says what AWS does and what the emulator does instead, and has a test in `tests/standin`, which fails without it."""
 
 from pathlib import Path
 
 from ..calllog import CallLog
 from ..search.gate import Gate
-from . import access, cloudformation, delivery, functions, machines, mail, maps, metrics, search
+from . import (
+    access,
+    addresses,
+    cloudformation,
+    delivery,
+    functions,
+    images,
+    machines,
+    mail,
+    maps,
+    metrics,
+    networks,
+    profiles,
+    search,
+    servers,
+)
 
 
 def install(log: CallLog, mailbox: Path, gate: Gate) -> None:
@@ -22,6 +36,7 @@ def install(log: CallLog, mailbox: Path, gate: Gate) -> None:
     access.offer_the_boundary()
     access.limit_session_duration()
     cloudformation.refuse_taken_names()
+    cloudformation.compare_in_conditions_as_cloudformation_does()
     cloudformation.keep_permissions_boundaries()
     cloudformation.encrypt_streams_of_templates()
     cloudformation.delete_after_failed_create()
@@ -37,9 +52,25 @@ def install(log: CallLog, mailbox: Path, gate: Gate) -> None:
     functions.invoke_targets_as_lambda_does()
     functions.carry_failures_as_lambda_does()
     delivery.describe_search_destinations()
+    delivery.keep_to_the_source()
     machines.call_with_the_rights_of_the_role()
     machines.fail_on_missing_paths()
     machines.limit_payloads()
     maps.run_as_step_functions_does()
     mail.deliver_mail(mailbox)
     mail.list_subscriptions_as_sns_does()
+    servers.launch_as_ec2_does()
+    servers.describe_instances_as_ec2_does()
+    servers.change_states_as_ec2_does()
+    servers.provision_instances()
+    addresses.count_addresses_as_ec2_does()
+    addresses.associate_addresses_as_ec2_does()
+    addresses.provision_addresses()
+    profiles.name_profiles_of_templates()
+    profiles.associate_profiles_as_ec2_does()
+    profiles.authorize_ec2_calls()
+    networks.route_the_default_vpc()
+    networks.list_offerings()
+    networks.keep_groups_in_use()
+    networks.refuse_unknown_filters()
+    images.publish_windows_images()

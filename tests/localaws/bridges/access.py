@@ -12,24 +12,48 @@ from urllib.parse import parse_qs
 from ..calllog import CallLog
 from .hooks import Hook, behind, replace
 
+# The access key of the call that is being answered; nothing while CloudFormation calls for itself.
+calling: contextvars.ContextVar[str | None] = contextvars.ContextVar("calling", default=None)
+
 
 def log_decisions(log: CallLog) -> None:
     """AWS records each call in CloudTrail with its caller; the emulator keeps no record of what IAM decided."""
-    from ministack.core.iam_evaluator import AuthError, resolve_principal
-    from ministack.core.responses import get_account_id
+    from ministack.core.iam_evaluator import AuthError
 
     def wrap(enforce: Hook) -> Hook:
         def logged(access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*",
                    service_context: dict[str, Any] | None = None) -> Any:
+            calling.set(access_key_id)
             denied = enforce(access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context)
             decision = "Allow" if denied is None else denied.code if isinstance(denied, AuthError) else denied.decision
-            caller = resolve_principal(access_key_id or "", get_account_id())
-            principal = "unknown" if isinstance(caller, AuthError) else caller.arn
-            log.record(principal, iam_action, resource_arn, decision, behind.get())
+            log.record(caller(), iam_action, resource_arn, decision, behind.get())
             return denied
         return logged
 
     replace("core.iam_evaluator", "enforce", wrap)
+
+
+def caller() -> str:
+    """The ARN of whoever makes the call that is being answered."""
+    from ministack.core.iam_evaluator import AuthError, resolve_principal
+    from ministack.core.responses import get_account_id
+
+    found = resolve_principal(calling.get() or "", get_account_id())
+    return "unknown" if isinstance(found, AuthError) else found.arn
+
+
+def pass_role(role_arn: str, service: str) -> Any:
+    """Nothing if the caller may pass the role to the service, which AWS asks before it takes one; else the service's refusal."""
+    from ministack.core import iam_actions, iam_evaluator
+    from ministack.core.responses import get_region, new_uuid
+
+    if calling.get() is None:
+        return None
+    denied = iam_evaluator.enforce(
+        calling.get(), "iam:PassRole", service, get_region(), resource_arn=role_arn,
+        service_context={"iam:PassedToService": f"{service}.amazonaws.com"})
+    return denied and iam_actions.access_denied_response(
+        service, "iam:PassRole", caller(), new_uuid(), resource_arn=role_arn, explicit_deny=denied.decision == "Deny")
 
 
 def role_may(role_arn: str, used_by: str, action: str, resource: str, context: dict[str, Any] | None = None,

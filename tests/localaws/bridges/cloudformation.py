@@ -40,6 +40,40 @@ def refuse_taken_names() -> None:
     replace("services.cloudformation.stacks", "_provision_resource", wrap)
 
 
+def compare_in_conditions_as_cloudformation_does() -> None:
+    """A condition compares the texts that Ref, Sub, Join, Select, Split and FindInMap give, pseudo parameters too, never a list; and
+    an empty list parameter is a list of one empty text. The emulator compares such functions as they are written, lists as they were
+    given, and takes an empty one in Rules for a list of none."""
+    def wrap(evaluate: Hook) -> Hook:
+        def resolved(template: dict, params: dict) -> dict[str, bool]:
+            conditions = _compared(template.get("Conditions", {}), params, template.get("Mappings", {}))
+            return evaluate({**template, "Conditions": conditions}, params)
+        return resolved
+
+    def wrap_value(value: Hook) -> Hook:
+        return lambda name, defn, params: [""] if (found := value(name, defn, params)) == [] else found
+
+    for module in ("changesets", "engine", "handlers", "stacks"):
+        replace(f"services.cloudformation.{module}", "_evaluate_conditions", wrap)
+    replace("services.cloudformation.engine", "_rule_param_value", wrap_value)
+
+
+def _compared(node: Any, params: dict, mappings: dict) -> Any:
+    """Conditions in which what is compared is resolved."""
+    from ministack.services.cloudformation import engine
+
+    if isinstance(node, list):
+        return [_compared(value, params, mappings) for value in node]
+    if not isinstance(node, dict):
+        return node
+    if "Fn::Equals" not in node:
+        return {key: _compared(value, params, mappings) for key, value in node.items()}
+    sides = [engine._resolve_refs(side, {}, params, {}, mappings, "", "") for side in node["Fn::Equals"]]
+    if any(isinstance(side, (list, dict)) for side in sides):
+        raise ValueError("Template error: every Fn::Equals object requires a list of 2 string parameters.")
+    return {"Fn::Equals": sides}
+
+
 def keep_permissions_boundaries() -> None:
     """CloudFormation puts a role's PermissionsBoundary on the role; the emulator drops the property, so nothing enforces it."""
     from ministack.services import iam

@@ -20,3 +20,12 @@ def replace(module_name: str, name: str, wrap: Callable[[Hook], Hook]) -> None:
     if not callable(original):
         raise RuntimeError(f"The emulator no longer has ministack.{module_name}.{name}; its version is not the one in requirements-local.txt")
     setattr(module, name, wrap(original))
+
+
+def replace_action(name: str, wrap: Callable[[Hook], Hook]) -> None:
+    """The same for an action of EC2, which the emulator looks up in a table."""
+    from ministack.services import ec2
+
+    if name not in ec2._ACTION_MAP:
+        raise RuntimeError(f"The emulator no longer has EC2's {name}; its version is not the one in requirements-local.txt")
+    ec2._ACTION_MAP[name] = wrap(ec2._ACTION_MAP[name])

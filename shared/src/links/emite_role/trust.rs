@@ -1,82 +1,66 @@
 //! Owns judging and merging the trust policy of the role that eMite assumes.
 //!
-//! Whatever is written here admits nobody but eMite. Other people's statements stay where they admit nobody: those that
+//! Whatever is written here admits nobody but eMite and, where the customer hosts the server, servers of this account. Other people's statements stay where they admit nobody: those that
 //! deny, and those about something else than assuming the role.
 
 use serde_json::{Value, json};
 
-use crate::arn::Arn;
 use crate::policy::merge::{add, listed, parse, with_statements};
-use crate::policy::{self, Effect, Operator, Scope, Statement, Test};
-use crate::spec::Spec;
+use crate::policy::{self, Effect, Operator, Principal, Scope, Statement, Test};
+use crate::spec::{Emite, Spec};
 
 /// The actions that assume a role.
 pub const ASSUME: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
 /// The condition key of the external id.
 const EXTERNAL_ID: &str = "sts:externalid";
 
+/// What hands a role to the instances of this account.
+const EC2: &str = "ec2.amazonaws.com";
+
 /// Who may assume the role, and what they have to present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {
-    /// eMite's account root, or one role or user of that account.
-    pub principal: Arn,
-    /// The external id.
-    pub external_id: String,
+    /// Who at eMite, if anybody.
+    pub emite: Option<Emite>,
+    /// Whether a server of this account may.
+    pub server: bool,
 }
 
 impl Admission {
     /// As the stack was asked for.
     pub fn of(spec: &Spec) -> Self {
-        Self { principal: spec.emite_principal.clone(), external_id: spec.customer_id.clone() }
+        Self { emite: spec.emite.clone(), server: spec.server.is_some() }
     }
 
-    /// Whether eMite, presenting the external id, can assume the role.
+    /// Whether all who shall can assume the role, eMite presenting the external id.
     pub fn is_given(&self, statements: &[Statement]) -> bool {
-        let external_id = |test: &Test| if test.key == EXTERNAL_ID { test.accepts(&self.external_id) } else { None };
-        let principal = self.principal.to_string();
-        let hits = |effect| {
-            let about = |statement: &&Statement| statement.effect == effect && statement.covers_action(ASSUME[0]);
-            statements.iter().filter(about).any(|one| one.names(&principal) && one.holds(external_id))
-        };
-        hits(Effect::Allow) && !hits(Effect::Deny)
+        self.emite.as_ref().is_none_or(|emite| emite.is_admitted(statements))
+            && (!self.server || servers_are_admitted(statements))
     }
 
     /// Whether nobody can assume the role as eMite without the external id.
     pub fn is_guarded(&self, statements: &[Statement]) -> bool {
-        let principal = self.principal.to_string();
-        let about = |statement: &&Statement| statement.covers_action(ASSUME[0]) && statement.names(&principal);
-        let bars = |one: &Statement| {
-            one.effect == Effect::Deny && matches!(&one.tests[..], [test] if self.is_exact(test, true))
-        };
-        statements.iter().filter(about).any(bars)
-            || statements
-                .iter()
-                .filter(about)
-                .filter(|one| one.effect == Effect::Allow)
-                .all(|one| one.tests.iter().any(|test| self.is_exact(test, false)))
+        self.emite.as_ref().is_none_or(|emite| emite.is_guarded(statements))
     }
 
-    /// Whether the test lets the external id, and no other, pass.
-    fn is_exact(&self, test: &Test, negated: bool) -> bool {
-        let compares = matches!(test.operator, Operator::Equals | Operator::EqualsIgnoreCase | Operator::Like);
-        let only = !test.values.is_empty() && test.values.iter().all(|value| *value == self.external_id);
-        test.key == EXTERNAL_ID && compares && only && test.negated == negated && (negated || !test.if_exists)
-    }
-
-    /// Whom statements admit who is not eMite. A principal that was deleted is nobody.
+    /// Whom statements admit who shall not be. A principal that was deleted is nobody.
     pub fn strangers(&self, statements: &[Statement]) -> Vec<String> {
-        let wanted = self.principal.to_string();
         let mut strangers = Vec::new();
         for statement in allowing(statements) {
             match &statement.principals {
                 Scope::Only(named) => {
-                    let others = named.iter().filter(|principal| !principal.is(&wanted) && !principal.is_deleted());
+                    let others = named.iter().filter(|principal| !self.knows(principal) && !principal.is_deleted());
                     strangers.extend(others.map(|principal| principal.id.clone()));
                 }
                 Scope::Except(_) => strangers.push("*".to_owned()),
             }
         }
         strangers
+    }
+
+    fn knows(&self, principal: &Principal) -> bool {
+        self.emite.as_ref().is_some_and(|emite| principal.is(&emite.principal.to_string()))
+            || (self.server && is_ec2(principal))
     }
 
     /// Whether [`Admission::merged_into`] would shut somebody else out.
@@ -95,33 +79,104 @@ impl Admission {
         allowing(&gone).any(exists)
     }
 
-    /// `document`, admitting eMite with its external id and nobody else.
+    /// `document`, admitting those who shall be and nobody else.
     pub fn merged_into(&self, document: &Value) -> Value {
         let before = listed(document);
         let mut statements: Vec<Value> = before.iter().filter(|one| self.may_stay(one)).cloned().collect();
-        let admits = |one: &Value| parse(one).is_some_and(|one| self.is_given(&[one]));
-        if !statements.iter().any(admits) {
-            add(&mut statements, &self.statement());
+        let stands = |statements: &[Value], admits: &dyn Fn(&[Statement]) -> bool| {
+            statements.iter().filter_map(parse).any(|one| admits(&[one]))
+        };
+        if let Some(emite) = &self.emite
+            && !stands(&statements, &|one| emite.is_admitted(one))
+        {
+            add(&mut statements, &emite.statement());
+        }
+        if self.server && !stands(&statements, &servers_are_admitted) {
+            add(&mut statements, &server_statement());
         }
         if statements == before { document.clone() } else { with_statements(document, statements) }
     }
 
-    /// Whether a statement admits nobody but eMite with its external id.
+    /// Whether a statement admits nobody but eMite with its external id, or servers of this account.
     fn may_stay(&self, statement: &Value) -> bool {
         let Some(one) = parse(statement) else { return false };
         if allowing(std::slice::from_ref(&one)).next().is_none() {
             return true;
         }
+        let only =
+            |is: &dyn Fn(&Principal) -> bool| matches!(&one.principals, Scope::Only(named) if named.iter().all(is));
+        self.emite.as_ref().is_some_and(|emite| {
+            only(&|named| named.is(&emite.principal.to_string()))
+                && one.tests.iter().any(|test| emite.is_exact(test, false))
+        }) || (self.server && only(&is_ec2))
+    }
+}
+
+fn is_ec2(principal: &Principal) -> bool {
+    principal.kind == "Service" && principal.id == EC2
+}
+
+/// Whether EC2 can hand the role to a server.
+fn servers_are_admitted(statements: &[Statement]) -> bool {
+    let names = |one: &&Statement| match &one.principals {
+        Scope::Only(named) => named.iter().any(is_ec2),
+        Scope::Except(named) => !named.iter().any(is_ec2),
+    };
+    let bars = |one: &&Statement| names(one) || one.anybody();
+    let hits = |effect| {
+        let about = |one: &&Statement| one.effect == effect && one.covers_action(ASSUME[0]);
+        let mut about = statements.iter().filter(about).filter(|one| one.holds(|_| None));
+        match effect {
+            Effect::Allow => about.any(|one| names(&one)),
+            Effect::Deny => about.any(|one| bars(&one)),
+        }
+    };
+    hits(Effect::Allow) && !hits(Effect::Deny)
+}
+
+/// The statement for servers as the template deploys it.
+fn server_statement() -> Value {
+    json!({"Sid": "AllowServer", "Effect": "Allow", "Principal": {"Service": EC2}, "Action": "sts:AssumeRole"})
+}
+
+impl Emite {
+    /// Whether eMite, presenting the external id, can assume the role.
+    fn is_admitted(&self, statements: &[Statement]) -> bool {
+        let external_id = |test: &Test| if test.key == EXTERNAL_ID { test.accepts(&self.customer_id) } else { None };
         let principal = self.principal.to_string();
-        let ours = matches!(&one.principals, Scope::Only(named) if named.iter().all(|named| named.is(&principal)));
-        ours && one.tests.iter().any(|test| self.is_exact(test, false))
+        let hits = |effect| {
+            let about = |statement: &&Statement| statement.effect == effect && statement.covers_action(ASSUME[0]);
+            statements.iter().filter(about).any(|one| one.names(&principal) && one.holds(external_id))
+        };
+        hits(Effect::Allow) && !hits(Effect::Deny)
+    }
+
+    fn is_guarded(&self, statements: &[Statement]) -> bool {
+        let principal = self.principal.to_string();
+        let about = |statement: &&Statement| statement.covers_action(ASSUME[0]) && statement.names(&principal);
+        let bars = |one: &Statement| {
+            one.effect == Effect::Deny && matches!(&one.tests[..], [test] if self.is_exact(test, true))
+        };
+        statements.iter().filter(about).any(bars)
+            || statements
+                .iter()
+                .filter(about)
+                .filter(|one| one.effect == Effect::Allow)
+                .all(|one| one.tests.iter().any(|test| self.is_exact(test, false)))
+    }
+
+    /// Whether the test lets the external id, and no other, pass.
+    fn is_exact(&self, test: &Test, negated: bool) -> bool {
+        let compares = matches!(test.operator, Operator::Equals | Operator::EqualsIgnoreCase | Operator::Like);
+        let only = !test.values.is_empty() && test.values.iter().all(|value| *value == self.customer_id);
+        test.key == EXTERNAL_ID && compares && only && test.negated == negated && (negated || !test.if_exists)
     }
 
     /// The statement as the template deploys it.
     fn statement(&self) -> Value {
         json!({
             "Sid": "AllowEmite", "Effect": "Allow", "Principal": {"AWS": self.principal}, "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"sts:ExternalId": self.external_id}},
+            "Condition": {"StringEquals": {"sts:ExternalId": self.customer_id}},
         })
     }
 }
@@ -143,13 +198,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::checks::fixtures::spec;
+    use crate::checks::fixtures::{self_hosted, spec};
 
     const EMITE: &str = "arn:aws:iam::444455556666:root";
     const STRANGER: &str = "arn:aws:iam::999999999999:root";
 
     fn admission() -> Admission {
         Admission::of(&spec())
+    }
+
+    fn ours() -> Value {
+        admission().emite.unwrap().statement()
+    }
+
+    fn both() -> Admission {
+        Admission { server: true, ..admission() }
     }
 
     fn allow(principal: Value, external_id: Option<&str>) -> Value {
@@ -170,7 +233,7 @@ mod tests {
 
     #[test]
     fn as_deployed_it_stays_as_it_is() {
-        let deployed = document(&[admission().statement()]);
+        let deployed = document(&[ours()]);
         assert_eq!(admission().merged_into(&deployed), deployed);
         let unnamed = document(&[allow(json!({"AWS": "444455556666"}), Some("customer-0001"))]);
         assert_eq!(admission().merged_into(&unnamed), unnamed);
@@ -179,15 +242,15 @@ mod tests {
     #[test]
     fn who_else_is_admitted_is_shut_out_and_that_is_told() {
         let stranger = allow(json!({"AWS": [EMITE, STRANGER]}), Some("customer-0001"));
-        assert_eq!(merged(std::slice::from_ref(&stranger)), [admission().statement()]);
+        assert_eq!(merged(std::slice::from_ref(&stranger)), [ours()]);
         assert!(admission().drops_strangers(&document(&[stranger])));
         let unguarded = allow(json!({"AWS": EMITE}), None);
         assert!(!admission().drops_strangers(&document(std::slice::from_ref(&unguarded))));
         assert!(admission().drops_anybody(&document(std::slice::from_ref(&unguarded))));
-        assert_eq!(merged(&[unguarded]), [admission().statement()]);
+        assert_eq!(merged(&[unguarded]), [ours()]);
         let deleted = allow(json!({"AWS": "AROAEXAMPLEEXAMPLE22"}), None);
         assert!(!admission().drops_anybody(&document(std::slice::from_ref(&deleted))));
-        assert_eq!(merged(&[deleted]), [admission().statement()]);
+        assert_eq!(merged(&[deleted]), [ours()]);
     }
 
     #[test]
@@ -198,9 +261,27 @@ mod tests {
         let both = merged(&[tag.clone(), json!({"Effect": "Deny", "Principal": {"AWS": STRANGER}, "Action": "sts:*"})]);
         assert_eq!(both.len(), 3, "{both:#?}");
         assert_eq!(both[0], tag);
-        let mut ours = admission().statement();
+        let mut ours = ours();
         ours["Sid"] = "AllowEmite2".into();
         assert_eq!(merged(std::slice::from_ref(&deny)), [deny, ours]);
+    }
+
+    #[test]
+    fn a_server_of_this_account_is_admitted_beside_emite_or_alone() {
+        let alone = Admission::of(&self_hosted());
+        let by_guide = document(&[allow(json!({"Service": EC2}), None)]);
+        assert_eq!(alone.merged_into(&by_guide), by_guide);
+        assert_eq!(listed(&alone.merged_into(&document(&[ours()]))), [server_statement()]);
+        assert!(alone.drops_strangers(&document(&[ours()])));
+        let merged = both().merged_into(&by_guide);
+        assert_eq!(listed(&merged), [allow(json!({"Service": EC2}), None), ours()]);
+        assert!(both().is_given(&policy::statements(&merged)));
+        assert!(!both().is_given(&policy::statements(&by_guide)));
+        assert!(!both().drops_anybody(&by_guide));
+        let together = document(&[allow(json!({"AWS": EMITE, "Service": EC2}), Some("customer-0001"))]);
+        assert_eq!(listed(&both().merged_into(&together)), [ours(), server_statement()]);
+        let denied = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"});
+        assert!(!alone.is_given(&policy::statements(&document(&[server_statement(), denied]))));
     }
 
     fn any_statement() -> impl Strategy<Value = Value> {
@@ -230,16 +311,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_stood_there_only_emite_is_admitted_and_nobodys_denial_is_lost(standing in proptest::collection::vec(any_statement(), 0..5)) {
-            let once = admission().merged_into(&document(&standing));
-            prop_assert_eq!(&admission().merged_into(&once), &once);
+        fn whatever_stood_there_only_who_shall_is_admitted_and_nobodys_denial_is_lost(
+            standing in proptest::collection::vec(any_statement(), 0..5),
+            admission in proptest::sample::select(vec![admission(), both(), Admission::of(&self_hosted())]),
+        ) {
+            let once = admission.merged_into(&document(&standing));
+            prop_assert_eq!(&admission.merged_into(&once), &once);
             let statements = policy::statements(&once);
-            prop_assert_eq!(admission().strangers(&statements), Vec::<String>::new());
-            prop_assert!(allowing(&statements).all(|one| one.tests.iter().any(|test| admission().is_exact(test, false))));
+            prop_assert_eq!(admission.strangers(&statements), Vec::<String>::new());
+            prop_assert!(admission.is_guarded(&statements));
             let denies = |one: &&Value| one["Effect"] == "Deny";
             prop_assert!(standing.iter().filter(denies).all(|one| listed(&once).contains(one)));
             let barred = standing.iter().any(|one| one["Effect"] == "Deny");
-            prop_assert!(barred || admission().is_given(&statements));
+            prop_assert!(barred || admission.is_given(&statements));
         }
     }
 }
