@@ -152,7 +152,6 @@ DIFFERS = {
     "server: image",
     "server: storage",
     "server: remote desktop, your office",
-    "server: IIS",
     "server: administrator for eMite",
     "domain: version",
     "domain: volume type",

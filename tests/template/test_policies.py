@@ -171,7 +171,8 @@ SPELT = {"s3:ListTagsForResource": "s3:ListTagsForResource"}
 
 
 def _handlers(kind):
-    return PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["handlers"]
+    # What CloudFormation itself makes, such as a wait condition's handle, has none.
+    return PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema.get("handlers", {})
 
 
 def needed(kind):
@@ -251,6 +252,8 @@ def arns(logical, resource):
             return [ARN.format("ec2", "security-group/sg-0a1b2c3d4e5f60718")]
         case "EC2::EIP" | "EC2::EIPAssociation":
             return [ARN.format("ec2", "elastic-ip/eipalloc-0a1b2c3d4e5f60718")]
+        case "CloudFormation::WaitConditionHandle":
+            return []
     raise ValueError(f"{kind}: how AWS names one for IAM is not known here")
 
 
@@ -463,6 +466,7 @@ def test_an_operator_may_run_each_command_that_a_mail_offers():
     granted = {action for statement in statements("operator") for action in cfn.actions(statement)}
     spelt = {
         "logs:Tail": "logs:FilterLogEvents",
+        "s3:Cp": "s3:GetObject",
         "s3:Ls": "s3:ListBucket",
         "lambda:Invoke": "lambda:InvokeFunction",
         "stepfunctions:StartExecution": "states:StartExecution",
