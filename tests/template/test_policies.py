@@ -14,8 +14,11 @@ import cfn
 import checks
 import documents
 import pytest
+import yaml
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from test_permissions import known_actions
+
+from localaws import short_forms
 
 PLACEHOLDERS = {
     "<account>": cfn.ACCOUNT,
@@ -31,7 +34,7 @@ PLACEHOLDERS = {
 # The longest that a policy has to have room for.
 LONG = PLACEHOLDERS | {"<stack>": "s" * 24, "<region>": "ap-southeast-2", "<packages>": "p" * 63, "<bucket>": "b" * 63}
 
-FILES = ("deployer-1", "deployer-2", "deployer-self-hosted", "deployer-keys", "operator")
+FILES = ("deployer-1", "deployer-2", "deployer-self-hosted", "deployer-keys", "deployer-marketplace", "operator")
 DEPLOYER = [name for name in FILES if name.startswith("deployer")]
 MANAGED_POLICY_CHARACTERS = 6144
 
@@ -190,6 +193,7 @@ def needed(kind):
     return found | ({"es:UpdateDomainConfig"} if kind == "AWS::OpenSearchService::Domain" else set())
 
 
+PACKAGES = f"arn:aws:s3:::{PLACEHOLDERS['<packages>']}"
 ARN = f"arn:aws:{{}}:{cfn.REGION}:{cfn.ACCOUNT}:{{}}"
 GLOBAL = f"arn:aws:{{}}::{cfn.ACCOUNT}:{{}}"
 RANDOM = "0A1B2C3D4E5F"
@@ -233,7 +237,7 @@ def arns(logical, resource):
         case "S3::Bucket":
             return [f"arn:aws:s3:::{name.lower()}"]
         case "S3::BucketPolicy":
-            return [f"arn:aws:s3:::emite-backupbucket-{RANDOM.lower()}"]
+            return [_bucket(properties["Bucket"])]
         case "SNS::Topic":
             return [ARN.format("sns", name)]
         case "SNS::Subscription" | "SNS::TopicPolicy":
@@ -257,6 +261,10 @@ def arns(logical, resource):
     raise ValueError(f"{kind}: how AWS names one for IAM is not known here")
 
 
+def _bucket(reference):
+    return f"arn:aws:s3:::emite-{reference.strip('<>')}-{RANDOM}".lower()
+
+
 def asked(template, given):
     """(logical ID, action, resource) for all that is called while the stack is made, changed and deleted."""
     for logical, resource in cfn.deployed(template, given).items():
@@ -270,7 +278,9 @@ def asked(template, given):
             if action == "iam:PassRole":
                 continue
             if kind == "AWS::Lambda::Function" and action.startswith("s3:"):
-                yield logical, action, f"arn:aws:s3:::{PLACEHOLDERS['<packages>']}/0a1b2c3d"
+                code = resource["Properties"]["Code"].get("S3Bucket")
+                if code:
+                    yield logical, action, f"{_bucket(code) if code.startswith('<') else PACKAGES}/0a1b2c3d"
             elif kind == "AWS::KinesisFirehose::DeliveryStream" and action == "iam:GetRole":
                 yield logical, action, GLOBAL.format("iam", "role/emite-ctrfirehose-role")
             elif not known_actions(action.split(":")[0])[action.split(":")[1].lower()]:
@@ -297,6 +307,18 @@ def test_a_deployer_may_do_whatever_awss_handlers_do_for_each_resource(template,
 def test_without_a_server_and_keys_the_first_two_files_are_enough(template):
     policy = statements("deployer-1", "deployer-2")
     assert [row for row in asked(template, {}) if not allows(policy, *row[1:])] == []
+
+
+def test_a_launch_of_the_marketplace_template_needs_one_file_more_and_no_bucket_for_packages():
+    marketplace = yaml.load((documents.ROOT / "infra" / "marketplace.yaml").read_text(encoding="utf-8"), short_forms.Loader)
+    given = {"MPS3BucketName": "releases", "MPS3BucketRegion": cfn.REGION, "MPS3KeyPrefix": "emite-connect/"}
+    policy = [one for one in statements("deployer-1", "deployer-2", "deployer-marketplace") if one["Sid"] not in ("Package", "TransformTemplate")]
+    assert [row for row in asked(marketplace, given) if not allows(policy, *row[1:])] == []
+    for logical, arn, service in passed_roles(marketplace, given):
+        assert allows(policy, "iam:PassRole", arn, **{"iam:PassedToService": service}), logical
+    for statement in statements("deployer-marketplace"):
+        rest = [one for one in policy if one["Sid"] != statement["Sid"]]
+        assert not all(allows(rest, *row[1:]) for row in asked(marketplace, given)) or statement["Sid"] == "PassToCodeCopy"
 
 
 def test_each_statement_of_the_first_two_files_is_needed(template):
