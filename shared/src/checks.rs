@@ -168,15 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_describes_every_check() {
-        let readme = include_str!("../../README.md");
-        let described: BTreeSet<_> = readme
+    fn the_documents_describe_every_check() {
+        let watching = include_str!("../../docs/watching.md");
+        let described: BTreeSet<_> = watching
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(name, _)| name))
             .filter(|name| name.contains('-') && !name.contains(' '))
             .collect();
         for check in CHECKS {
-            assert!(described.contains(check.name), "README.md has no row for {}", check.name);
+            assert!(described.contains(check.name), "docs/watching.md has no row for {}", check.name);
         }
     }
 
@@ -190,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn a_run_asks_for_at_most_thirty_metrics_and_the_readme_counts_them() {
+    fn a_run_asks_for_at_most_thirty_metrics_and_the_documents_count_them() {
         let count = metrics(&fixtures::spec()).len();
         assert!(count <= 30, "{count}");
         let row = format!("{count} metrics × 8,640 checks");
         assert!(
-            include_str!("../../README.md").contains(&row),
-            "README.md works out the cost of another number: {row}"
+            include_str!("../../docs/watching.md").contains(&row),
+            "docs/watching.md works out the cost of another number: {row}"
         );
     }
 

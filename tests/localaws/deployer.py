@@ -63,15 +63,15 @@ def deploy(clients: Clients, template: Template, stack_name: str, given: dict[st
             TemplateURL=package.upload(template, clients), Parameters=parameters, Capabilities=_CAPABILITIES)
     except ClientError as error:
         return Result(stack["StackId"] if stack else "", "REFUSED", reasons=[f"{stack_name}: {error.response['Error']['Message']}"])
-    refusal = _await_change_set(clients, change_set["Id"])
+    refusal = _await_change_set(clients, stack_name, change_set["Id"])
     if refusal is not None:
-        clients.cloudformation.delete_change_set(ChangeSetName=change_set["Id"])
+        clients.cloudformation.delete_change_set(StackName=stack_name, ChangeSetName=change_set["Id"])
         if not updates:
             clients.cloudformation.delete_stack(StackName=stack_name)
         elif any(text in refusal for text in _UNCHANGED):
             return _result(clients, change_set["StackId"], "UPDATE_COMPLETE", [])
         return Result(change_set["StackId"], "REFUSED", reasons=[f"{stack_name}: {refusal}"])
-    clients.cloudformation.execute_change_set(ChangeSetName=change_set["Id"])
+    clients.cloudformation.execute_change_set(StackName=stack_name, ChangeSetName=change_set["Id"])
     return _follow(clients, change_set["StackId"], since, progress)
 
 
@@ -113,10 +113,10 @@ def _parameters(template: Template, given: dict[str, str], stack: dict[str, Any]
     return chosen
 
 
-def _await_change_set(clients: Clients, change_set_id: str) -> str | None:
-    """Nothing once it can be executed, else why it cannot."""
+def _await_change_set(clients: Clients, stack_name: str, change_set_id: str) -> str | None:
+    """Nothing once it can be executed, else why it cannot. Asked with the stack's name, on which a change set is authorised."""
     while True:
-        found = clients.cloudformation.describe_change_set(ChangeSetName=change_set_id)
+        found = clients.cloudformation.describe_change_set(StackName=stack_name, ChangeSetName=change_set_id)
         if found["Status"] == "FAILED":
             return found.get("StatusReason", "The change set failed.")
         if found["Status"] == "CREATE_COMPLETE":

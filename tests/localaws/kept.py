@@ -77,14 +77,14 @@ def run(command: str, offer: Offer) -> str:
     """As it stands, by a shell with our own `aws`, against the local AWS; what it printed. That is version 1 of the command line,
     which does not know the one option of version 2 that our commands use, and never needs it."""
     ran = subprocess.run(
-        ["bash", "-c", command.replace(_VERSION_2_ONLY, "")], env=_environment(offer), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        ["bash", "-c", command.replace(_VERSION_2_ONLY, "")], env=environment(offer), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace")
     if ran.returncode != 0:
         raise LocalError(f"This failed with {ran.returncode}: {command}\n{ran.stdout.strip()}")
     return ran.stdout
 
 
-def _environment(offer: Offer) -> dict[str, str]:
+def environment(offer: Offer) -> dict[str, str]:
     """Nothing of the user's AWS settings, since those could lead elsewhere; the `aws` that is locked with this Python first."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {

@@ -290,6 +290,8 @@ def _resolve(node: Json, template: Json, values: dict[str, Json], true: dict[str
                     return _texts(function, resolve(argument))
                 case "Fn::If":
                     return resolve(argument[1] if true[argument[0]] else argument[2])
+                case "Fn::Base64":
+                    return f"<base64 of {resolve(argument)}>"
                 case "Fn::FindInMap":
                     top, second, key = map(resolve, argument)
                     return template["Mappings"][top][second][key]

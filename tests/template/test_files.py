@@ -6,57 +6,62 @@ import re
 import tomllib
 
 import cfn
+import documents
 import pytest
 
 ROOT = cfn.TEMPLATE.parents[1]
 
 
-def _readme(*headings):
-    """The README, or what stands below a heading of it."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for heading in headings:
-        level = len(heading) - len(heading.lstrip("#"))
-        text = re.split(rf"^#{{1,{level}}} ", text.split(f"\n{heading}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
-    return text
+def test_each_parameter_has_a_row_with_its_default(template):
+    """None for one that has to be given; an empty one as a word."""
+    defaults = {name: str(parameter.get("Default", "none")) or "empty" for name, parameter in template["Parameters"].items()}
+    text = documents.text("docs/parameters.md").split("\n## Outputs\n")[0]
+    assert {row[0]: row[1] for row in documents.rows(text, marks="`")} == defaults
 
 
-def _rows(text):
-    """The cells of the rows of Markdown tables, without their heads."""
-    lines = text.splitlines()
-    body = [line for line, below in zip(lines, [*lines[1:], ""], strict=True) if line.startswith("|") and "|---" not in line + below]
-    return [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in body]
+def test_parameters_are_told_in_the_groups_and_the_order_of_the_form(template):
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    sections = documents.sections("docs/parameters.md", 2)
+    del sections["Outputs"]
+    told = {heading: [row[0] for row in documents.rows(body, marks="`")] for heading, body in sections.items()}
+    assert told == {group["Label"]["default"]: group["Parameters"] for group in groups}
 
 
-def test_the_readme_names_each_parameter_and_output(template):
-    text = _readme("## Deploy it")
-    # One has a single value so far.
-    names = {*template["Parameters"], *template["Outputs"]} - {"HostingMode"}
-    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
+def test_each_output_has_a_row_and_those_for_emite_are_named_as_such(template):
+    rows = {row[0]: row[2] for row in documents.rows(documents.text("docs/parameters.md", "## Outputs"), marks="`")}
+    assert rows == {
+        name: "eMite" if output["Description"].startswith("Send to the eMite team") else "you" for name, output in template["Outputs"].items()
+    }
 
 
-def test_the_readme_names_each_check_and_no_other():
+def test_the_documents_name_each_check_and_no_other():
     files = {path.stem.replace("_", "-") for path in (ROOT / "shared" / "src" / "checks").glob("*.rs")} - {"fixtures"}
     assert len(files) > 10
-    assert {row[0] for row in _rows(_readme("## Watching"))} == files
+    assert {row[0] for row in documents.rows(documents.text("docs/watching.md", "## Watching"), marks="`")} == files
 
 
-def test_the_readme_says_what_watching_costs(template):
+def test_the_documents_say_what_watching_costs(template):
     alarms = sum(resource["Type"] == "AWS::CloudWatch::Alarm" for resource in template["Resources"].values())
-    text = _readme("## What it costs", "### What watching costs")
+    text = documents.text("docs/watching.md", "## What watching costs")
     metrics = int(re.search(r"\| (\d+) metrics × 8,640 checks", text)[1])
     # Prices of us-east-1. Of one check: metrics read; listings, two functions, a log, an event, and calls of queue, topic and ledger.
     read = metrics * 0.01 / 1000
     rest = 2 * 0.005 / 1000 + 1.2 * 0.25 * 0.0000166667 + 2 * 0.20e-6 + 6e-6 * 0.50 + 1e-6 + 0.40e-6 + 0.50e-6 + 0.25e-6
     fixed = 2 * 0.30 + alarms * 0.10
     assert f"| {alarms} × 0.10 | {alarms * 0.1:.2f} |" in text
-    rows = {row[0]: row[1:6] for row in _rows(text) if row[0].isdigit()}
+    rows = {row[0]: row[1:6] for row in documents.rows(text, marks="*`") if row[0].isdigit()}
     assert rows.keys() == {"1", "5", "15", "60"}
     for minutes, row in rows.items():
         checks = 30 * 24 * 60 // int(minutes)
         assert row == [f"{checks:,}", f"{checks * read:.2f}", f"{checks * rest:.2f}", f"{fixed:.2f}", f"{checks * (read + rest) + fixed:.2f}"], minutes
     # Without the search domain, with the default schedule.
     assert float(rows["5"][-1]) < 5
-    assert f"| watching | every 5 minutes, see below | {rows['5'][-1]} |" in _readme("## What it costs")
+    summary = {row[0]: row[-1] for row in documents.rows(documents.text("README.md", "## What it costs"))}
+    assert summary["watching"] == rows["5"][-1]
+
+
+def test_the_readme_is_short():
+    assert len(documents.text("README.md").splitlines()) < 150
 
 
 def test_sam_finds_the_template_and_asks_for_the_capabilities_that_it_needs(template):
