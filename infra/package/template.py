@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -70,7 +71,9 @@ def convert(template: Json, release: Release) -> Json:
     transformed = _transform(template, zips)
     made = {}
     for logical_id in _order(template["Resources"], transformed["Resources"]):
-        made[logical_id] = _cleaned(transformed["Resources"][logical_id])
+        # What SAM adds repeats the notes of what it was made from.
+        notes = template["Resources"].get(logical_id, {}).get("Metadata", {})
+        made[logical_id] = _cleaned(transformed["Resources"][logical_id], notes)
     for logical_id, zipped in zips.items():
         properties = made[logical_id]["Properties"]
         properties["Code"] = {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Fn::Sub": f"${{CodeCopy}}/{zipped}"}}
@@ -119,11 +122,11 @@ def _order(before: Json, after: Json) -> list[str]:
     return ordered
 
 
-def _cleaned(resource: Json) -> Json:
+def _cleaned(resource: Json, notes: Json) -> Json:
     """Without what SAM needs or leaves for itself."""
     resource = copy.deepcopy(resource)
-    metadata = {key: value for key, value in resource.pop("Metadata", {}).items()
-                if key not in ("BuildMethod", "BuildProperties") and not key.startswith("Sam")}
+    resource.pop("Metadata", None)
+    metadata = {key: value for key, value in notes.items() if key not in ("BuildMethod", "BuildProperties")}
     tags = resource.get("Properties", {}).get("Tags")
     if isinstance(tags, list):
         resource["Properties"]["Tags"] = [tag for tag in tags if tag.get("Key") != "lambda:createdBy"]
@@ -174,6 +177,15 @@ def _interface(metadata: Json) -> Json:
 def _parameters(release: Release) -> Json:
     return {name: {**definition, **({"Default": release.published[name]} if name in release.published else {})}
             for name, definition in PARAMETERS.items()}
+
+
+def published(bucket: str, region: str, prefix: str) -> dict[str, str]:
+    """Where a release lies, as the defaults of the parameters that say so."""
+    given = dict(zip(PARAMETERS, (bucket, region, prefix), strict=True))
+    for name, value in given.items():
+        if not re.fullmatch(PARAMETERS[name]["AllowedPattern"], value):
+            raise ValueError(f"{name} {PARAMETERS[name]['ConstraintDescription']}; it is {value!r}")
+    return given
 
 
 _TAGS = [{"Key": "application", "Value": "emite-connect"}]

@@ -40,7 +40,7 @@ def filled_in():
 
 def test_what_lies_in_the_repository_is_what_is_generated():
     text = marketplace.generate(marketplace.source(), marketplace.Release(marketplace.version()))
-    assert marketplace.TARGET.read_text(encoding="utf-8") == text, 'run "make package", or PYTHONPATH=infra:tests python -m package template'
+    assert marketplace.TARGET.read_text(encoding="utf-8") == text, 'run "make package", or PYTHONPATH=infra:tests python -m package generate'
 
 
 def test_it_begins_by_saying_that_nobody_edits_it():
