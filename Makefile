@@ -65,7 +65,9 @@ lint: ## check format, lints, licences, template and Python
 deploy: ## build for Lambda and deploy to the AWS account of your credentials, asking for the parameters
 	@python="$(call venv,sam)"; export PATH="$$(dirname "$$python"):$$PATH" SAM_CLI_TELEMETRY=0; unset CARGO_TARGET_DIR; \
 		echo "Building for Lambda (the first time 7 to 15 minutes) ..." >&2; \
-		"$$python" -m samcli build --template infra/template.yaml && "$$python" -m samcli deploy --guided
+		"$$python" -m samcli build --template infra/template.yaml; \
+		PYTHONPATH=infra:tests "$(call venv,local)" -m package questions; \
+		"$$python" -m samcli deploy --guided
 
 # BUCKET, BUCKET_REGION and KEY_PREFIX (with a / at its end) set where the release will be published; ICONS is a folder of AWS's icons for the diagram.
 package: ARCH ?= x86_64

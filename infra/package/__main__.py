@@ -1,10 +1,11 @@
-"""Owns the command line of `make package`: what is generated into the repository alone, or the whole bundle too."""
+"""Owns the command line of `make package`, which generates what is in the repository and makes the bundle, and what `make deploy` says first."""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 from . import diagram, template
@@ -14,6 +15,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="package", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("generate", help="write infra/marketplace.yaml and docs/architecture.svg")
+    commands.add_parser("questions", help="say which parameters a deployment needs an answer for")
     bundle = commands.add_parser("bundle", help="write those, and the release into dist/")
     binaries = bundle.add_mutually_exclusive_group(required=True)
     binaries.add_argument("--cargo-lambda", type=Path, help="builds the functions: the program cargo-lambda")
@@ -24,6 +26,9 @@ def main(arguments: list[str]) -> int:
     bundle.add_argument("--prefix", default="emite-connect/", help="and the folder in it")
     bundle.add_argument("--icons", type=Path, help="the folder that AWS's package of icons was unpacked to, for the diagram in the bundle")
     given = parser.parse_args(arguments)
+    if given.command == "questions":
+        print(_questions())
+        return 0
     template.TARGET.write_text(template.generate(template.source(), template.Release(template.version())), encoding="utf-8")
     diagram.TARGET.write_text(diagram.draw(diagram.SOURCE.read_text(encoding="utf-8")), encoding="utf-8")
     if given.command == "generate":
@@ -36,6 +41,15 @@ def main(arguments: list[str]) -> int:
         print(f"No bundle was made: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _questions() -> str:
+    """The SAM CLI asks for each parameter by its bare name."""
+    lines = ["", "You will be asked for each parameter; Enter takes what stands in brackets. README.md says what they are. Those without a default:"]
+    for name, parameter in template.source()["Parameters"].items():
+        if "Default" not in parameter:
+            lines += ["", f"  {name}", *textwrap.wrap(parameter["Description"], 100, initial_indent="    ", subsequent_indent="    ")]
+    return "\n".join([*lines, "", "Your answers are kept in samconfig.toml and offered the next time.", ""])
 
 
 def _binaries(given: argparse.Namespace) -> dict[str, Path]:
