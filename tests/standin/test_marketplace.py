@@ -174,8 +174,23 @@ def test_a_zip_that_was_tampered_with_is_refused(deployed: deployer.Result, clie
     assert running(clients, result) == {name: sha256(body) for name, body in code_of("1.4.0").items()}
 
 
+def test_a_stack_can_move_to_sam_and_back(deployed: deployer.Result, clients: Clients, sellers: Clients) -> None:
+    bucket, streams = deployed.resources["CodeBucket"]["physicalId"], streaming(clients)
+    with_sam = deploy(clients, Template.read())
+    assert with_sam.status == "UPDATE_COMPLETE", with_sam.reasons
+    with pytest.raises(ClientError, match="404"):
+        clients.s3.head_bucket(Bucket=bucket)
+    back = deploy(clients, published(sellers, "1.5.0"))
+    assert back.status == "UPDATE_COMPLETE", back.reasons
+    for result in (with_sam, back):
+        assert {name: result.resources[name]["physicalId"] for name in result.resources.keys() & with_sam.resources.keys()} == {
+            name: resource["physicalId"] for name, resource in deployed.resources.items() if name in with_sam.resources}
+    assert streaming(clients) == streams
+
+
 def test_the_end_takes_the_code_bucket_away_and_leaves_what_is_kept(deployed: deployer.Result, clients: Clients) -> None:
-    bucket = deployed.resources["CodeBucket"]["physicalId"]
+    bucket = clients.cloudformation.describe_stack_resource(
+        StackName=STACK, LogicalResourceId="CodeBucket")["StackResourceDetail"]["PhysicalResourceId"]
     # What nobody of ours put there does not keep the bucket either.
     clients.s3.put_object(Bucket=bucket, Key="left/behind", Body=b"x")
     result = deployer.delete(clients, STACK, lambda event: None)
