@@ -6,6 +6,7 @@ Whatever infra/template.yaml holds passes through; what is known here is only wh
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import re
 import tomllib
@@ -105,6 +106,8 @@ def _transform(template: Json, zips: dict[str, str]) -> Json:
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     from samtranslator.translator.transform import transform
 
+    # It would warn that nobody reads how long it took.
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
     copied = copy.deepcopy(template)
     for logical_id, zipped in zips.items():
         copied["Resources"][logical_id]["Properties"]["CodeUri"] = f"s3://replaced/{zipped}"
