@@ -19,8 +19,8 @@ SOURCE = diagram.SOURCE.read_text(encoding="utf-8")
 SVG = "{http://www.w3.org/2000/svg}"
 # What a resource type's service is called in the diagram.
 SERVICES = {
-    "CloudWatch": "CloudWatch", "DynamoDB": "Amazon DynamoDB", "EC2": "Amazon EC2", "Events": "EventBridge", "IAM": "AWS IAM",
-    "Kinesis": "Kinesis Data Streams", "KinesisFirehose": "Amazon Data Firehose", "Lambda": "AWS Lambda", "Logs": "CloudWatch",
+    "CloudFormation": "AWS CloudFormation", "CloudWatch": "CloudWatch", "DynamoDB": "Amazon DynamoDB", "EC2": "Amazon EC2",
+    "Events": "EventBridge", "IAM": "AWS IAM", "Kinesis": "Kinesis Data Streams", "KinesisFirehose": "Amazon Data Firehose", "Lambda": "AWS Lambda", "Logs": "CloudWatch",
     "OpenSearchService": "OpenSearch Service", "S3": "Amazon S3", "SNS": "Amazon SNS", "SQS": "Amazon SQS", "SSM": "Systems Manager",
     "StepFunctions": "AWS Step Functions",
 }
