@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo up down test bench lint deploy clean
+.PHONY: help build demo up down test bench lint deploy package clean
 
 # The first Python that is new enough; PYTHON=... names another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -59,13 +59,25 @@ lint: ## check format, lints, licences, template and Python
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
 		else echo "!!! cargo-deny is not installed: licences and advisories were NOT checked (cargo install cargo-deny)" >&2; fi
 	"$(call venv,local)" -m ruff check tests
+	"$(call venv,local)" -m ruff check --config tests/ruff.toml infra/package
 	tests/template/lint
 
 deploy: ## build for Lambda and deploy to the AWS account of your credentials, asking for the parameters
 	@python="$(call venv,sam)"; export PATH="$$(dirname "$$python"):$$PATH" SAM_CLI_TELEMETRY=0; unset CARGO_TARGET_DIR; \
 		echo "Building for Lambda (the first time 7 to 15 minutes) ..." >&2; \
-		"$$python" -m samcli build --template infra/template.yaml && "$$python" -m samcli deploy --guided
+		"$$python" -m samcli build --template infra/template.yaml; \
+		PYTHONPATH=infra:tests "$(call venv,local)" -m package questions; \
+		"$$python" -m samcli deploy --guided
+
+# BUCKET, BUCKET_REGION and KEY_PREFIX (with a / at its end) set where the release will be published; ICONS is a folder of AWS's icons for the diagram.
+package: ARCH ?= x86_64
+package: KEY_PREFIX ?= emite-connect/
+package: ## make infra/marketplace.yaml, and in dist/ all that is published for AWS Marketplace; ARCH=arm64 is the other one
+	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
+	@sam="$(call venv,sam)"; python="$(call venv,local)"; echo "Building for Lambda (the first time 7 to 15 minutes) ..." >&2; \
+		PYTHONPATH=infra:tests "$$python" -m package bundle --cargo-lambda "$$(dirname "$$sam")/cargo-lambda" --architecture "$(ARCH)" \
+		--bucket "$(BUCKET)" --bucket-region "$(BUCKET_REGION)" --prefix "$(KEY_PREFIX)" $(if $(ICONS),--icons "$(ICONS)")
 
 clean: ## remove what was built here (the cache of all clones stays; its place is printed)
-	rm -rf target .aws-sam
+	rm -rf target .aws-sam dist
 	@echo "The cache stays: $(CACHE)"

@@ -52,6 +52,12 @@ const EXPLAINS: &[Explains] = &[
         consequences: &[("agent-event-flow", None)],
     },
     Explains {
+        cause: "contact-record-stream",
+        parts: &[],
+        from: Severity::Warning,
+        consequences: &[("firehose-delivery", None), ("delivery-stream", None)],
+    },
+    Explains {
         cause: "delivery-stream",
         parts: &["", "destination"],
         from: Severity::Warning,
@@ -85,6 +91,13 @@ const EXPLAINS: &[Explains] = &[
     Explains {
         cause: "emite-role",
         parts: &["", "trust", "policy"],
+        from: Severity::Warning,
+        consequences: &[("iterator-age", None)],
+    },
+    // Without its address it has no way into the internet.
+    Explains {
+        cause: "emite-server",
+        parts: &["", "state", "status", "address", "profile"],
         from: Severity::Warning,
         consequences: &[("iterator-age", None)],
     },
@@ -224,6 +237,14 @@ mod tests {
             ("emite-role", "session"),
             ("emite-role", "policy"),
             ("emite-role", "boundary"),
+            ("emite-server", ""),
+            ("emite-server", "state"),
+            ("emite-server", "status"),
+            ("emite-server", "address"),
+            ("emite-server", "profile"),
+            ("emite-server", "remote-desktop"),
+            ("emite-server", "web"),
+            ("emite-server", "metadata"),
             ("alert-path", ""),
         ];
         let mut lines = Vec::new();

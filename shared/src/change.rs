@@ -9,7 +9,7 @@ mod streaming;
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::arn::Arn;
 use crate::aws::Aws;
@@ -18,7 +18,8 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::links::approved_origin::Place;
 use crate::links::data_streaming::{Association, Source, Target};
 use crate::links::emite_role::Admission;
-use crate::links::{agent_event_stream, emite_role};
+use crate::links::emite_server::{Address, Profile};
+use crate::links::{agent_event_stream, emite_role, emite_server};
 
 pub use streaming::{observe_origin_until, observe_until};
 
@@ -131,6 +132,24 @@ pub enum Change {
         /// The policy's ARN.
         to: Arn,
     },
+    /// Give a server an instance profile.
+    AttachProfile {
+        /// The EC2 instance.
+        instance: String,
+        /// The one that it was seen to have.
+        from: Option<Profile>,
+        /// The profile's ARN.
+        to: Arn,
+    },
+    /// Associate an Elastic IP with a server.
+    AssociateAddress {
+        /// The EC2 instance.
+        instance: String,
+        /// The allocation of the address.
+        allocation: String,
+        /// Who was seen to have it, and what the server was seen to have in its place.
+        seen: Address,
+    },
 }
 
 impl Change {
@@ -138,7 +157,10 @@ impl Change {
     pub fn consent(&self) -> Consent {
         match self {
             Self::StreamTo { consent, .. } | Self::SetTrust { consent, .. } => *consent,
-            Self::SetBoundary { from: Some(_), .. } => Consent::ReplacesForeign,
+            Self::SetBoundary { from: Some(_), .. } | Self::AttachProfile { from: Some(_), .. } => {
+                Consent::ReplacesForeign
+            }
+            Self::AssociateAddress { seen, .. } if seen.is_taken() => Consent::ReplacesForeign,
             _ => Consent::Safe,
         }
     }
@@ -148,6 +170,8 @@ impl Change {
         match self {
             Self::StreamTo { consent, .. } => *consent != Consent::Safe,
             Self::SetTrust { seen, admission, .. } => admission.drops_anybody(seen),
+            Self::AttachProfile { from, .. } => from.is_some(),
+            Self::AssociateAddress { seen, .. } => seen.is_taken(),
             _ => false,
         }
     }
@@ -157,6 +181,10 @@ impl Change {
         match self {
             Self::SetTrust { seen, .. } => Some(seen.clone()),
             Self::SetBoundary { from: Some(from), .. } => Some(from.clone().into()),
+            Self::AttachProfile { from: Some(from), .. } => Some(from.arn.clone().into()),
+            Self::AssociateAddress { seen, .. } if seen.is_taken() => {
+                Some(json!({"associatedWith": seen.holder, "addressesOfTheServer": seen.instead}))
+            }
             _ => None,
         }
     }
@@ -165,7 +193,7 @@ impl Change {
     pub fn action(&self) -> &'static str {
         match self {
             Self::StreamTo { from: Some(_), .. } => "update",
-            Self::StreamTo { from: None, .. } | Self::AllowOrigin { .. } => "associate",
+            Self::StreamTo { from: None, .. } | Self::AllowOrigin { .. } | Self::AssociateAddress { .. } => "associate",
             Self::RestoreStreaming { .. } => "restore",
             Self::StopStreaming { .. } | Self::RemoveOrigin { .. } => "disassociate",
             Self::SetRetention { .. } => "increase-retention",
@@ -174,6 +202,7 @@ impl Change {
             Self::SetSession { .. } => "set-session",
             Self::SetRolePolicy { .. } => "merge-policy",
             Self::SetBoundary { .. } => "set-boundary",
+            Self::AttachProfile { .. } => "attach",
         }
     }
 
@@ -183,6 +212,8 @@ impl Change {
         const ASSOCIATE: &str = "connect:AssociateInstanceStorageConfig";
         const UPDATE: &str = "connect:UpdateInstanceStorageConfig";
         const DISASSOCIATE: &str = "connect:DisassociateInstanceStorageConfig";
+        const PROFILES: &str = "ec2:DescribeIamInstanceProfileAssociations";
+        const PASS: &str = "iam:PassRole";
         BTreeSet::from_iter(match self {
             Self::StreamTo { from: None, .. } => vec![LIST, ASSOCIATE],
             Self::StreamTo { from: Some(from), to, .. } if from.target.same_kind(to) => vec![LIST, UPDATE],
@@ -196,6 +227,9 @@ impl Change {
             Self::SetSession { .. } => vec!["iam:GetRole", "iam:UpdateRole"],
             Self::SetRolePolicy { .. } => vec!["iam:GetRolePolicy", "iam:PutRolePolicy"],
             Self::SetBoundary { .. } => vec!["iam:GetRole", "iam:PutRolePermissionsBoundary"],
+            Self::AttachProfile { from: None, .. } => vec![PROFILES, "ec2:AssociateIamInstanceProfile", PASS],
+            Self::AttachProfile { .. } => vec![PROFILES, "ec2:ReplaceIamInstanceProfileAssociation", PASS],
+            Self::AssociateAddress { .. } => vec!["ec2:DescribeAddresses", "ec2:AssociateAddress"],
         })
     }
 }
@@ -259,5 +293,11 @@ pub async fn apply(aws: &Aws, ledger: &Ledger, change: &Change) -> Result<Applie
             documents::set_role_policy(aws, role, seen, statements).await
         }
         Change::SetBoundary { role, from, to } => emite_role::set_boundary(&aws.iam, role, from.as_deref(), to).await,
+        Change::AttachProfile { instance, from, to } => {
+            emite_server::attach_profile(&aws.ec2, instance, from.as_ref(), to).await
+        }
+        Change::AssociateAddress { instance, allocation, seen } => {
+            emite_server::associate_address(&aws.ec2, instance, allocation, seen).await
+        }
     }
 }

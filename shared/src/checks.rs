@@ -9,10 +9,12 @@ mod agent_event_stream;
 mod alert_path;
 mod approved_origins;
 mod connect_instance;
+mod contact_record_stream;
 mod data_streaming;
 mod delivery_stream;
 mod domain_access;
 mod emite_role;
+mod emite_server;
 mod failed_records;
 mod firehose_delivery;
 #[cfg(test)]
@@ -72,12 +74,14 @@ pub const CHECKS: &[Check] = &[
     iterator_age::CHECK,
     stream_throttling::CHECK,
     agent_event_flow::CHECK,
+    contact_record_stream::CHECK,
     delivery_stream::CHECK,
     firehose_delivery::CHECK,
     failed_records::CHECK,
     search_domain::CHECK,
     domain_access::CHECK,
     emite_role::CHECK,
+    emite_server::CHECK,
     alert_path::CHECK,
 ];
 
@@ -136,9 +140,12 @@ mod tests {
 
     #[test]
     fn every_check_passes_on_a_healthy_snapshot() {
-        for check in CHECKS {
-            let verdict = (check.judge)(&fixtures::spec(), &fixtures::healthy());
-            assert_eq!(verdict, Ok(Verdict::Judged(Vec::new())), "{}", check.name);
+        for spec in [fixtures::spec(), fixtures::whole()] {
+            for check in CHECKS {
+                let applicable = fixtures::is_applicable(check, &spec);
+                let passed = if applicable { Verdict::Judged(Vec::new()) } else { Verdict::NotApplicable };
+                assert_eq!((check.judge)(&spec, &fixtures::healthy_of(&spec)), Ok(passed), "{}", check.name);
+            }
         }
     }
 
@@ -146,14 +153,17 @@ mod tests {
     fn every_check_finds_what_is_broken_and_no_other_check_claims_it() {
         let broken: Vec<_> = fixtures::BROKEN.iter().map(|(name, _)| *name).collect();
         assert_eq!(broken, CHECKS.iter().map(|check| check.name).collect::<Vec<_>>());
-        for (name, break_it) in fixtures::BROKEN {
-            let mut snapshot = fixtures::healthy();
-            break_it(&mut snapshot);
-            let report = Report::judge(&fixtures::spec(), &snapshot);
-            let roots = report.findings.iter().filter(|finding| finding.caused_by.is_none());
-            let roots: BTreeSet<_> = roots.map(|finding| finding.check.as_str()).collect();
-            assert_eq!(roots, BTreeSet::from([*name]), "{:#?}", report.findings);
-            assert_ne!(report.status, Status::Healthy, "{name}");
+        for spec in [fixtures::spec(), fixtures::whole()] {
+            let applicable = CHECKS.iter().map(|check| fixtures::is_applicable(check, &spec));
+            for ((name, break_it), _) in fixtures::BROKEN.iter().zip(applicable).filter(|(_, applicable)| *applicable) {
+                let mut snapshot = fixtures::healthy_of(&spec);
+                break_it(&mut snapshot);
+                let report = Report::judge(&spec, &snapshot);
+                let roots = report.findings.iter().filter(|finding| finding.caused_by.is_none());
+                let roots: BTreeSet<_> = roots.map(|finding| finding.check.as_str()).collect();
+                assert_eq!(roots, BTreeSet::from([*name]), "{:#?}", report.findings);
+                assert_ne!(report.status, Status::Healthy, "{name}");
+            }
         }
     }
 

@@ -64,18 +64,23 @@ impl AwsError {
         Self { operation, code: "UnusableAnswer".to_owned(), message, request_id: None }
     }
 
-    /// The thing that the call was about does not exist.
+    /// The thing that the call was about does not exist. EC2 has a code for each kind of thing, such as
+    /// `InvalidInstanceID.NotFound`, and another one for an id that none of the kind can have
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>).
     pub fn is_not_found(&self) -> bool {
-        matches!(
-            self.code.as_str(),
-            "ResourceNotFoundException"
-                | "NotFoundException"
-                | "NoSuchEntity"
-                | "NoSuchBucket"
-                | "NoSuchKey"
-                | "NotFound"
-                | "HTTP 404"
-        )
+        let code = self.code.as_str();
+        let ec2 = |kind: &str| kind.ends_with(".NotFound") || kind.ends_with(".Malformed");
+        code.strip_prefix("Invalid").is_some_and(ec2)
+            || matches!(
+                code,
+                "ResourceNotFoundException"
+                    | "NotFoundException"
+                    | "NoSuchEntity"
+                    | "NoSuchBucket"
+                    | "NoSuchKey"
+                    | "NotFound"
+                    | "HTTP 404"
+            )
     }
 
     /// IAM, a key policy or a resource policy refused the caller.
@@ -142,5 +147,38 @@ impl AwsError {
             );
         }
         format!("{operation} failed: {code}: {message}{id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(code: &str) -> AwsError {
+        AwsError { operation: "x:Y", code: code.to_owned(), message: String::new(), request_id: None }
+    }
+
+    #[test]
+    fn what_ec2_does_not_know_is_not_there_and_nothing_else_is() {
+        for gone in [
+            "InvalidInstanceID.NotFound",
+            "InvalidInstanceID.Malformed",
+            "InvalidAllocationID.NotFound",
+            "InvalidGroup.NotFound",
+            "InvalidGroupId.Malformed",
+            "InvalidAssociationID.NotFound",
+        ] {
+            assert!(code(gone).is_not_found(), "{gone}");
+        }
+        for other in ["InvalidParameterValue", "InvalidInstanceID.NotLinkable", "Resource.AlreadyAssociated", "Invalid"]
+        {
+            assert!(!code(other).is_not_found(), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_ec2_refuses_is_denied_and_what_it_holds_back_is_throttled() {
+        assert!(code("UnauthorizedOperation").is_denied() && !code("UnauthorizedOperation").is_throttled());
+        assert!(code("RequestLimitExceeded").is_throttled() && !code("RequestLimitExceeded").is_denied());
     }
 }

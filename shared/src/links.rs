@@ -16,6 +16,7 @@ pub mod approved_origin;
 pub mod data_streaming;
 pub mod domain_access;
 pub mod emite_role;
+pub mod emite_server;
 
 /// Where a claim is between being made and being forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

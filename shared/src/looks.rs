@@ -9,6 +9,7 @@ mod connect;
 mod domain;
 mod metrics;
 mod role;
+mod server;
 pub mod stack;
 mod streams;
 pub(crate) mod watch;
@@ -24,6 +25,8 @@ use crate::ledger::Ledger;
 use crate::links::data_streaming::ResourceType;
 use crate::snapshot::{Cause, Look, Snapshot, Unseen};
 use crate::spec::Spec;
+
+pub use streams::destination_of;
 
 /// How long a look may take, with all its calls.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -54,7 +57,8 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         }),
         Box::pin(async {
             tokio::join!(
-                look("kinesis:DescribeStreamSummary", streams::data_stream(&aws.kinesis, spec)),
+                look(SUMMARY, streams::data_stream(&aws.kinesis, spec.agent_event_stream_name())),
+                look(SUMMARY, streams::contact_record_stream(&aws.kinesis, spec)),
                 look("firehose:DescribeDeliveryStream", streams::delivery_stream(&aws.firehose, spec)),
                 look("s3:ListBucket", bucket::failed_records(&aws.s3, spec)),
                 look("es:DescribeDomain", domain::domain(&aws.opensearch, spec)),
@@ -63,6 +67,7 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         Box::pin(async {
             tokio::join!(
                 look("iam:GetRole", role::role(&aws.iam, spec)),
+                look("ec2:DescribeInstances", server::server(&aws.ec2, spec)),
                 look("sns:ListSubscriptionsByTopic", alerts::subscriptions(&aws.sns, spec)),
                 look("sqs:GetQueueAttributes", alerts::dead_letters(&aws.sqs, spec)),
                 look("dynamodb:GetItem", watch::read(ledger, spec)),
@@ -71,7 +76,7 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         Box::pin(async { look(metrics::ACTION, metrics::metrics(&aws.cloudwatch, &queries, now)).await }),
     );
     let metrics = metrics::by_id(&queries, metrics);
-    let (role, subscriptions, dead_letters, watch) = others;
+    let (role, server, subscriptions, dead_letters, watch) = others;
     let watch = match latch {
         Latch::Moves => watch::go_on(ledger, spec, watch, &metrics, now).await,
         Latch::Stays => watch.map(|seen| watch::after(seen.as_ref().map(|entry| &entry.value), &metrics, now)),
@@ -84,10 +89,12 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         contact_record_streaming: connect.2,
         approved_origins: connect.3,
         agent_event_stream: streams.0,
-        delivery_stream: streams.1,
-        failed_records: streams.2,
-        domain: streams.3,
+        contact_record_stream: streams.1,
+        delivery_stream: streams.2,
+        failed_records: streams.3,
+        domain: streams.4,
         emite_role: role,
+        server,
         subscriptions,
         dead_letters,
         first_read: watch.clone().map(|watch| watch.first_read),
@@ -98,25 +105,23 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
     }
 }
 
+const SUMMARY: &str = "kinesis:DescribeStreamSummary";
 const LIST_CONFIGS: &str = "connect:ListInstanceStorageConfigs";
 
 /// What `work` shows, within [`LIMIT`]. `action` is its first call, for when none of them answers.
 async fn look<T>(action: &'static str, work: impl Future<Output = Result<T, AwsError>>) -> Look<T> {
     match tokio::time::timeout(LIMIT, Box::pin(work)).await {
-        Ok(seen) => seen.map_err(|error| {
-            tracing::warn!(
-                action = error.operation,
-                code = error.code,
-                request_id = error.request_id,
-                "could not look"
-            );
-            Unseen::from(error)
-        }),
+        Ok(seen) => seen.map_err(unseen),
         Err(_) => {
             tracing::warn!(action, "could not look: no answer in time");
             Err(Unseen { action, cause: Cause::TimedOut, request_id: None })
         }
     }
+}
+
+fn unseen(error: AwsError) -> Unseen {
+    tracing::warn!(action = error.operation, code = error.code, request_id = error.request_id, "could not look");
+    Unseen::from(error)
 }
 
 /// Nothing, if the thing that was looked at is not there.

@@ -68,6 +68,7 @@ fn told(change: &Change, finding: &Finding) -> PlannedChange {
         Change::SetRetention { from, to, .. } => (Some(format!("{from} hours")), format!("{to} hours")),
         Change::SetSession { from, to, .. } => (Some(format!("{from} seconds")), format!("{to} seconds")),
         Change::SetBoundary { from, to, .. } => (from.clone(), to.to_string()),
+        Change::AttachProfile { from, to, .. } => (from.as_ref().map(|from| from.arn.clone()), to.to_string()),
         Change::AllowOrigin { place } => (None, place.origin.to_string()),
         // Documents are told as people read them, not as they are written.
         _ => (Some(finding.observed.clone()), finding.expected.clone()),
@@ -96,8 +97,9 @@ mod tests {
 
     use super::*;
     use crate::arn::Arn;
-    use crate::checks::fixtures::{Break, healthy, spec};
+    use crate::checks::fixtures::{Break, healthy, healthy_of, self_hosted, server_of, spec};
     use crate::links::data_streaming::{Association, Target};
+    use crate::links::emite_server::{Address, Profile};
     use crate::policy::merge::merged;
     use crate::report::Status as Overall;
     use crate::snapshot::{Domain, Role};
@@ -162,6 +164,33 @@ mod tests {
         }),
     ];
 
+    /// The same of a stack with the eMite server in its account.
+    const MENDABLE_SERVER: &[(&str, Break)] = &[
+        ("the server has no instance profile", |snapshot| server_of(snapshot).profile = Ok(None)),
+        ("the server has another instance profile", |snapshot| {
+            let arn = "arn:aws:iam::111122223333:instance-profile/other".into();
+            server_of(snapshot).profile = Ok(Some(Profile { association_id: "iip-assoc-1".into(), arn }));
+        }),
+        ("the address is free", |snapshot| server_of(snapshot).address = Ok(Some(Address::default()))),
+        ("another server has the address", |snapshot| {
+            let holder = Some("i-0000000000000000b".into());
+            server_of(snapshot).address = Ok(Some(Address { holder, ..Address::default() }));
+        }),
+        ("the server has another address", |snapshot| {
+            let instead = ["203.0.113.99".to_owned()].into();
+            server_of(snapshot).address = Ok(Some(Address { holder: None, instead }));
+        }),
+        ("the server may not assume the role", |snapshot| {
+            role(snapshot).trust["Statement"][0]["Principal"] = json!({"Service": "lambda.amazonaws.com"});
+        }),
+    ];
+
+    /// All of these with the spec that they are of.
+    fn mendable() -> impl Iterator<Item = (Spec, &'static str, Break)> {
+        let hosted = MENDABLE.iter().map(|(name, break_it)| (spec(), *name, *break_it));
+        hosted.chain(MENDABLE_SERVER.iter().map(|(name, break_it)| (self_hosted(), *name, *break_it)))
+    }
+
     /// What is there once `change` worked.
     fn mend(snapshot: &mut Snapshot, change: &Change) {
         let association = |to: &Target| Ok(Some(Association { id: "new".into(), target: to.clone() }));
@@ -181,6 +210,14 @@ mod tests {
                 role(snapshot).inline.insert(crate::links::emite_role::POLICY.to_owned(), merged(seen, statements));
             }
             Change::SetBoundary { to, .. } => role(snapshot).boundary = Some(to.to_string()),
+            Change::AttachProfile { to, .. } => {
+                let profile = Profile { association_id: "new".into(), arn: to.to_string() };
+                server_of(snapshot).profile = Ok(Some(profile));
+            }
+            Change::AssociateAddress { instance, .. } => {
+                let address = Address { holder: Some(instance.clone()), ..Address::default() };
+                server_of(snapshot).address = Ok(Some(address));
+            }
             Change::RestoreStreaming { .. } | Change::StopStreaming { .. } | Change::RemoveOrigin { .. } => {
                 panic!("never a repair: {change:?}")
             }
@@ -189,31 +226,30 @@ mod tests {
 
     #[test]
     fn once_its_plan_is_applied_nothing_is_wrong_and_nothing_is_left_to_do() {
-        for (name, break_it) in MENDABLE {
-            let mut snapshot = healthy();
+        for (spec, name, break_it) in mendable() {
+            let mut snapshot = healthy_of(&spec);
             break_it(&mut snapshot);
-            let report = Report::judge(&spec(), &snapshot);
-            let planned = plan(&spec(), &snapshot, &report, &[]);
+            let report = Report::judge(&spec, &snapshot);
+            let planned = plan(&spec, &snapshot, &report, &[]);
             assert!(!planned.is_empty(), "{name}: {:#?}", report.findings);
             assert!(report.findings.iter().any(|finding| finding.repair.is_some()), "{name}");
             for (_, change) in &planned {
                 mend(&mut snapshot, change);
             }
-            let report = Report::judge(&spec(), &snapshot);
+            let report = Report::judge(&spec, &snapshot);
             assert_eq!(report.status, Overall::Healthy, "{name}: {:#?}", report.findings);
-            assert_eq!(plan(&spec(), &snapshot, &report, &[]), [], "{name}");
+            assert_eq!(plan(&spec, &snapshot, &report, &[]), [], "{name}");
         }
     }
 
     #[test]
     fn a_plan_is_told_in_the_form_that_others_read() {
-        let told: Vec<_> = MENDABLE
-            .iter()
-            .map(|(name, break_it)| {
-                let mut snapshot = healthy();
+        let told: Vec<_> = mendable()
+            .map(|(spec, name, break_it)| {
+                let mut snapshot = healthy_of(&spec);
                 break_it(&mut snapshot);
-                let report = Report::judge(&spec(), &snapshot);
-                let planned = plan(&spec(), &snapshot, &report, &[]);
+                let report = Report::judge(&spec, &snapshot);
+                let planned = plan(&spec, &snapshot, &report, &[]);
                 json!({"broken": name, "planned": planned.into_iter().map(|(told, _)| told).collect::<Vec<_>>()})
             })
             .collect();
@@ -260,6 +296,23 @@ mod tests {
             let report = Report::judge(&spec(), &snapshot);
             assert!(!report.findings.is_empty(), "{name}");
             assert_eq!(plan(&spec(), &snapshot, &report, &[]), [], "{name}");
+        }
+        let by_hand: &[(&str, Break)] = &[
+            ("the server is gone", |snapshot| snapshot.server = Ok(None)),
+            ("the server is stopped", |snapshot| server_of(snapshot).state = "stopped".into()),
+            ("the address was released", |snapshot| server_of(snapshot).address = Ok(None)),
+            ("Remote Desktop is open", |snapshot| {
+                server_of(snapshot).groups.as_mut().unwrap()[0].rules[0].ports = Some(0..=65_535)
+            }),
+            ("the web is closed", |snapshot| server_of(snapshot).groups = Ok(Vec::new())),
+            ("no token is asked for", |snapshot| server_of(snapshot).metadata_guarded = false),
+        ];
+        for (name, break_it) in by_hand {
+            let mut snapshot = healthy_of(&self_hosted());
+            break_it(&mut snapshot);
+            let report = Report::judge(&self_hosted(), &snapshot);
+            assert!(!report.findings.is_empty(), "{name}");
+            assert_eq!(plan(&self_hosted(), &snapshot, &report, &[]), [], "{name}");
         }
         let mut denied = healthy();
         domain(&mut denied).access_policy["Statement"].as_array_mut().unwrap().push(deny.clone());

@@ -168,7 +168,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::fixtures::{healthy, spec, unseen};
+    use crate::checks::fixtures::{healthy, healthy_of, spec, unseen, whole};
     use crate::snapshot::Cause;
 
     #[test]
@@ -194,22 +194,24 @@ mod tests {
     #[test]
     fn a_run_that_sees_nothing_at_all_is_unknown_not_healthy() {
         let blind = || unseen(Cause::TimedOut);
-        let mut snapshot = healthy();
+        let mut snapshot = healthy_of(&whole());
         snapshot.instance = Err(blind());
         snapshot.agent_event_streaming = Err(blind());
         snapshot.contact_record_streaming = Err(blind());
         snapshot.approved_origins = Err(blind());
         snapshot.agent_event_stream = Err(blind());
+        snapshot.contact_record_stream = Err(blind());
         snapshot.delivery_stream = Err(blind());
         snapshot.failed_records = Err(blind());
         snapshot.domain = Err(blind());
         snapshot.emite_role = Err(blind());
+        snapshot.server = Err(blind());
         snapshot.subscriptions = Err(blind());
         snapshot.dead_letters = Err(blind());
         snapshot.first_read = Err(blind());
         snapshot.watched_since = Err(blind());
         snapshot.metrics.0.values_mut().for_each(|look| *look = Err(blind()));
-        let report = Report::judge(&spec(), &snapshot);
+        let report = Report::judge(&whole(), &snapshot);
         assert_eq!(report.status, Status::Unknown);
         let seen: Vec<_> = report.checks.iter().filter(|check| check.outcome != Outcome::Unobservable).collect();
         assert!(seen.is_empty(), "{seen:?}");

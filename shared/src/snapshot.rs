@@ -3,6 +3,7 @@
 //! Each look stands for itself. One that failed is [`Unseen`], with its cause, and hides no other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use crate::error::AwsError;
 use crate::links::data_streaming::Association;
+use crate::links::emite_server::{Address, Profile};
 use crate::metrics::Metrics;
 
 /// What a look showed, or why there is nothing to show.
@@ -99,6 +101,8 @@ pub struct Snapshot {
     pub approved_origins: Look<Vec<String>>,
     /// The stream of agent events.
     pub agent_event_stream: Look<Option<DataStream>>,
+    /// The data stream that contact records go through; none, too, if they go through none.
+    pub contact_record_stream: Look<Option<DataStream>>,
     /// The delivery stream of contact records.
     pub delivery_stream: Look<Option<DeliveryStream>>,
     /// Records that the search domain refused and that wait in the bucket; none if there is no such bucket.
@@ -107,6 +111,8 @@ pub struct Snapshot {
     pub domain: Look<Option<Domain>>,
     /// The role that eMite assumes.
     pub emite_role: Look<Option<Role>>,
+    /// The eMite server; none too if it is terminated, or if this stack has none.
+    pub server: Look<Option<Server>>,
     /// Who hears alerts.
     pub subscriptions: Look<Vec<Subscription>>,
     /// How many events wait in the dead-letter queues.
@@ -154,6 +160,8 @@ pub struct DeliveryStream {
     pub status: String,
     /// Why creating or deleting it failed: Firehose's type of failure.
     pub failure: Option<String>,
+    /// The data stream that it reads from; none if records are put into it directly.
+    pub source: Option<String>,
     /// Where it delivers; none if that is no search domain.
     pub destination: Option<Destination>,
 }
@@ -173,7 +181,9 @@ pub struct Destination {
     pub role_arn: Option<String>,
     /// The bucket for refused records.
     pub bucket_arn: Option<String>,
-    /// Where in that bucket refused records go.
+    /// What the keys of all objects in that bucket begin with, unless the next says something else.
+    pub prefix: Option<String>,
+    /// What the keys of refused records begin with.
     pub error_prefix: Option<String>,
     /// Seconds that it buffers before it delivers.
     pub buffer_seconds: Option<u32>,
@@ -246,6 +256,52 @@ pub struct Role {
     pub attached: BTreeSet<String>,
     /// The ARN of the permissions boundary.
     pub boundary: Option<String>,
+}
+
+/// An eMite server in this account, with looks of their own at what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `pending`, `running`, `stopping` or `stopped`.
+    pub state: String,
+    /// Whoever asks it for its role's credentials has to show a token first (IMDSv2), or cannot ask at all.
+    pub metadata_guarded: bool,
+    /// AWS's checks of it.
+    pub status: Look<StatusChecks>,
+    /// Its Elastic IP; none if that was released.
+    pub address: Look<Option<Address>>,
+    /// The instance profile that it has.
+    pub profile: Look<Option<Profile>>,
+    /// All its security groups.
+    pub groups: Look<Vec<SecurityGroup>>,
+}
+
+/// AWS's checks of an instance: `ok`, `impaired`, `initializing`, `insufficient-data` or `not-applicable`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusChecks {
+    /// Of the machine that it runs on.
+    pub system: String,
+    /// Of its own operating system.
+    pub instance: String,
+}
+
+/// A security group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityGroup {
+    /// `sg-…`.
+    pub id: String,
+    /// What it lets in.
+    pub rules: Vec<Ingress>,
+}
+
+/// Something that a security group lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    /// `tcp`, `udp`, `icmp`, …, or a protocol's number; `-1` is any.
+    pub protocol: String,
+    /// Its ports; none if it has none, or all.
+    pub ports: Option<RangeInclusive<i32>>,
+    /// From where: address ranges, other security groups (`sg-…`) and prefix lists (`pl-…`).
+    pub from: BTreeSet<String>,
 }
 
 /// A subscription of the alert topic.

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::arn::{Arn, Home, InstanceId};
 use crate::business_hours::BusinessHours;
 use crate::error::AwsError;
+use crate::failed_object::FIREHOSE_FOLDERS;
 use crate::links::approved_origin::Origin;
 
 /// What the stack was asked to set up.
@@ -31,6 +32,8 @@ pub struct Spec {
     pub instance_arn: Arn,
     /// The same, as the API takes it.
     pub instance: InstanceId,
+    /// The things that were there before the stack, which it uses as they are.
+    pub existing: BTreeSet<Existing>,
     /// The stream of agent events.
     pub agent_event_stream: Arn,
     /// Shards that it should have at least.
@@ -93,6 +96,33 @@ pub struct Spec {
     pub interval: SignedDuration,
     /// What counts as too much.
     pub thresholds: Thresholds,
+}
+
+/// A thing that can be there before the stack. Its own ones it makes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Existing {
+    /// The stream of agent events.
+    AgentEventStream,
+    /// The delivery stream of contact records.
+    DeliveryStream,
+    /// The search domain.
+    Domain,
+    /// The role that eMite assumes.
+    EmiteRole,
+}
+
+impl FromStr for Existing {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "agentEventStream" => Ok(Self::AgentEventStream),
+            "deliveryStream" => Ok(Self::DeliveryStream),
+            "domain" => Ok(Self::Domain),
+            "emiteRole" => Ok(Self::EmiteRole),
+            _ => Err("must be agentEventStream, deliveryStream, domain or emiteRole"),
+        }
+    }
 }
 
 /// Who at eMite may assume the role.
@@ -201,6 +231,7 @@ impl Spec {
         let stack_id: Option<Arn> = fields.required("stackId");
         let integration = fields.required("integration");
         let instance_arn: Option<Arn> = fields.required("instanceArn");
+        let existing = fields.existing("existing");
         let agent_event_stream = fields.required("agentEventStream");
         let agent_event_shards = fields.within("agentEventShards", 1, 10_000);
         let agent_event_retention_hours = fields.within("agentEventRetentionHours", 24, 8760);
@@ -249,6 +280,7 @@ impl Spec {
             integration: integration?,
             instance_arn: instance_arn?,
             instance: instance?,
+            existing: existing?,
             agent_event_stream: agent_event_stream?,
             agent_event_shards: agent_event_shards?,
             agent_event_retention_hours: agent_event_retention_hours?,
@@ -302,6 +334,21 @@ impl Spec {
         own
     }
 
+    /// Whether the stack found this thing rather than made it.
+    pub fn found(&self, thing: Existing) -> bool {
+        self.existing.contains(&thing)
+    }
+
+    /// Below what in the bucket refused records are put. A stream that was there already has them in a folder that Firehose
+    /// names, in one of four spellings.
+    pub fn failed_folders(&self) -> Vec<String> {
+        let prefix = &self.failed_prefix;
+        if !self.found(Existing::DeliveryStream) {
+            return vec![prefix.clone()];
+        }
+        FIREHOSE_FOLDERS.into_iter().map(|folder| format!("{prefix}{folder}")).collect()
+    }
+
     /// The name of the search domain.
     pub fn domain_name(&self) -> &str {
         last_part(&self.domain)
@@ -310,6 +357,11 @@ impl Spec {
     /// The name of the agent event stream.
     pub fn agent_event_stream_name(&self) -> &str {
         last_part(&self.agent_event_stream)
+    }
+
+    /// The name of the stream that contact records go through, if they do.
+    pub fn contact_record_stream_name(&self) -> Option<&str> {
+        self.contact_record_stream.as_ref().map(last_part)
     }
 
     /// The name of the delivery stream.
@@ -385,6 +437,12 @@ impl Fields {
             .ok()
     }
 
+    fn existing(&mut self, name: &str) -> Option<BTreeSet<Existing>> {
+        let list = self.text(name)?;
+        let things = list.split(',').filter(|thing| !thing.is_empty());
+        things.map(|thing| self.parsed(name, thing)).collect::<Vec<_>>().into_iter().collect()
+    }
+
     /// `Some(None)` if eMite itself may not assume the role.
     #[allow(clippy::option_option, reason = "a problem, nobody, or somebody")]
     fn emite(&mut self) -> Option<Option<Emite>> {
@@ -436,7 +494,9 @@ impl Fields {
         if list.is_empty() {
             return Some(BTreeSet::new());
         }
+        // Places that the template leaves empty.
         list.split(',')
+            .filter(|address| !address.trim().is_empty())
             .map(|address| {
                 let address = address.trim();
                 let net = if address.contains('/') { address.parse() } else { format!("{address}/32").parse() };
@@ -483,6 +543,16 @@ mod tests {
         assert_eq!(with("roleBoundary", "".into()).unwrap().role_boundary, None);
         assert_eq!(spec.server, None);
         assert_eq!(spec.contact_record_stream, None);
+    }
+
+    #[test]
+    fn what_was_there_is_told_by_name() {
+        let found = with("existing", ",deliveryStream,,domain".into()).unwrap();
+        assert_eq!(found.existing, BTreeSet::from([Existing::DeliveryStream, Existing::Domain]));
+        assert_eq!(found.failed_folders().len(), FIREHOSE_FOLDERS.len());
+        assert_eq!(Spec::parse(SPEC).unwrap().failed_folders(), ["emite-connect/emite-ctrfirehose/failed/"]);
+        let BadSpec(problems) = with("existing", "bucket".into()).unwrap_err();
+        assert!(problems[0].starts_with("existing is 'bucket': must be"), "{problems:?}");
     }
 
     #[test]

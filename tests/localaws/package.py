@@ -24,9 +24,9 @@ def upload(template: Template, clients: Clients) -> str:
     bucket = _bucket(clients)
     uris = {}
     for logical_id, name in template.binaries().items():
-        zipped = _zip(places.binary(name))
-        _put(clients, bucket, zipped.name, zipped.read_bytes())
-        uris[logical_id] = f"s3://{bucket}/{zipped.name}"
+        code = zipped(places.binary(name))
+        _put(clients, bucket, code.name, code.read_bytes())
+        uris[logical_id] = f"s3://{bucket}/{code.name}"
     body = json.dumps(template.with_code(uris)).encode()
     key = f"{hashlib.sha256(body).hexdigest()[:16]}.template.json"
     _put(clients, bucket, key, body)
@@ -43,7 +43,7 @@ def _put(clients: Clients, bucket: str, key: str, body: bytes) -> None:
     clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 
-def _zip(binary: Path) -> Path:
+def zipped(binary: Path) -> Path:
     """The zip of a binary, made once per content: stripping and deflating take longer than a deployment."""
     if not binary.exists():
         raise LocalError(f"{binary} is not built yet. Run `make build` first.")
@@ -51,8 +51,8 @@ def _zip(binary: Path) -> Path:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     directory = places.cache_dir() / "packages"
     directory.mkdir(parents=True, exist_ok=True)
-    zipped = directory / f"{binary.name}-{digest[:16]}.zip"
-    if not zipped.exists():
+    made = directory / f"{binary.name}-{digest[:16]}.zip"
+    if not made.exists():
         with tempfile.TemporaryDirectory(dir=directory) as work:
             stripped = Path(work) / "bootstrap"
             shutil.copy2(binary, stripped)
@@ -60,9 +60,9 @@ def _zip(binary: Path) -> Path:
             unfinished = Path(work) / "code.zip"
             with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
                 archive.write(stripped, "bootstrap")
-            os.replace(unfinished, zipped)
-    _forget_old(directory, zipped)
-    return zipped
+            os.replace(unfinished, made)
+    _forget_old(directory, made)
+    return made
 
 
 def _strip(binary: Path) -> None:

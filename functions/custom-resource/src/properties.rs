@@ -59,6 +59,10 @@ impl<'a> Properties<'a> {
             return self.optional(name).split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
         };
         self.known.push(name);
+        // The list that CloudFormation makes of an empty text has one empty item.
+        if matches!(&items[..], [Value::String(only)] if only.is_empty()) {
+            return Vec::new();
+        }
         let texts: Vec<&str> =
             items.iter().filter_map(Value::as_str).map(str::trim).filter(|item| !item.is_empty()).collect();
         if texts.len() != items.len() || texts.iter().map(|text| text.len()).sum::<usize>() > LONGEST {

@@ -10,7 +10,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, TaggingDirectiv
 use emite_connect::error::AwsError;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// `s3:ListBucket` is needed as well, though nothing is listed: without it a missing key is a denied one.
+/// `s3:ListBucket` is needed as well: without it a missing key is a denied one.
 pub(crate) const GET: &str = "s3:GetObject";
 const PUT: &str = "s3:PutObject";
 const DELETE: &str = "s3:DeleteObject";
@@ -60,6 +60,13 @@ impl Bucket {
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether there is any object below a prefix
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
+    pub(crate) async fn has_any(&self, prefix: &str) -> Result<bool, AwsError> {
+        let listed = self.s3.list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(1).send().await;
+        Ok(listed.map_err(AwsError::of("s3:ListBucket"))?.contents.is_some_and(|found| !found.is_empty()))
     }
 
     /// Stores an object; with `etag` only in place of that version

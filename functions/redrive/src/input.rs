@@ -72,7 +72,8 @@ pub(crate) struct Wish {
     /// As they were given.
     pub(crate) from: Option<String>,
     pub(crate) to: Option<String>,
-    pub(crate) prefix: String,
+    /// Below which the objects are; none: wherever failed records are.
+    pub(crate) prefix: Option<String>,
 }
 
 /// What an execution came to. Whatever is missing, the rest is told.
@@ -179,17 +180,17 @@ fn window(fields: &Map<String, Value>, problems: &mut Problems) -> (Window, Text
     (window, (from_text, to_text))
 }
 
-fn prefix(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) -> String {
+fn prefix(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) -> Option<String> {
     match fields.get("prefix") {
-        None | Some(Value::Null) => return places.failed(),
-        Some(Value::String(prefix)) if prefix.is_empty() => return places.failed(),
+        None | Some(Value::Null) => {}
+        Some(Value::String(prefix)) if prefix.is_empty() => {}
         Some(Value::String(prefix)) => match places.prefix(prefix) {
-            Ok(prefix) => return prefix,
+            Ok(prefix) => return Some(prefix),
             Err(problem) => problems.add(format!("prefix: {problem}")),
         },
         Some(_) => problems.add("prefix must be a text"),
     }
-    String::new()
+    None
 }
 
 #[cfg(test)]

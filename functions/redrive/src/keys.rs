@@ -1,11 +1,16 @@
 //! Owns which objects may be touched, and where their records and they themselves go. Pure.
 
+use std::collections::BTreeSet;
+
 use emite_connect::failed_object::FIREHOSE_FOLDERS;
+use emite_connect::spec::Spec;
 
 /// The folders of one delivery stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
     base: String,
+    /// Below what the delivery stream puts failed records.
+    failed: Vec<String>,
 }
 
 /// An object of failed records.
@@ -26,9 +31,9 @@ impl Source {
 }
 
 impl Places {
-    /// The folders of the delivery stream of this name.
-    pub(crate) fn of(delivery_stream: &str) -> Self {
-        Self { base: format!("emite-connect/{delivery_stream}/") }
+    /// The folders of the stack's delivery stream.
+    pub(crate) fn of(spec: &Spec) -> Self {
+        Self { base: format!("emite-connect/{}/", spec.delivery_stream_name()), failed: spec.failed_folders() }
     }
 
     /// The object with this key, or why it must not be touched.
@@ -51,9 +56,10 @@ impl Places {
         self.admit(&whole).map(|()| whole)
     }
 
-    /// What is read unless something else is asked for.
-    pub(crate) fn failed(&self) -> String {
-        format!("{}failed/", self.base)
+    /// Where failed records are, unless something else is asked for. A stream that was there before the stack puts them into one
+    /// of several folders.
+    pub(crate) fn failed(&self) -> &[String] {
+        &self.failed
     }
 
     /// Where the state machine writes what its runs came to.
@@ -65,17 +71,29 @@ impl Places {
         let own = key
             .strip_prefix(&*self.base)
             .is_some_and(|rest| ["failed/", "quarantine/"].iter().any(|at| rest.starts_with(at)));
+        let own = own || self.failed.iter().any(|folder| key.starts_with(folder));
         let firehoses = FIREHOSE_FOLDERS.iter().any(|folder| key.starts_with(folder));
         let plain = key.split('/').all(|part| part != "." && part != "..") && key.len() <= 1024;
         if (own || firehoses) && plain {
             return Ok(());
         }
         let base = &self.base;
+        let others = self.failed.iter().map(String::as_str).filter(|folder| !folder.starts_with(base));
+        let others: BTreeSet<&str> = others.chain(FIREHOSE_FOLDERS).collect();
         Err(format!(
             "'{}' must be below {base}failed/, {base}quarantine/ or one of {}",
             key.chars().take(200).collect::<String>(),
-            FIREHOSE_FOLDERS.join(", ")
+            Vec::from_iter(others).join(", ")
         ))
+    }
+}
+
+#[cfg(test)]
+impl Places {
+    /// The folders of a stack's own delivery stream.
+    pub(crate) fn named(delivery_stream: &str) -> Self {
+        let base = format!("emite-connect/{delivery_stream}/");
+        Self { failed: vec![format!("{base}failed/")], base }
     }
 }
 
@@ -84,7 +102,16 @@ mod tests {
     use super::*;
 
     fn places() -> Places {
-        Places::of("s")
+        Places::named("s")
+    }
+
+    #[test]
+    fn the_folders_of_a_stream_that_was_there_are_below_its_prefix() {
+        let places = Places { failed: vec!["ctr/elasticsearch-failed/".to_owned()], ..places() };
+        let source = places.source("ctr/elasticsearch-failed/2026/x").unwrap();
+        assert_eq!(source.moved_to, "emite-connect/s/redriven/ctr/elasticsearch-failed/2026/x");
+        assert_eq!(source.quarantine, "emite-connect/s/quarantine/ctr/elasticsearch-failed/2026/x");
+        assert!(places.source("ctr/2026/x").unwrap_err().contains("ctr/elasticsearch-failed/"));
     }
 
     #[test]

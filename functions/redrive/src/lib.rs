@@ -78,9 +78,9 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Redri
     let LambdaEvent { payload, context } = event;
     let services = app.services.as_ref().map_err(BadSettings::clone)?;
     let spec = services.spec_of(&services.spec_text().await?)?;
-    let places = Places::of(spec.delivery_stream_name());
+    let places = Places::of(&spec);
     match Input::read(&payload, &places, &spec.backup_bucket)? {
-        Input::Begin(wish) => Ok(begun(wish)),
+        Input::Begin(wish) => begin(services, &spec, &places, wish).await,
         Input::Run(order) => {
             let end = Instant::now() + clock::until_epoch_ms(context.deadline).saturating_sub(RESERVE);
             run(app, services, &spec, (*order, end)).await
@@ -90,9 +90,24 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Redri
 }
 
 /// An execution's input, with everything said that was left out.
-fn begun(wish: Wish) -> Value {
+async fn begin(services: &Services, spec: &Spec, places: &Places, wish: Wish) -> Result<Value, RedriveError> {
     let Wish { mode, from, to, prefix } = wish;
-    json!({"mode": mode.to_string(), "from": from, "to": to, "prefix": prefix})
+    let prefix = match prefix {
+        Some(prefix) => prefix,
+        None => in_use(&Bucket::new(&services.aws.s3, spec.backup_bucket.clone()), places.failed()).await?,
+    };
+    Ok(json!({"mode": mode.to_string(), "from": from, "to": to, "prefix": prefix}))
+}
+
+/// The first of several folders that has anything in it; if none has, the first.
+async fn in_use(bucket: &Bucket, folders: &[String]) -> Result<String, RedriveError> {
+    let [first, others @ ..] = folders else { return Ok(String::new()) };
+    for folder in folders {
+        if !others.is_empty() && bucket.has_any(folder).await? {
+            return Ok(folder.clone());
+        }
+    }
+    Ok(first.clone())
 }
 
 async fn run(

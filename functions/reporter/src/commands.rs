@@ -6,7 +6,7 @@
 
 use emite_connect::finding::Status;
 use emite_connect::plan::PlannedChange;
-use emite_connect::spec::Spec;
+use emite_connect::spec::{Server, Spec};
 use serde_json::{Value, json};
 
 use crate::episodes::Scene;
@@ -93,13 +93,16 @@ fn by_hand(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
         "connect-instance" => shows(connect(spec, "describe-instance").line()),
         "data-streaming" => shows(data_streaming(spec, subject)),
         "approved-origins" => shows(connect(spec, "list-approved-origins").line()),
-        "agent-event-stream" => shows(agent_event_stream(spec)),
+        "agent-event-stream" => shows(data_stream(spec, spec.agent_event_stream_name())),
         "iterator-age" => shows(kinesis_metric(spec, "GetRecords.IteratorAgeMilliseconds", "Maximum")),
         "stream-throttling" if subject.part == "read" => {
             shows(kinesis_metric(spec, "ReadProvisionedThroughputExceeded", "Sum"))
         }
         "stream-throttling" => shows(kinesis_metric(spec, "WriteProvisionedThroughputExceeded", "Sum")),
         "agent-event-flow" => shows(kinesis_metric(spec, "IncomingRecords", "Sum")),
+        "contact-record-stream" => {
+            shows(data_stream(spec, spec.contact_record_stream_name().unwrap_or(spec.agent_event_stream_name())))
+        }
         "delivery-stream" => shows(describe_delivery_stream(spec)),
         "firehose-delivery" => vec![
             Command {
@@ -108,16 +111,15 @@ fn by_hand(spec: &Spec, subject: Subject<'_>) -> Vec<Command> {
             },
             Command {
                 does: "This one shows what could not be delivered:",
-                line: list_bucket(spec, &folder(spec, "failed")),
+                line: list_bucket(spec, &spec.failed_prefix),
             },
         ],
-        "failed-records" if subject.resource.ends_with("/quarantine/") => {
-            failed_records(spec, &folder(spec, "quarantine"))
-        }
-        "failed-records" => failed_records(spec, &folder(spec, "failed")),
+        "failed-records" if subject.resource.ends_with("/quarantine/") => failed_records(spec, &quarantine(spec)),
+        "failed-records" => failed_records(spec, &spec.failed_prefix),
         "search-domain" => shows(search_domain(spec, subject.part)),
         "domain-access" => shows(access_policy(spec)),
         "emite-role" => shows(emite_role(spec, subject)),
+        "emite-server" => spec.server.as_ref().map(|server| emite_server(spec, server, subject)).unwrap_or_default(),
         "alert-path" => shows(alert_path(spec, subject)),
         crate::episodes::HEALTH_CHECK => vec![Command {
             does: "This command shows the log of the health check:",
@@ -169,8 +171,8 @@ fn data_streaming(spec: &Spec, subject: Subject<'_>) -> String {
     connect(spec, "list-instance-storage-configs").option("--resource-type", resource_type).line()
 }
 
-fn agent_event_stream(spec: &Spec) -> String {
-    Aws::new(spec, "kinesis", "describe-stream-summary").option("--stream-name", spec.agent_event_stream_name()).line()
+fn data_stream(spec: &Spec, name: &str) -> String {
+    Aws::new(spec, "kinesis", "describe-stream-summary").option("--stream-name", name).line()
 }
 
 fn emite_role(spec: &Spec, subject: Subject<'_>) -> String {
@@ -178,15 +180,51 @@ fn emite_role(spec: &Spec, subject: Subject<'_>) -> String {
     Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name()).line()
 }
 
-/// The prefix of one of the folders that the stack keeps failed records in: `failed` or `quarantine`.
-pub(crate) fn folder(spec: &Spec, name: &str) -> String {
-    format!("emite-connect/{}/{name}/", spec.delivery_stream_name())
+fn emite_server(spec: &Spec, server: &Server, subject: Subject<'_>) -> Vec<Command> {
+    let ec2 = |operation: &str| Aws::new(spec, "ec2", operation);
+    let id = &server.instance_id;
+    let of_server = format!("Name=instance-id,Values={id}");
+    let shows = |aws: Aws| Command { does: SHOWS, line: aws.line() };
+    let does = |does, aws: Aws| Command { does, line: aws.line() };
+    let status = || shows(ec2("describe-instance-status").raw("--include-all-instances").option("--instance-ids", id));
+    let groups = ec2("describe-instances")
+        .option("--instance-ids", id)
+        .option("--query", "Reservations[].Instances[].NetworkInterfaces[].Groups[].GroupId")
+        .option("--output", "text")
+        .line();
+    match subject.part {
+        "state" => {
+            let start = "This one starts the server, unless it is just being stopped:";
+            vec![status(), does(start, ec2("start-instances").option("--instance-ids", id))]
+        }
+        "status" => {
+            let chain = ["stop-instances", "wait instance-stopped", "start-instances"];
+            let line = chain.map(|operation| ec2(operation).option("--instance-ids", id).line()).join(" && ");
+            let again = "This one stops the server and starts it again, on another machine, which takes some minutes:";
+            vec![status(), Command { does: again, line }]
+        }
+        "address" => vec![shows(ec2("describe-addresses").option("--allocation-ids", &server.allocation_id))],
+        "profile" => vec![shows(ec2("describe-iam-instance-profile-associations").option("--filters", &of_server))],
+        "remote-desktop" | "web" => {
+            vec![shows(ec2("describe-security-groups").raw("--group-ids").raw(&format!("$({groups})")))]
+        }
+        "metadata" => vec![does(
+            "This command has the server ask for a token from now on. Run it if no old program on the server needs it otherwise:",
+            ec2("modify-instance-metadata-options").option("--instance-id", id).option("--http-tokens", "required"),
+        )],
+        _ => vec![shows(ec2("describe-instances").option("--instance-ids", id))],
+    }
 }
 
-/// What shows the failed records below `prefix`, and what sends them again. The redrive looks in `failed/` unless it is told
-/// where.
+/// Below what records are kept that the domain never takes.
+pub(crate) fn quarantine(spec: &Spec) -> String {
+    format!("emite-connect/{}/quarantine/", spec.delivery_stream_name())
+}
+
+/// What shows the failed records below `prefix`, and what sends them again. The redrive looks where the delivery stream puts
+/// them unless it is told where.
 pub(crate) fn failed_records(spec: &Spec, prefix: &str) -> Vec<Command> {
-    let input = if prefix == folder(spec, "failed") {
+    let input = if prefix == spec.failed_prefix {
         json!({"mode": "apply"})
     } else {
         json!({"mode": "apply", "prefix": prefix})

@@ -1,11 +1,13 @@
 //! Owns what the tests of several modules start from.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 
 use emite_connect::checks::CHECKS;
 use emite_connect::finding::{Finding, Severity, Status as Kind};
 use emite_connect::report::{CheckOutcome, Outcome, Report, Status, VERSION};
-use emite_connect::spec::Spec;
+use emite_connect::spec::{Server, Spec};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::episodes::Scene;
@@ -17,6 +19,25 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
 
 pub(crate) fn scene() -> Scene {
     SCENE.clone()
+}
+
+/// The same with the eMite server in this account.
+pub(crate) fn self_hosted() -> Scene {
+    let mut scene = scene();
+    scene.spec.server = Some(Server {
+        instance_id: "i-0a1b2c3d4e5f60718".to_owned(),
+        address: Ipv4Addr::new(198, 51, 100, 20),
+        allocation_id: "eipalloc-0a1b2c3d4e5f60718".to_owned(),
+        profile: "arn:aws:iam::111122223333:instance-profile/emite-connect-ServerProfile-1A2B3C4D5E6F".parse().unwrap(),
+        group_id: "sg-0a1b2c3d4e5f60718".to_owned(),
+        rdp_from: BTreeSet::new(),
+    });
+    scene
+}
+
+/// The scene in which the check has something to look at.
+pub(crate) fn scene_of(check: &str) -> Scene {
+    if check == "emite-server" { self_hosted() } else { scene() }
 }
 
 /// Tuesday 2026-11-24 12:00 in Sydney.

@@ -272,10 +272,10 @@ pub(crate) fn redrive(scene: &Scene, redrive: &Redrive) -> Message {
     outcome(&mut body, spec, redrive);
     body.paragraph(next);
     if redrive.is_incomplete() {
-        let prefix = redrive.prefix.clone().unwrap_or_else(|| commands::folder(spec, "failed"));
+        let prefix = redrive.prefix.clone().unwrap_or_else(|| spec.failed_prefix.clone());
         body.commands(&commands::failed_records(spec, &prefix));
     } else if redrive.quarantined > 0 {
-        body.commands(&commands::failed_records(spec, &commands::folder(spec, "quarantine")));
+        body.commands(&commands::failed_records(spec, &commands::quarantine(spec)));
     }
     message(spec, News::Redrive, ("failed-records", severity), ("Redrive", title), body)
 }
@@ -379,7 +379,7 @@ fn data_loss(spec: &Spec, finding: &Finding, loss: Timestamp, at: Timestamp) -> 
             format!("The domain is full on {from}, if it fills up as fast as in the last day.")
         }
         _ if loss <= at => "Records are being lost now.".to_owned(),
-        ("iterator-age" | "agent-event-stream" | "emite-role", _) => {
+        ("iterator-age" | "agent-event-stream" | "emite-role" | "emite-server", _) => {
             format!(
                 "Agent events older than the stream keeps them are lost from {from} on, unless eMite reads them before."
             )

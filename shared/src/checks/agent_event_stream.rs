@@ -6,7 +6,7 @@ use crate::finding::{Finding, Severity, Status};
 use crate::links::agent_event_stream;
 use crate::metrics::{MetricQuery, Stat};
 use crate::snapshot::{DataStream, Look, Snapshot};
-use crate::spec::Spec;
+use crate::spec::{Existing, Spec};
 use crate::words::bounded;
 
 /// The check.
@@ -58,25 +58,35 @@ fn missing(spec: &Spec, snapshot: &Snapshot) -> Finding {
         caused_by: None,
         remedy: format!(
             "Create a Kinesis data stream named {} with {} and {} hours of retention in this region; Amazon Connect then finds it again. \
-             Or update the stack with another AgentEventStreamName, and tell the eMite team the new name.",
+             Or update the stack with {}, and tell the eMite team the new name.",
             spec.agent_event_stream_name(),
             shards_in_words(spec.agent_event_shards),
-            spec.agent_event_retention_hours
+            spec.agent_event_retention_hours,
+            another(spec)
         ),
         repair: None,
+    }
+}
+
+/// What makes another stream.
+fn another(spec: &Spec) -> &'static str {
+    match spec.found(Existing::AgentEventStream) {
+        true => "an empty ExistingAgentEventStreamName",
+        false => "another AgentEventStreamName",
     }
 }
 
 fn not_active(spec: &Spec, stream: &DataStream, snapshot: &Snapshot) -> Finding {
     let (what, remedy) = match stream.status.as_str() {
         "CREATING" => {
-            ("is still being created", "Wait a few minutes. If it lasts, look at the stream in the Kinesis console.")
+            let wait = "Wait a few minutes. If it lasts, look at the stream in the Kinesis console.";
+            ("is still being created", wait.to_owned())
         }
-        "DELETING" => (
-            "is being deleted",
-            "Deleting cannot be stopped. Once it is gone, create a stream of the same name, or update the stack with another AgentEventStreamName.",
-        ),
-        _ => ("is not in service", "Look at the stream in the Kinesis console."),
+        "DELETING" => {
+            let gone = "Deleting cannot be stopped. Once it is gone, create a stream of the same name, or update the stack with";
+            ("is being deleted", format!("{gone} {}.", another(spec)))
+        }
+        _ => ("is not in service", "Look at the stream in the Kinesis console.".to_owned()),
     };
     Finding {
         check: CHECK.name.to_owned(),
@@ -89,7 +99,7 @@ fn not_active(spec: &Spec, stream: &DataStream, snapshot: &Snapshot) -> Finding 
         impact: "Amazon Connect cannot write to it: agent events are lost now.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
         caused_by: None,
-        remedy: remedy.to_owned(),
+        remedy,
         repair: None,
     }
 }

@@ -8,7 +8,7 @@ use crate::change::{Change, Consent};
 use crate::finding::{Finding, Severity, Status};
 use crate::links::data_streaming::{Association, ResourceType, Source, Target, diff};
 use crate::policy::shown;
-use crate::snapshot::{Look, Snapshot};
+use crate::snapshot::{DataStream, Look, Snapshot};
 use crate::spec::Spec;
 
 /// The check.
@@ -24,7 +24,7 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
 fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let links = links(spec, snapshot);
     let link = links.iter().find(|link| link.resource_type.as_str() == finding.part())?;
-    if !may_take_records(link.resource_type, snapshot) {
+    if !may_take_records(spec, link.resource_type, snapshot) {
         return None;
     }
     let source = Source { instance: spec.instance.clone(), resource_type: link.resource_type };
@@ -34,13 +34,17 @@ fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
 }
 
 /// Whether the stream is there, as far as it was seen: Connect refuses any other.
-fn may_take_records(resource_type: ResourceType, snapshot: &Snapshot) -> bool {
+fn may_take_records(spec: &Spec, resource_type: ResourceType, snapshot: &Snapshot) -> bool {
     let usable = |status: &str| matches!(status, "ACTIVE" | "UPDATING");
+    let takes = |stream: &Look<Option<DataStream>>| match stream {
+        Ok(stream) => stream.as_ref().is_some_and(|stream| usable(&stream.status)),
+        Err(_) => true,
+    };
     match resource_type {
-        ResourceType::AgentEvents => match &snapshot.agent_event_stream {
-            Ok(stream) => stream.as_ref().is_some_and(|stream| usable(&stream.status)),
-            Err(_) => true,
-        },
+        ResourceType::AgentEvents => takes(&snapshot.agent_event_stream),
+        ResourceType::ContactTraceRecords if spec.contact_record_stream.is_some() => {
+            takes(&snapshot.contact_record_stream)
+        }
         ResourceType::ContactTraceRecords => match &snapshot.delivery_stream {
             Ok(stream) => stream.as_ref().is_some_and(|stream| usable(&stream.status)),
             Err(_) => true,
@@ -59,7 +63,7 @@ fn links<'a>(spec: &'a Spec, snapshot: &'a Snapshot) -> [Link<'a>; 2] {
         Link {
             resource_type: ResourceType::ContactTraceRecords,
             records: "contact records",
-            wanted: &spec.delivery_stream,
+            wanted: spec.contact_record_stream.as_ref().unwrap_or(&spec.delivery_stream),
             seen: &snapshot.contact_record_streaming,
         },
     ]

@@ -1,9 +1,10 @@
 //! Owns the check `delivery-stream`: contact records are carried to the search domain as set up.
 
 use super::{Check, Verdict, by_hand, no_metrics, seen};
+use crate::failed_object::prefix_of;
 use crate::finding::{Finding, Severity, Status};
 use crate::snapshot::{DeliveryStream, Destination, Look, Snapshot};
-use crate::spec::Spec;
+use crate::spec::{Existing, Spec};
 use crate::words::{bounded, listed};
 
 /// The check.
@@ -20,7 +21,9 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
         None => Some(missing(spec, snapshot)),
         Some(stream) if stream.status != "ACTIVE" => Some(not_active(spec, stream, snapshot)),
         Some(DeliveryStream { destination: None, .. }) => Some(elsewhere(spec, snapshot)),
-        Some(DeliveryStream { destination: Some(destination), .. }) => differs(spec, destination),
+        Some(DeliveryStream { destination: Some(destination), source, .. }) => {
+            differs(spec, destination, source.as_deref())
+        }
     };
     Ok(finding.into())
 }
@@ -37,25 +40,31 @@ fn missing(spec: &Spec, snapshot: &Snapshot) -> Finding {
         impact: "Every contact record is lost now. Amazon Connect does not send them again.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
         caused_by: None,
-        remedy: "Update the stack with another DeliveryStreamName: it makes a new Firehose stream and points Amazon Connect to it."
-            .to_owned(),
+        remedy: anew(spec),
         repair: None,
     }
+}
+
+/// How to get a new stream.
+fn anew(spec: &Spec) -> String {
+    let how = match spec.found(Existing::DeliveryStream) {
+        true => "an empty ExistingDeliveryStreamName and OnExistingStreaming Replace",
+        false => "another DeliveryStreamName",
+    };
+    format!("Update the stack with {how}: it makes a new Firehose stream and points Amazon Connect to it.")
 }
 
 fn not_active(spec: &Spec, stream: &DeliveryStream, snapshot: &Snapshot) -> Finding {
     let (what, remedy) = match stream.status.as_str() {
         "CREATING" => {
-            ("is still being created", "Wait a few minutes. If it lasts, look at the stream in the Firehose console.")
+            let wait = "Wait a few minutes. If it lasts, look at the stream in the Firehose console.";
+            ("is still being created", wait.to_owned())
         }
-        "DELETING" => (
-            "is being deleted",
-            "Deleting cannot be stopped. Update the stack with another DeliveryStreamName: it makes a new one and points Amazon Connect to it.",
-        ),
-        _ => (
-            "is not in service",
-            "If the failure names a key, make that key usable again. Otherwise update the stack with another DeliveryStreamName.",
-        ),
+        "DELETING" => ("is being deleted", format!("Deleting cannot be stopped. {}", anew(spec))),
+        _ => {
+            let key = "If the failure names a key, make that key usable again. Otherwise: ";
+            ("is not in service", format!("{key}{}", anew(spec)))
+        }
     };
     let failure = stream.failure.as_ref().map(|failure| format!(", {failure}")).unwrap_or_default();
     Finding {
@@ -69,7 +78,7 @@ fn not_active(spec: &Spec, stream: &DeliveryStream, snapshot: &Snapshot) -> Find
         impact: "Amazon Connect cannot deliver: contact records are lost now.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
         caused_by: None,
-        remedy: remedy.to_owned(),
+        remedy,
         repair: None,
     }
 }
@@ -86,9 +95,7 @@ fn elsewhere(spec: &Spec, snapshot: &Snapshot) -> Finding {
         impact: "New contact records do not reach eMite.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
         caused_by: None,
-        remedy: "Update the stack with another DeliveryStreamName: it makes a new Firehose stream and points Amazon Connect to it. \
-                 Keep the old stream until you know where its records went."
-            .to_owned(),
+        remedy: format!("{} Keep the old stream until you know where its records went.", anew(spec)),
         repair: None,
     }
 }
@@ -102,8 +109,8 @@ struct Difference {
     astray: bool,
 }
 
-fn differs(spec: &Spec, destination: &Destination) -> Option<Finding> {
-    let differences = differences(spec, destination);
+fn differs(spec: &Spec, destination: &Destination, source: Option<&str>) -> Option<Finding> {
+    let differences = differences(spec, destination, source);
     let astray = differences.iter().any(|difference| difference.astray);
     let told = |value: fn(&Difference) -> &String| {
         let all: Vec<_> = differences.iter().map(|one| format!("{} {}", one.what, quoted(value(one)))).collect();
@@ -140,9 +147,14 @@ fn differs(spec: &Spec, destination: &Destination) -> Option<Finding> {
 }
 
 /// What AWS told and differs; what it did not tell is not taken for different.
-fn differences(spec: &Spec, live: &Destination) -> Vec<Difference> {
+fn differences(spec: &Spec, live: &Destination, source: Option<&str>) -> Vec<Difference> {
     let bucket = format!("arn:{}:s3:::{}", spec.home.partition, spec.backup_bucket);
-    let prefix = format!("emite-connect/{}/failed/!{{firehose:error-output-type}}/", spec.delivery_stream_name());
+    let told = live.prefix.is_some() || live.error_prefix.is_some();
+    let failed = told.then(|| {
+        let found = prefix_of(live.prefix.as_deref(), live.error_prefix.as_deref());
+        found.unwrap_or_else(|| live.error_prefix.clone().unwrap_or_default())
+    });
+    let records = spec.contact_record_stream.as_ref().map(ToString::to_string).unwrap_or_default();
     let settings = [
         ("domain", spec.domain.to_string(), &live.domain_arn, true),
         ("index", spec.contact_index.clone(), &live.index, true),
@@ -150,7 +162,8 @@ fn differences(spec: &Spec, live: &Destination) -> Vec<Difference> {
         ("document type", spec.contact_type.clone().unwrap_or_default(), &live.document_type, false),
         ("role", spec.delivery_role.to_string(), &live.role_arn, false),
         ("backup bucket", bucket, &live.bucket_arn, false),
-        ("error prefix", prefix, &live.error_prefix, false),
+        ("folder of failed records", spec.failed_prefix.clone(), &failed, false),
+        ("source", records, &Some(source.unwrap_or_default().to_owned()), true),
     ];
     settings
         .into_iter()
@@ -219,6 +232,7 @@ mod tests {
             there.document_type = Some(String::new());
             there.role_arn = Some("arn:aws:iam::111122223333:role/other".into());
             there.bucket_arn = Some("arn:aws:s3:::other".into());
+            there.prefix = Some("elsewhere/".into());
             there.error_prefix = Some(String::new());
         });
         insta::assert_json_snapshot!(only(&CHECK, &spec(), &all));
@@ -226,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_is_seen_is_cut_off_where_it_gets_too_long() {
-        let long = only(&CHECK, &spec(), &to(|there| there.error_prefix = Some("x".repeat(5000))));
+        let long = only(&CHECK, &spec(), &to(|there| there.index = Some("x".repeat(5000))));
         assert_eq!(long.observed.chars().count(), 600);
     }
 
@@ -237,6 +251,27 @@ mod tests {
         assert_eq!(findings(&CHECK, &untyped, &to(|there| there.document_type = None)), []);
         assert_eq!(findings(&CHECK, &untyped, &to(|there| there.document_type = Some(String::new()))), []);
         assert_eq!(only(&CHECK, &untyped, &healthy()).severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_stream_that_was_there_is_compared_with_what_was_found() {
+        let found = Spec { existing: [Existing::DeliveryStream].into(), failed_prefix: "ctr/".into(), ..spec() };
+        let by_hand = to(|there| (there.prefix, there.error_prefix) = (Some("ctr/".into()), None));
+        assert_eq!(findings(&CHECK, &found, &by_hand), []);
+        let gone = Snapshot { delivery_stream: Ok(None), ..healthy() };
+        assert!(only(&CHECK, &found, &gone).remedy.contains("ExistingDeliveryStreamName"));
+    }
+
+    #[test]
+    fn records_are_read_from_the_stream_that_was_named() {
+        let records = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/ctr";
+        let through = Spec { contact_record_stream: Some(records.parse().unwrap()), ..spec() };
+        assert_eq!(only(&CHECK, &through, &healthy()).severity, Severity::Critical);
+        assert_eq!(findings(&CHECK, &through, &with(|stream| stream.source = Some(records.into()))), []);
+        assert_eq!(
+            only(&CHECK, &spec(), &with(|stream| stream.source = Some(records.into()))).severity,
+            Severity::Critical
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::links::emite_role::{self, ASSUME, Admission, SESSION_SECONDS, allowin
 use crate::policy::merge::merged;
 use crate::policy::{self, Decision, Effect, Scope, Statement, shown};
 use crate::snapshot::{Look, Role, Snapshot};
-use crate::spec::{Emite, Spec};
+use crate::spec::{Emite, Existing, Spec};
 
 /// The check.
 pub(super) const CHECK: Check =
@@ -223,7 +223,8 @@ fn attached(spec: &Spec, role: &Role) -> Option<Finding> {
         "eMite may be allowed more than it needs, within the permissions boundary.".to_owned(),
         "If nobody needs it, detach it in the IAM console.".to_owned(),
     ];
-    (!role.attached.is_empty()).then(|| finding(spec, "#policy", Status::Unexpected, Severity::Info, texts))
+    let others = !role.attached.is_empty() && !spec.found(Existing::EmiteRole);
+    others.then(|| finding(spec, "#policy", Status::Unexpected, Severity::Info, texts))
 }
 
 fn boundary(spec: &Spec, role: &Role) -> Option<Finding> {
@@ -339,6 +340,16 @@ mod tests {
             only(&CHECK, &spec(), &denied).observed,
             "not allowed: kinesis:GetShardIterator, kinesis:GetRecords"
         );
+    }
+
+    #[test]
+    fn a_role_that_was_there_keeps_what_else_it_has() {
+        let found = Spec { existing: [Existing::EmiteRole].into(), role_boundary: None, ..spec() };
+        let by_hand = with(|role| {
+            role.attached = ["arn:aws:iam::111122223333:policy/emite-role-policy".to_owned()].into();
+            role.boundary = None;
+        });
+        assert_eq!(findings(&CHECK, &found, &by_hand), []);
     }
 
     #[test]

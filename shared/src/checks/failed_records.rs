@@ -14,7 +14,7 @@ const NAME: &str = "failed-records";
 
 /// The check.
 pub(super) const CHECK: Check =
-    Check { name: NAME, resource: |spec| folder(spec, "failed"), metrics: no_metrics, judge, mend: by_hand };
+    Check { name: NAME, resource: failed_folder, metrics: no_metrics, judge, mend: by_hand };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(records) = seen(&snapshot.failed_records)? else { return Ok(Some(no_bucket(spec)).into()) };
@@ -28,7 +28,7 @@ fn no_bucket(spec: &Spec) -> Finding {
         check: NAME.to_owned(),
         status: Status::Missing,
         severity: Severity::Warning,
-        resource: folder(spec, "failed"),
+        resource: failed_folder(spec),
         summary: format!("The bucket {} for contact records that the search domain refuses does not exist.", spec.backup_bucket),
         expected: format!("a bucket named {}", spec.backup_bucket),
         observed: "no bucket of this name".to_owned(),
@@ -42,10 +42,12 @@ fn no_bucket(spec: &Spec) -> Finding {
     }
 }
 
-fn folder(spec: &Spec, folder: &str) -> String {
-    let bucket = &spec.backup_bucket;
-    let stream = spec.delivery_stream_name();
-    format!("arn:{}:s3:::{bucket}/emite-connect/{stream}/{folder}/", spec.home.partition)
+fn failed_folder(spec: &Spec) -> String {
+    folder(spec, &spec.failed_prefix)
+}
+
+fn folder(spec: &Spec, prefix: &str) -> String {
+    format!("arn:{}:s3:::{}/{prefix}", spec.home.partition, spec.backup_bucket)
 }
 
 fn failed(spec: &Spec, snapshot: &Snapshot, records: &FailedRecords) -> Finding {
@@ -58,7 +60,7 @@ fn failed(spec: &Spec, snapshot: &Snapshot, records: &FailedRecords) -> Finding 
         check: NAME.to_owned(),
         status: Status::Unhealthy,
         severity: Severity::Warning,
-        resource: folder(spec, "failed"),
+        resource: failed_folder(spec),
         summary: format!("Contact records that the search domain refused wait in the bucket{since}: {}.", why.clause(records)),
         expected: "no refused contact records".to_owned(),
         observed: bounded(format!("{count}{}{}", age.unwrap_or_default(), answer.unwrap_or_default())),
@@ -79,7 +81,7 @@ fn quarantined(spec: &Spec, records: &FailedRecords) -> Finding {
         check: NAME.to_owned(),
         status: Status::Unhealthy,
         severity: Severity::Info,
-        resource: folder(spec, "quarantine"),
+        resource: folder(spec, &format!("emite-connect/{}/quarantine/", spec.delivery_stream_name())),
         summary: "Contact records that the search domain refused again are kept in quarantine.".to_owned(),
         expected: "no contact records in quarantine".to_owned(),
         observed: counted(records.quarantined, records.more),

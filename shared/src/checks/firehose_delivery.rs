@@ -55,9 +55,13 @@ fn firehose(spec: &Spec, id: &'static str, name: &'static str, stat: Stat) -> Me
     MetricQuery { id, namespace: "AWS/Firehose", name, dimensions, stat }
 }
 
-/// How many contact records came.
+/// How many contact records came: put into the delivery stream, or read by it from a data stream.
 pub(super) fn contact_records(spec: &Spec) -> MetricQuery {
-    firehose(spec, "contact_records", "IncomingRecords", Stat::Sum)
+    let name = match spec.contact_record_stream {
+        None => "IncomingRecords",
+        Some(_) => "DataReadFromKinesisStream.Records",
+    };
+    firehose(spec, "contact_records", name, Stat::Sum)
 }
 
 /// What is wrong; a finding tells all of one kind, the worst first.

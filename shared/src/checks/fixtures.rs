@@ -8,10 +8,11 @@ use serde_json::json;
 
 use crate::finding::Finding;
 use crate::links::data_streaming::{Association, Target};
+use crate::links::emite_server::{Address, Profile};
 use crate::metrics::{Metrics, Series};
 use crate::snapshot::{
-    Cause, DataStream, DeliveryStream, Destination, Domain, FailedRecords, Instance, Role, Snapshot, Subscription,
-    Unseen,
+    Cause, DataStream, DeliveryStream, Destination, Domain, FailedRecords, Ingress, Instance, Role, SecurityGroup,
+    Server, Snapshot, StatusChecks, Subscription, Unseen,
 };
 use crate::spec::Spec;
 
@@ -43,6 +44,12 @@ pub(crate) fn self_hosted() -> Spec {
     Spec::parse(&text.to_string()).unwrap()
 }
 
+/// The same with contact records that come through a stream: everything that a check can have to look at.
+pub(crate) fn whole() -> Spec {
+    let records = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/contact-records";
+    Spec { contact_record_stream: Some(records.parse().unwrap()), ..self_hosted() }
+}
+
 /// Tuesday 2026-11-24 12:00 in Sydney: agents work.
 pub(crate) fn noon() -> Timestamp {
     "2026-11-24T01:00:00Z".parse().unwrap()
@@ -62,7 +69,11 @@ pub(crate) fn flat(value: f64) -> Series {
 
 /// Everything as it should be: agents and calls, eMite reading, records delivered.
 pub(crate) fn healthy() -> Snapshot {
-    let spec = spec();
+    healthy_of(&spec())
+}
+
+/// The same of another spec.
+pub(crate) fn healthy_of(spec: &Spec) -> Snapshot {
     Snapshot {
         taken_at: noon(),
         took: Duration::from_millis(120),
@@ -73,19 +84,18 @@ pub(crate) fn healthy() -> Snapshot {
         })),
         contact_record_streaming: Ok(Some(Association {
             id: "c1".into(),
-            target: Target::KinesisFirehose(spec.delivery_stream.clone()),
+            target: match &spec.contact_record_stream {
+                Some(records) => Target::KinesisStream(records.clone()),
+                None => Target::KinesisFirehose(spec.delivery_stream.clone()),
+            },
         })),
         approved_origins: Ok(vec!["https://crm.example.com".into(), "https://emite.example.com".into()]),
-        agent_event_stream: Ok(Some(DataStream {
-            status: "ACTIVE".into(),
-            retention_hours: 24,
-            shards: 1,
-            mode: "PROVISIONED".into(),
-            key: None,
-        })),
+        agent_event_stream: Ok(Some(data_stream())),
+        contact_record_stream: Ok(spec.contact_record_stream.as_ref().map(|_| data_stream())),
         delivery_stream: Ok(Some(DeliveryStream {
             status: "ACTIVE".into(),
             failure: None,
+            source: spec.contact_record_stream.as_ref().map(ToString::to_string),
             destination: Some(Destination {
                 domain_arn: Some(spec.domain.to_string()),
                 index: Some("emite-contacts".into()),
@@ -93,13 +103,15 @@ pub(crate) fn healthy() -> Snapshot {
                 document_type: Some("contacts".into()),
                 role_arn: Some(spec.delivery_role.to_string()),
                 bucket_arn: Some("arn:aws:s3:::emite-connect-backup-example".into()),
+                prefix: Some("emite-connect/emite-ctrfirehose/failed/".into()),
                 error_prefix: Some("emite-connect/emite-ctrfirehose/failed/!{firehose:error-output-type}/".into()),
                 buffer_seconds: Some(300),
             }),
         })),
         failed_records: Ok(Some(FailedRecords::default())),
-        domain: Ok(Some(domain(&spec))),
-        emite_role: Ok(Some(role(&spec))),
+        domain: Ok(Some(domain(spec))),
+        emite_role: Ok(Some(role(spec))),
+        server: Ok(spec.server.as_ref().map(server)),
         subscriptions: Ok(vec![Subscription {
             protocol: "email".into(),
             endpoint: "admin@example.com".into(),
@@ -112,7 +124,7 @@ pub(crate) fn healthy() -> Snapshot {
         unread_since: Ok(None),
         watched_since: Ok(noon() - SignedDuration::from_hours(24 * 31)),
         metrics: Metrics(
-            super::metrics(&spec)
+            super::metrics(spec)
                 .into_iter()
                 .map(|query| (query.id, Ok(normal(query.id).map_or_else(Series::default, flat))))
                 .collect(),
@@ -137,9 +149,17 @@ fn normal(id: &str) -> Option<f64> {
     }
 }
 
+fn data_stream() -> DataStream {
+    DataStream { status: "ACTIVE".into(), retention_hours: 24, shards: 1, mode: "PROVISIONED".into(), key: None }
+}
+
 fn domain(spec: &Spec) -> Domain {
     let actions =
         json!(["es:ESHttpDelete", "es:ESHttpGet", "es:ESHttpHead", "es:ESHttpPatch", "es:ESHttpPost", "es:ESHttpPut"]);
+    let servers = match spec.server {
+        None => json!(["203.0.113.10", "198.51.100.0/28"]),
+        Some(_) => json!("198.51.100.20/32"),
+    };
     Domain {
         engine: "Elasticsearch_6.8".into(),
         deleted: false,
@@ -150,7 +170,7 @@ fn domain(spec: &Spec) -> Domain {
         access_policy: json!({"Version": "2012-10-17", "Statement": [
             {"Sid": "EmiteServers", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": actions,
              "Resource": format!("{}/*", spec.domain),
-             "Condition": {"IpAddress": {"aws:SourceIp": ["203.0.113.10", "198.51.100.0/28"]}}},
+             "Condition": {"IpAddress": {"aws:SourceIp": servers}}},
             {"Sid": "ThisAccount", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": actions,
              "Resource": format!("{}/*", spec.domain)},
         ]}),
@@ -161,7 +181,7 @@ fn domain(spec: &Spec) -> Domain {
 }
 
 fn role(spec: &Spec) -> Role {
-    let policy = json!({"Version": "2012-10-17", "Statement": [
+    let mut policy = json!({"Version": "2012-10-17", "Statement": [
         {"Sid": "AllowReadKinesis1", "Effect": "Allow",
          "Action": ["kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator",
                     "kinesis:ListShards", "kinesis:ListTagsForStream"],
@@ -176,16 +196,51 @@ fn role(spec: &Spec) -> Role {
         {"Sid": "DenyFederationTokens", "Effect": "Deny",
          "Action": ["connect:AdminGetEmergencyAccessToken", "connect:GetFederationToken", "connect:GetFederationTokens"], "Resource": "*"},
     ]});
+    if spec.server.is_some() {
+        policy["Statement"].as_array_mut().unwrap().push(json!({
+            "Sid": "AllowSessions", "Effect": "Allow",
+            "Action": ["ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+                       "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"],
+            "Resource": "*",
+        }));
+    }
+    let admitted = match spec.server {
+        None => json!({
+            "Sid": "AllowEmite", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": "customer-0001"}},
+        }),
+        Some(_) => json!({
+            "Sid": "AllowEmiteServer", "Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole",
+        }),
+    };
     Role {
         max_session_seconds: 43_200,
-        trust: json!({"Version": "2012-10-17", "Statement": [
-            {"Sid": "AllowEmite", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "sts:AssumeRole",
-             "Condition": {"StringEquals": {"sts:ExternalId": "customer-0001"}}},
-        ]}),
+        trust: json!({"Version": "2012-10-17", "Statement": [admitted]}),
         inline: BTreeMap::from([("emite-role-policy".to_owned(), policy)]),
         attached: BTreeSet::new(),
         boundary: spec.role_boundary.as_ref().map(ToString::to_string),
     }
+}
+
+fn server(wanted: &crate::spec::Server) -> Server {
+    let anybody =
+        |port| Ingress { protocol: "tcp".into(), ports: Some(port..=port), from: ["0.0.0.0/0".into()].into() };
+    Server {
+        state: "running".into(),
+        metadata_guarded: true,
+        status: Ok(StatusChecks { system: "ok".into(), instance: "ok".into() }),
+        address: Ok(Some(Address { holder: Some(wanted.instance_id.clone()), instead: BTreeSet::new() })),
+        profile: Ok(Some(Profile {
+            association_id: "iip-assoc-0a1b2c3d4e5f60718".into(),
+            arn: wanted.profile.to_string(),
+        })),
+        groups: Ok(vec![SecurityGroup { id: wanted.group_id.clone(), rules: vec![anybody(80), anybody(443)] }]),
+    }
+}
+
+/// The server of a snapshot that has one.
+pub(crate) fn server_of(snapshot: &mut Snapshot) -> &mut Server {
+    snapshot.server.as_mut().unwrap().as_mut().unwrap()
 }
 
 /// Puts another series in place of the metric `id`, which must be one that is asked for.
@@ -216,11 +271,20 @@ pub(crate) fn only(check: &Check, spec: &Spec, snapshot: &Snapshot) -> Finding {
 
 /// Asserts that the check says Unobservable, with the cause, when the look that `blind` takes away fails for each cause.
 pub(crate) fn is_unobservable_without(check: &Check, blind: impl Fn(&mut Snapshot, Unseen)) {
-    for cause in [Cause::Denied, Cause::Throttled, Cause::TimedOut, Cause::Failed] {
-        let mut snapshot = healthy();
-        blind(&mut snapshot, unseen(cause));
-        assert_eq!((check.judge)(&spec(), &snapshot), Err(unseen(cause)), "{}", check.name);
+    for spec in [spec(), self_hosted()] {
+        if is_applicable(check, &spec) {
+            for cause in [Cause::Denied, Cause::Throttled, Cause::TimedOut, Cause::Failed] {
+                let mut snapshot = healthy_of(&spec);
+                blind(&mut snapshot, unseen(cause));
+                assert_eq!((check.judge)(&spec, &snapshot), Err(unseen(cause)), "{}", check.name);
+            }
+        }
     }
+}
+
+/// Whether a stack of this spec has something for the check to look at.
+pub(crate) fn is_applicable(check: &Check, spec: &Spec) -> bool {
+    (check.judge)(spec, &healthy_of(spec)) != Ok(Verdict::NotApplicable)
 }
 
 /// Breaks something in a healthy snapshot.
@@ -235,6 +299,7 @@ pub(crate) const BROKEN: &[(&str, Break)] = &[
     ("iterator-age", |snapshot| put(snapshot, "iterator_age", flat(13.0 * 3_600_000.0))),
     ("stream-throttling", |snapshot| put(snapshot, "write_throttled", flat(5.0))),
     ("agent-event-flow", |snapshot| put(snapshot, "agent_events", Series::default())),
+    ("contact-record-stream", |snapshot| snapshot.contact_record_stream = Ok(None)),
     ("delivery-stream", |snapshot| snapshot.delivery_stream = Ok(None)),
     ("firehose-delivery", |snapshot| put(snapshot, "delivery_success", flat(0.0))),
     ("failed-records", |snapshot| {
@@ -248,5 +313,6 @@ pub(crate) const BROKEN: &[(&str, Break)] = &[
         }
     }),
     ("emite-role", |snapshot| snapshot.emite_role = Ok(None)),
+    ("emite-server", |snapshot| snapshot.server = Ok(None)),
     ("alert-path", |snapshot| snapshot.subscriptions = Ok(Vec::new())),
 ];

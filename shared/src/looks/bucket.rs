@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
@@ -19,12 +20,13 @@ const BEGINNING: &str = "bytes=0-65535";
 /// How long that may take. Not knowing why hides nothing: that records wait is known.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What waits below `failed/` and `quarantine/`; none if the bucket is gone.
+/// What waits in the folders of failed records and in `quarantine/`; none if the bucket is gone.
 pub(super) async fn failed_records(s3: &Client, spec: &Spec) -> Result<Option<FailedRecords>, AwsError> {
-    let folder = format!("emite-connect/{}", spec.delivery_stream_name());
+    let quarantine = format!("emite-connect/{}/quarantine/", spec.delivery_stream_name());
+    let failed = spec.failed_folders().into_iter().map(|folder| listing(s3, &spec.backup_bucket, folder));
     let listings = tokio::try_join!(
-        listing(s3, &spec.backup_bucket, format!("{folder}/failed/")),
-        listing(s3, &spec.backup_bucket, format!("{folder}/quarantine/")),
+        async { Ok(together(try_join_all(failed).await?)) },
+        listing(s3, &spec.backup_bucket, quarantine),
     );
     let Some((failed, quarantined)) = if_there(listings)? else { return Ok(None) };
     let kind = match &failed.oldest {
@@ -45,6 +47,15 @@ struct Listing {
     objects: u64,
     more: bool,
     oldest: Option<(Timestamp, String)>,
+}
+
+/// Several listings as one.
+fn together(listings: Vec<Listing>) -> Listing {
+    listings.into_iter().fold(Listing::default(), |all, one| Listing {
+        objects: all.objects + one.objects,
+        more: all.more || one.more,
+        oldest: [all.oldest, one.oldest].into_iter().flatten().min(),
+    })
 }
 
 /// The beginning of a listing (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).

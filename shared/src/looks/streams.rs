@@ -1,4 +1,4 @@
-//! Owns looking at the two streams.
+//! Owns looking at the streams.
 
 use aws_sdk_firehose::types::{AmazonopensearchserviceDestinationDescription, DestinationDescription};
 
@@ -7,14 +7,20 @@ use crate::error::AwsError;
 use crate::snapshot::{DataStream, DeliveryStream, Destination};
 use crate::spec::Spec;
 
-/// The stream of agent events
-/// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html>).
-pub(super) async fn data_stream(
+/// The stream that contact records go through, if they do.
+pub(super) async fn contact_record_stream(
     kinesis: &aws_sdk_kinesis::Client,
     spec: &Spec,
 ) -> Result<Option<DataStream>, AwsError> {
+    match spec.contact_record_stream_name() {
+        Some(name) => data_stream(kinesis, name).await,
+        None => Ok(None),
+    }
+}
+
+/// A data stream (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html>).
+pub(super) async fn data_stream(kinesis: &aws_sdk_kinesis::Client, name: &str) -> Result<Option<DataStream>, AwsError> {
     const ACTION: &str = "kinesis:DescribeStreamSummary";
-    let name = spec.agent_event_stream_name();
     let answer = kinesis.describe_stream_summary().stream_name(name).send().await.map_err(AwsError::of(ACTION));
     let Some(answer) = if_there(answer)? else { return Ok(None) };
     let Some(stream) = answer.stream_description_summary else {
@@ -47,12 +53,16 @@ pub(super) async fn delivery_stream(
     Ok(Some(DeliveryStream {
         status: stream.delivery_stream_status.as_str().to_owned(),
         failure: stream.failure_description.map(|failure| failure.r#type.as_str().to_owned()),
-        destination: stream.destinations.into_iter().next().and_then(destination),
+        source: stream
+            .source
+            .and_then(|source| source.kinesis_stream_source_description)
+            .and_then(|source| source.kinesis_stream_arn),
+        destination: stream.destinations.into_iter().next().and_then(destination_of),
     }))
 }
 
-/// The destination as either of the two kinds that deliver to a search domain.
-fn destination(described: DestinationDescription) -> Option<Destination> {
+/// The destination as either of the two kinds that deliver to a search domain; none if it is of another kind.
+pub fn destination_of(described: DestinationDescription) -> Option<Destination> {
     if let Some(search) = described.amazonopensearchservice_destination_description {
         return Some(of_opensearch(search));
     }
@@ -64,6 +74,7 @@ fn destination(described: DestinationDescription) -> Option<Destination> {
         rotation: search.index_rotation_period.map(|rotation| rotation.as_str().to_owned()),
         document_type: search.type_name,
         role_arn: search.role_arn,
+        prefix: bucket.as_ref().and_then(|bucket| bucket.prefix.clone()),
         error_prefix: bucket.as_ref().and_then(|bucket| bucket.error_output_prefix.clone()),
         bucket_arn: bucket.map(|bucket| bucket.bucket_arn),
         buffer_seconds: search.buffering_hints.and_then(|hints| hints.interval_in_seconds).map(count),
@@ -78,6 +89,7 @@ fn of_opensearch(search: AmazonopensearchserviceDestinationDescription) -> Desti
         rotation: search.index_rotation_period.map(|rotation| rotation.as_str().to_owned()),
         document_type: search.type_name,
         role_arn: search.role_arn,
+        prefix: bucket.as_ref().and_then(|bucket| bucket.prefix.clone()),
         error_prefix: bucket.as_ref().and_then(|bucket| bucket.error_output_prefix.clone()),
         bucket_arn: bucket.map(|bucket| bucket.bucket_arn),
         buffer_seconds: search.buffering_hints.and_then(|hints| hints.interval_in_seconds).map(count),

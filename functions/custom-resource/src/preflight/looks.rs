@@ -7,23 +7,56 @@ use emite_connect::links::Life;
 use emite_connect::links::data_streaming::{self, Claim, ResourceType, Source, Target};
 use serde_json::Value;
 
-use super::values::{DELIVERY_ROLE_SUFFIX, Wanted};
-use super::{Findings, Problem};
+use super::values::{DELIVERY_ROLE_SUFFIX, Thing, Wanted};
+use super::{Findings, Problem, existing, server};
+use crate::request::Object;
 use crate::services::{Failure, Services};
 
-/// Takes every look that `wanted` allows; `unchanged` tells which parameters an update leaves as they are.
-pub(super) async fn all(
-    services: &Services,
-    wanted: &Wanted,
-    unchanged: impl Fn(&str) -> bool,
-) -> (Findings, Vec<Problem>) {
-    let new = |name: &'static str, value: &Option<String>| value.clone().filter(|_| !unchanged(name));
-    let stream = new("AgentEventStreamName", &wanted.agent_event_stream);
-    let delivery = new("DeliveryStreamName", &wanted.delivery_stream);
-    let domain_name = new("DomainName", &wanted.domain);
+/// What an update starts from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before<'a> {
+    /// The properties until now.
+    pub(super) old: &'a Object,
+    /// The image that the server was made of, if there is one.
+    pub(super) image: &'a str,
+}
+
+impl<'a> Before<'a> {
+    fn text(&self, name: &str) -> &'a str {
+        self.old.get(name).and_then(|value| value.as_str()).unwrap_or_default()
+    }
+
+    /// The name that a thing has had which the stack made.
+    fn made(&self, [made, existing]: [&str; 2]) -> Option<&'a str> {
+        self.text(existing).is_empty().then(|| self.text(made)).filter(|name| !name.is_empty())
+    }
+}
+
+const AGENT_EVENT_STREAM: [&str; 2] = ["AgentEventStreamName", "ExistingAgentEventStreamName"];
+const DELIVERY_STREAM: [&str; 2] = ["DeliveryStreamName", "ExistingDeliveryStreamName"];
+const DOMAIN: [&str; 2] = ["DomainName", "ExistingDomainName"];
+const ROLE: [&str; 2] = ["RoleName", "ExistingRoleName"];
+
+/// Takes every look that `wanted` allows; `before` is what an update starts from.
+pub(super) async fn all(services: &Services, wanted: &Wanted, before: Option<Before<'_>>) -> (Findings, Vec<Problem>) {
+    // The name of what the stack makes and has not made yet.
+    let new = |parameters, thing: &Option<Thing>| {
+        let had = before.and_then(|before| before.made(parameters));
+        thing.as_ref().and_then(Thing::made).filter(|name| had != Some(*name)).map(str::to_owned)
+    };
+    let stream = new(AGENT_EVENT_STREAM, &wanted.agent_event_stream);
+    let delivery = new(DELIVERY_STREAM, &wanted.delivery_stream);
+    let domain_name = new(DOMAIN, &wanted.domain);
     let delivery_role = delivery.as_ref().map(|name| format!("{name}{DELIVERY_ROLE_SUFFIX}"));
-    let upgrades = unchanged("DomainName") && !unchanged("SearchEngineVersion");
-    let ((findings, on_instance), names, roles, engine, buckets, keys, topic) = tokio::join!(
+    let made_domain = wanted.domain.as_ref().and_then(Thing::made);
+    let upgrades = made_domain.is_some()
+        && domain_name.is_none()
+        && before.map(|before| before.text("SearchEngineVersion")) != wanted.engine.as_deref();
+    let makes_domain = made_domain.is_some();
+    let server = wanted.server.as_ref();
+    let server_before = before.and_then(|before| server::Before::of(before.old, before.image));
+    let mut known = Findings::default();
+    let ((findings, on_instance), names, roles, engine, buckets, keys, topic, existing, server) = tokio::join!(
         instance(services, wanted),
         async {
             tokio::join!(
@@ -34,11 +67,14 @@ pub(super) async fn all(
         },
         async {
             tokio::join!(
-                role(services, "RoleName", new("RoleName", &wanted.role)),
-                role(services, "DeliveryStreamName", delivery_role)
+                role(services, "RoleName", "ExistingRoleName", new(ROLE, &wanted.role)),
+                role(services, "DeliveryStreamName", "ExistingDeliveryStreamName", delivery_role)
             )
         },
         async {
+            if !makes_domain {
+                return (None, None, None);
+            }
             let upgrade = async { if upgrades { upgrade(services, wanted).await } else { None } };
             tokio::join!(engine(services, wanted), domain_instances(services, wanted), upgrade)
         },
@@ -50,12 +86,57 @@ pub(super) async fn all(
             )
         },
         topic(services, wanted.topic.as_ref()),
+        existing::all(services, wanted, &mut known),
+        async {
+            match server {
+                Some(server) => server::all(services, server, server_before.as_ref()).await,
+                None => Default::default(),
+            }
+        },
     );
     let single = [
         names.0, names.1, names.2, roles.0, roles.1, engine.0, engine.1, engine.2, buckets.0, buckets.1, keys.0,
         keys.1, topic,
     ];
-    (findings, on_instance.into_iter().chain(single.into_iter().flatten()).collect())
+    let (server_image_id, of_server) = server;
+    let findings = Findings {
+        search_endpoint: known.search_endpoint,
+        emite_role_arn: known.emite_role_arn,
+        delivery_role_arn: known.delivery_role_arn,
+        failed_prefix: known.failed_prefix,
+        server_image_id,
+        ..findings
+    }
+    .with_names(wanted, &services.home);
+    let taken_over = before.into_iter().flat_map(|before| taken_over(before, wanted));
+    let problems = on_instance.into_iter().chain(single.into_iter().flatten());
+    (findings, problems.chain(existing).chain(of_server).chain(taken_over).collect())
+}
+
+/// What an update must not do with the things that the stack made.
+fn taken_over(before: Before<'_>, wanted: &Wanted) -> Vec<Problem> {
+    let things = [
+        (AGENT_EVENT_STREAM, &wanted.agent_event_stream, "stream"),
+        (DELIVERY_STREAM, &wanted.delivery_stream, "Firehose stream"),
+        (ROLE, &wanted.role, "role"),
+    ];
+    let own = things.into_iter().filter_map(|(parameters, thing, what)| {
+        let name = before.made(parameters).filter(|made| thing.as_ref().and_then(Thing::existing) == Some(*made))?;
+        let [_, existing] = parameters;
+        Some(Problem::new(format!(
+            "{existing}: the {what} '{name}' was made by this stack, which would delete it once it is not its own any more. Leave {existing} empty."
+        )))
+    });
+    let had = before.made(DELIVERY_STREAM);
+    let keeps = wanted.delivery_stream.as_ref().and_then(Thing::made).is_some_and(|made| had == Some(made));
+    let reads_elsewhere =
+        before.text("ExistingContactRecordStreamName") != wanted.contact_record_stream.as_deref().unwrap_or_default();
+    let source = (keeps && reads_elsewhere).then(|| {
+        Problem::new(
+            "ExistingContactRecordStreamName: a Firehose stream cannot change where it reads from. Give DeliveryStreamName another name in the same update: a new Firehose stream is then made, and the old one deleted once it is empty.",
+        )
+    });
+    own.chain(source).collect()
 }
 
 fn unseen(parameter: &str, error: &AwsError) -> Problem {
@@ -97,6 +178,7 @@ async fn instance(services: &Services, wanted: &Wanted) -> (Findings, Vec<Proble
         // An instance of a directory of its own may have none.
         instance_alias: instance.instance_alias.filter(|alias| !alias.is_empty()).unwrap_or_else(|| id.to_string()),
         service_role_arn: instance.service_role.unwrap_or_default(),
+        ..Findings::default()
     };
     let source = |resource_type| Source { instance: id.clone(), resource_type };
     let (events, records) = (source(ResourceType::AgentEvents), source(ResourceType::ContactTraceRecords));
@@ -130,28 +212,43 @@ async fn streaming(services: &Services, wanted: &Wanted, source: &Source, target
             "{PARAMETER}: the {source} go to {}, which could not be put back later. Remove that in the Amazon Connect console first.",
             live.target
         ))),
-        existing if !ours && !wanted.replace => Some(Problem::new(format!(
-            "{PARAMETER} is Fail, and the {source} already stream to {existing}. Choose Replace to take that over (it is put back when the stack is deleted), or end it first."
-        ))),
+        existing if !ours && !wanted.replace => {
+            let keep = keeping(existing, source.resource_type);
+            Some(Problem::new(format!(
+                "{PARAMETER} is Fail, and the {source} already stream to {existing}. {keep}Choose Replace to take that over (it is put back when the stack is deleted), or end it first."
+            )))
+        }
         _ => None,
     }
 }
 
-/// A name that only one thing of the account can have.
-fn taken<T>(parameter: &str, what: &str, name: &str, found: Result<T, AwsError>) -> Option<Problem> {
+/// How to have the stack use what is there.
+fn keeping(existing: &Target, resource_type: ResourceType) -> String {
+    let (parameter, arn) = match (existing, resource_type) {
+        (Target::KinesisStream(arn), ResourceType::AgentEvents) => ("ExistingAgentEventStreamName", arn),
+        (Target::KinesisStream(arn), ResourceType::ContactTraceRecords) => ("ExistingContactRecordStreamName", arn),
+        (Target::KinesisFirehose(arn), _) => ("ExistingDeliveryStreamName", arn),
+        (Target::Other(_), _) => return String::new(),
+    };
+    let name = arn.resource.rsplit('/').next().unwrap_or_default();
+    format!("To keep it, set {parameter} to {name}. ")
+}
+
+/// A name that only one thing of the account can have. `existing` is the parameter with which that one is used as it is.
+fn taken<T>(parameter: &str, existing: &str, what: &str, name: &str, found: Result<T, AwsError>) -> Option<Problem> {
     match found {
         Ok(_) => Some(Problem::new(format!(
-            "{parameter}: {what} '{name}' exists already, perhaps kept by an earlier stack. Choose another {parameter}, or delete that one if nobody needs it."
+            "{parameter}: {what} '{name}' exists already, perhaps kept by an earlier stack. Set {existing} to use it as it is, choose another {parameter}, or delete that one if nobody needs it."
         ))),
         Err(error) if error.is_not_found() => None,
         Err(error) => Some(unseen(parameter, &error)),
     }
 }
 
-async fn role(services: &Services, parameter: &str, name: Option<String>) -> Option<Problem> {
+async fn role(services: &Services, parameter: &str, existing: &str, name: Option<String>) -> Option<Problem> {
     let name = name?;
     let found = services.aws.iam.get_role().role_name(&name).send().await;
-    taken(parameter, "the role", &name, found.map_err(AwsError::of("iam:GetRole")))
+    taken(parameter, existing, "the role", &name, found.map_err(AwsError::of("iam:GetRole")))
 }
 
 async fn agent_event_stream(services: &Services, name: Option<String>) -> Option<Problem> {
@@ -159,6 +256,7 @@ async fn agent_event_stream(services: &Services, name: Option<String>) -> Option
     let found = services.aws.kinesis.describe_stream_summary().stream_name(&name).send().await;
     taken(
         "AgentEventStreamName",
+        "ExistingAgentEventStreamName",
         "the data stream",
         &name,
         found.map_err(AwsError::of("kinesis:DescribeStreamSummary")),
@@ -170,6 +268,7 @@ async fn delivery_stream(services: &Services, name: Option<String>) -> Option<Pr
     let found = services.aws.firehose.describe_delivery_stream().delivery_stream_name(&name).send().await;
     taken(
         "DeliveryStreamName",
+        "ExistingDeliveryStreamName",
         "the delivery stream",
         &name,
         found.map_err(AwsError::of("firehose:DescribeDeliveryStream")),
@@ -179,7 +278,13 @@ async fn delivery_stream(services: &Services, name: Option<String>) -> Option<Pr
 async fn domain(services: &Services, name: Option<String>) -> Option<Problem> {
     let name = name?;
     let found = services.aws.opensearch.describe_domain().domain_name(&name).send().await;
-    taken("DomainName", "the search domain", &name, found.map_err(AwsError::of("es:DescribeDomain")))
+    taken(
+        "DomainName",
+        "ExistingDomainName",
+        "the search domain",
+        &name,
+        found.map_err(AwsError::of("es:DescribeDomain")),
+    )
 }
 
 /// Whether the engine is offered here.
@@ -222,7 +327,7 @@ async fn domain_instances(services: &Services, wanted: &Wanted) -> Option<Proble
 /// that a rollback would have to undo, leaves the stack stuck.
 async fn upgrade(services: &Services, wanted: &Wanted) -> Option<Problem> {
     const PARAMETER: &str = "SearchEngineVersion";
-    let (engine, domain) = (wanted.engine.as_ref()?, wanted.domain.as_ref()?);
+    let (engine, domain) = (wanted.engine.as_ref()?, wanted.domain.as_ref()?.name());
     let found = services.aws.opensearch.get_compatible_versions().domain_name(domain).send().await;
     let compatible = match found.map_err(AwsError::of("es:GetCompatibleVersions")) {
         Ok(found) => found.compatible_versions.unwrap_or_default(),

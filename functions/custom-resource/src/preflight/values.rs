@@ -9,26 +9,60 @@ use emite_connect::links::data_streaming::Target;
 use ipnet::Ipv4Net;
 
 use super::Problem;
+use super::server::{self, Server};
 use crate::data_streaming::{at_home, instance};
 use crate::properties::Properties;
 use crate::request::Object;
+
+/// A thing of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Thing {
+    /// The stack makes it under this name.
+    Made(String),
+    /// It is there already, and stays as it is.
+    Existing(String),
+}
+
+impl Thing {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Made(name) | Self::Existing(name) => name,
+        }
+    }
+
+    pub(super) fn made(&self) -> Option<&str> {
+        if let Self::Made(name) = self { Some(name) } else { None }
+    }
+
+    pub(super) fn existing(&self) -> Option<&str> {
+        if let Self::Existing(name) = self { Some(name) } else { None }
+    }
+}
 
 /// The parameters. What is wrong is none here, so that everything else can still be looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) instance: Option<InstanceId>,
     pub(super) replace: bool,
-    pub(super) agent_event_stream: Option<String>,
-    pub(super) delivery_stream: Option<String>,
-    pub(super) domain: Option<String>,
-    pub(super) role: Option<String>,
+    pub(super) agent_event_stream: Option<Thing>,
+    pub(super) delivery_stream: Option<Thing>,
+    pub(super) domain: Option<Thing>,
+    pub(super) role: Option<Thing>,
+    /// The existing stream that contact records go through; none: they go to the delivery stream directly.
+    pub(super) contact_record_stream: Option<String>,
+    pub(super) index: Option<String>,
+    /// Empty where the engine has no types.
+    pub(super) document_type: Option<String>,
+    pub(super) rotation: Option<String>,
     pub(super) engine: Option<String>,
     pub(super) domain_instance_type: Option<String>,
     pub(super) bucket: Option<String>,
     pub(super) bucket_key: Option<Arn>,
     pub(super) agent_event_key: Option<Arn>,
     pub(super) topic: Option<Arn>,
-    /// What this stack's own streams will be: where records go to already if an earlier stack of the same names did it.
+    /// The server, where it is in this account.
+    pub(super) server: Option<Server>,
+    /// What this stack's streams will be: where records go to already if an earlier stack of the same names did it.
     pub(super) agent_event_target: Option<Target>,
     pub(super) contact_record_target: Option<Target>,
 }
@@ -46,15 +80,22 @@ impl Wanted {
             replace: read.parsed("OnExistingStreaming", on_existing).unwrap_or(false),
             engine: read.parsed("SearchEngineVersion", text),
             domain_instance_type: read.parsed("DomainInstanceType", text),
+            index: read.parsed("ContactIndexName", text),
+            rotation: read.parsed("IndexRotation", text),
             bucket: given(&mut read, "BackupBucketName", bucket_name),
             bucket_key: given(&mut read, "BackupBucketKeyArn", |text| key(text, home)),
             agent_event_key: given(&mut read, "AgentEventKeyArn", |text| key(text, home)),
             topic: given(&mut read, "AlertTopicArn", |text| topic(text, home)),
             ..Self::default()
         };
+        let document_type = read.optional("ContactTypeName").to_owned();
+        let typed = wanted.engine.as_deref().is_none_or(has_types);
+        wanted.document_type = Some(if typed { document_type } else { String::new() });
         wanted.names(&mut read, home);
-        emite(&mut read);
-        addresses(&mut read);
+        let self_hosted = read.parsed("HostingMode", hosting).unwrap_or(false);
+        wanted.server = server::read(&mut read, self_hosted);
+        emite(&mut read, self_hosted);
+        addresses(&mut read, self_hosted);
         read.parsed("TimeZone", time_zone);
         given(&mut read, "EmiteUrl", str::parse::<Origin>);
         given(&mut read, "BusinessHours", str::parse::<BusinessHours>);
@@ -62,27 +103,84 @@ impl Wanted {
     }
 
     fn names(&mut self, read: &mut Properties<'_>, home: &Home) {
-        self.agent_event_stream = read.parsed("AgentEventStreamName", |text| name(text, 1, 128, "_.-"));
-        self.delivery_stream =
-            read.parsed("DeliveryStreamName", |text| name(text, 1, 64 - DELIVERY_ROLE_SUFFIX.len(), "_.-"));
-        self.role = read.parsed("RoleName", |text| name(text, 1, 64, "_+=,.@-"));
-        self.domain = read.parsed("DomainName", domain_name);
-        let same = self
-            .role
-            .as_ref()
-            .zip(self.delivery_stream.as_ref())
-            .is_some_and(|(role, stream)| *role == format!("{stream}{DELIVERY_ROLE_SUFFIX}"));
-        if same {
-            read.problem("RoleName", format!("is also the name of the delivery stream's role (DeliveryStreamName and '{DELIVERY_ROLE_SUFFIX}'). Choose another RoleName"));
+        let stream = |text: &str| name(text, 1, 128, "_.-");
+        let role = |text: &str| name(text, 1, 64, "_+=,.@-");
+        self.agent_event_stream = thing(read, ["AgentEventStreamName", "ExistingAgentEventStreamName"], [stream; 2]);
+        let delivery: [fn(&str) -> Result<String, String>; 2] =
+            [|text| name(text, 1, 64 - DELIVERY_ROLE_SUFFIX.len(), "_.-"), |text| name(text, 1, 64, "_.-")];
+        self.delivery_stream = thing(read, ["DeliveryStreamName", "ExistingDeliveryStreamName"], delivery);
+        self.role = thing(read, ["RoleName", "ExistingRoleName"], [role; 2]);
+        self.domain = thing(read, ["DomainName", "ExistingDomainName"], [domain_name; 2]);
+        self.contact_record_stream = given(read, "ExistingContactRecordStreamName", stream);
+        self.conflicts(read);
+        let kinesis = |name: &str| Target::KinesisStream(home.arn("kinesis", format!("stream/{name}")));
+        self.agent_event_target = self.agent_event_stream.as_ref().map(|stream| kinesis(stream.name()));
+        self.contact_record_target = match (&self.contact_record_stream, &self.delivery_stream) {
+            (Some(stream), _) => Some(kinesis(stream)),
+            (None, Some(delivery)) => {
+                let resource = format!("deliverystream/{}", delivery.name());
+                Some(Target::KinesisFirehose(home.arn("firehose", resource)))
+            }
+            (None, None) => None,
+        };
+    }
+
+    /// What cannot be told by looking at one name alone.
+    fn conflicts(&self, read: &mut Properties<'_>) {
+        let existing = |thing: &Option<Thing>| thing.as_ref().is_some_and(|thing| thing.existing().is_some());
+        let made = |thing: &Option<Thing>| thing.as_ref().and_then(|thing| thing.made().map(str::to_owned));
+        let delivery_role = made(&self.delivery_stream).map(|stream| format!("{stream}{DELIVERY_ROLE_SUFFIX}"));
+        if self.role.as_ref().is_some_and(|role| Some(role.name()) == delivery_role.as_deref()) {
+            let parameter = if existing(&self.role) { "ExistingRoleName" } else { "RoleName" };
+            read.problem(parameter, format!("is also the name of the delivery stream's role (DeliveryStreamName and '{DELIVERY_ROLE_SUFFIX}'). Choose another {parameter}"));
         }
-        self.agent_event_target = self
-            .agent_event_stream
-            .as_ref()
-            .map(|name| Target::KinesisStream(home.arn("kinesis", format!("stream/{name}"))));
-        self.contact_record_target = self
-            .delivery_stream
-            .as_ref()
-            .map(|name| Target::KinesisFirehose(home.arn("firehose", format!("deliverystream/{name}"))));
+        if existing(&self.delivery_stream) && !existing(&self.domain) {
+            read.problem("ExistingDeliveryStreamName", "needs ExistingDomainName, the domain that it delivers to");
+        }
+        if existing(&self.delivery_stream) && self.bucket.is_none() {
+            read.problem(
+                "ExistingDeliveryStreamName",
+                "needs BackupBucketName, the bucket that it puts failed records into",
+            );
+        }
+        let agent_events = self.agent_event_stream.as_ref().map(Thing::name);
+        if self
+            .contact_record_stream
+            .as_deref()
+            .is_some_and(|stream| Some(stream) == agent_events && !existing(&self.agent_event_stream))
+        {
+            read.problem("ExistingContactRecordStreamName", "is also AgentEventStreamName. Choose another AgentEventStreamName, or name the stream in ExistingAgentEventStreamName too");
+        }
+    }
+}
+
+/// Whether an engine keeps documents by type. AWS has no others of its own major versions.
+pub(super) fn has_types(engine: &str) -> bool {
+    let version =
+        engine.strip_prefix("Elasticsearch_").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    version.is_some_and(|major| major < 7)
+}
+
+/// The thing that the second parameter names, if it does, or the first.
+fn thing(
+    read: &mut Properties<'_>,
+    [made, existing]: [&'static str; 2],
+    [of_made, of_existing]: [fn(&str) -> Result<String, String>; 2],
+) -> Option<Thing> {
+    if !read.optional(existing).is_empty() {
+        // A name that is not used has to be none of our concern, but it is there.
+        read.optional(made);
+        return read.parsed(existing, of_existing).map(Thing::Existing);
+    }
+    read.parsed(made, of_made).map(Thing::Made)
+}
+
+/// Whether the server is in this account.
+fn hosting(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "EmiteHosted" => Ok(false),
+        "SelfHosted" => Ok(true),
+        _ => Err("must be EmiteHosted or SelfHosted"),
     }
 }
 
@@ -109,8 +207,15 @@ fn on_existing(text: &str) -> Result<bool, &'static str> {
     }
 }
 
-/// Who at eMite may assume the role.
-fn emite(read: &mut Properties<'_>) {
+/// Who at eMite may assume the role. Where the server is in this account, nobody need.
+fn emite(read: &mut Properties<'_>, self_hosted: bool) {
+    const TOGETHER: [&str; 2] = ["EmiteAccountId", "CustomerId"];
+    if self_hosted && TOGETHER.iter().all(|name| read.optional(name).is_empty()) {
+        if !read.optional("EmitePrincipalArn").is_empty() {
+            read.problem("EmitePrincipalArn", "narrows EmiteAccountId. Give that too, or leave it empty");
+        }
+        return;
+    }
     let account = read.parsed("EmiteAccountId", |text| {
         let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
         if digits { Ok(text) } else { Err("must be the 12 digits of eMite's AWS account; eMite sends them to you") }
@@ -137,17 +242,22 @@ fn emite(read: &mut Properties<'_>) {
 }
 
 /// From where eMite reaches the search domain.
-fn addresses(read: &mut Properties<'_>) {
-    let texts = read.list("EmiteServerCidrs");
-    if texts.is_empty() {
+fn addresses(read: &mut Properties<'_>, self_hosted: bool) {
+    if ranges(read, "EmiteServerCidrs") == 0 && !self_hosted {
         read.problem("EmiteServerCidrs", "is empty. Give the addresses that eMite sends you, such as 203.0.113.10/32");
     }
-    for text in texts {
+}
+
+/// The number of addresses and ranges that a parameter has, none of them too wide.
+pub(super) fn ranges(read: &mut Properties<'_>, parameter: &'static str) -> usize {
+    let texts = read.list(parameter);
+    for text in &texts {
         if let Err(problem) = public_range(text) {
             let shown: String = text.chars().take(50).collect();
-            read.problem("EmiteServerCidrs", format!("has '{shown}', which {problem}"));
+            read.problem(parameter, format!("has '{shown}', which {problem}"));
         }
     }
+    texts.len()
 }
 
 fn public_range(text: &str) -> Result<(), &'static str> {
@@ -161,7 +271,7 @@ fn public_range(text: &str) -> Result<(), &'static str> {
     };
     if network.prefix_len() < WIDEST {
         return Err(
-            "is wider than /24: it would open the contact records to more than eMite. Give single addresses, or ranges of /24 to /32",
+            "is wider than /24: it would let in more than those who need it. Give single addresses, or ranges of /24 to /32",
         );
     }
     if network.network() != network.addr() {
@@ -175,7 +285,7 @@ fn public_range(text: &str) -> Result<(), &'static str> {
         || ip.is_unspecified()
         || ip.is_broadcast()
     {
-        return Err("is not a public address: the search domain sees eMite's public one");
+        return Err("is not a public address: AWS sees the public one");
     }
     Ok(())
 }
@@ -256,6 +366,10 @@ mod tests {
             "EmiteAccountId": "444455556666", "CustomerId": "acme-01", "EmitePrincipalArn": "", "EmiteServerCidrs": ["203.0.113.10/32", "198.51.100.0/24"],
             "EmiteUrl": "https://emite.example.com", "TimeZone": "Europe/Dublin", "BusinessHours": "Mon-Fri 08:00-18:00", "AlertTopicArn": "", "OnExistingStreaming": "Fail",
             "AgentEventStreamName": "connect-agentevents", "AgentEventKeyArn": "", "DeliveryStreamName": "emite-ctrfirehose", "DomainName": "emite-kinesis-connect",
+            "HostingMode": "EmiteHosted", "VpcId": "", "SubnetId": "", "ServerInstanceType": "r5.large", "ServerVolumeGiB": "100",
+            "ServerImage": "Windows_Server-2022-English-Full-Base", "ServerAccess": "SessionManager", "OfficeCidrs": [""], "EmiteOfficeCidrs": ["60.241.25.74/32"], "KeyPairName": "",
+            "ExistingDomainName": "", "ExistingAgentEventStreamName": "", "ExistingDeliveryStreamName": "", "ExistingContactRecordStreamName": "", "ExistingRoleName": "",
+            "ContactIndexName": "emite-contacts", "ContactTypeName": "contacts", "IndexRotation": "OneMonth",
             "SearchEngineVersion": "Elasticsearch_6.8", "DomainInstanceType": "m5.large.search", "BackupBucketName": "", "BackupBucketKeyArn": "", "RoleName": "emite-role",
             "ServiceToken": "arn:aws:lambda:…", "ServiceTimeout": "600",
         })
@@ -306,6 +420,11 @@ mod tests {
             ("RoleName", json!("emite-ctrfirehose-role")),
             ("BackupBucketName", json!("My_Bucket")),
             ("AgentEventKeyArn", json!("arn:aws:kms:eu-west-2:111122223333:alias/aws/kinesis")),
+            ("HostingMode", json!("Hosted")),
+            ("ExistingDomainName", json!("arn:aws:es:eu-west-2:111122223333:domain/x")),
+            ("ExistingRoleName", json!("emite-ctrfirehose-role")),
+            ("ExistingAgentEventStreamName", json!("agent events")),
+            ("ExistingContactRecordStreamName", json!("connect-agentevents")),
             ("Surprise", json!("x")),
         ];
         let told: Vec<String> = wrong.iter().map(|(name, value)| problems(&[(*name, value.clone())])).collect();
@@ -323,6 +442,68 @@ mod tests {
             ("EmiteServerCidrs", json!(["0.0.0.0/0", "10.0.0.1"])),
         ]);
         assert_eq!(text.lines().count(), 4, "{text}");
+    }
+
+    const NETWORK: [(&str, &str); 3] =
+        [("HostingMode", "SelfHosted"), ("VpcId", "vpc-0a1b2c3d"), ("SubnetId", "subnet-0a1b2c3d")];
+
+    fn self_hosted(changes: &[(&str, Value)]) -> String {
+        let network = NETWORK.iter().map(|(name, value)| (*name, json!(value)));
+        problems(&network.chain(changes.iter().cloned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn who_hosts_the_server_needs_nothing_from_emite() {
+        let nothing = [("EmiteAccountId", json!("")), ("CustomerId", json!("")), ("EmiteServerCidrs", json!([""]))];
+        assert_eq!(self_hosted(&nothing), "");
+        assert_eq!(self_hosted(&[]), "");
+    }
+
+    #[test]
+    fn each_wrong_value_for_the_server_is_told_with_its_parameter_and_what_to_do() {
+        let many = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5", "203.0.113.6"];
+        let rdp = [("ServerAccess", json!("Rdp")), ("KeyPairName", json!("admins"))];
+        let with = |more: &[(&'static str, Value)]| rdp.iter().cloned().chain(more.iter().cloned()).collect::<Vec<_>>();
+        let wrong = [
+            vec![("VpcId", json!(""))],
+            vec![("VpcId", json!("10.0.0.0/16"))],
+            vec![("SubnetId", json!(""))],
+            vec![("SubnetId", json!("vpc-0a1b2c3d"))],
+            vec![("CustomerId", json!(""))],
+            vec![("EmiteAccountId", json!(""))],
+            vec![("ServerVolumeGiB", json!("50"))],
+            vec![("ServerImage", json!("Ubuntu"))],
+            vec![("ServerAccess", json!("Ssh"))],
+            vec![("ServerAccess", json!("Rdp"))],
+            with(&[("OfficeCidrs", json!(["0.0.0.0/0"]))]),
+            with(&[("OfficeCidrs", json!(many))]),
+            with(&[("EmiteOfficeCidrs", json!([""]))]),
+        ];
+        let told: Vec<String> = wrong.iter().map(|changes| self_hosted(changes)).collect();
+        assert!(told.iter().all(|text| !text.is_empty() && !text.contains('\n')), "{told:#?}");
+        insta::assert_snapshot!(told.join("\n"));
+        assert_eq!(self_hosted(&with(&[])), "");
+    }
+
+    #[test]
+    fn an_existing_delivery_stream_needs_its_domain_and_its_bucket() {
+        let alone = problems(&[("ExistingDeliveryStreamName", json!("ctr"))]);
+        assert_eq!(alone.lines().count(), 2, "{alone}");
+        let whole = [("ExistingDomainName", json!("records")), ("BackupBucketName", json!("syd-cloudbackup"))];
+        let whole: Vec<_> = whole.into_iter().chain([("ExistingDeliveryStreamName", json!("ctr"))]).collect();
+        assert_eq!(problems(&whole), "");
+    }
+
+    #[test]
+    fn only_old_engines_have_types() {
+        for (engine, typed) in [
+            ("Elasticsearch_6.8", true),
+            ("Elasticsearch_5.6", true),
+            ("Elasticsearch_7.10", false),
+            ("OpenSearch_1.3", false),
+        ] {
+            assert_eq!(has_types(engine), typed, "{engine}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 
 fn read(event: &Value) -> Result<Input, BadInput> {
-    Input::read(event, &Places::of("s"), "bucket")
+    Input::read(event, &Places::named("s"), "bucket")
 }
 
 fn order_of(event: &Value) -> Order {
@@ -96,14 +96,14 @@ fn an_execution_may_be_started_with_nothing() {
         Ok(Input::Begin(wish)) => wish,
         other => panic!("{other:?}"),
     };
-    let plain = Wish { mode: Mode::Plan, from: None, to: None, prefix: "emite-connect/s/failed/".into() };
+    let plain = Wish { mode: Mode::Plan, from: None, to: None, prefix: None };
     assert_eq!(wish(json!({})), plain);
     assert_eq!(wish(Value::Null), plain);
     let whole =
         wish(json!({"mode": "apply", "from": "2026-11-24", "to": "2026-11-24T01:00:00Z", "prefix": "quarantine/"}));
     assert_eq!(
-        (whole.mode, whole.from.as_deref(), whole.prefix.as_str()),
-        (Mode::Apply, Some("2026-11-24"), "emite-connect/s/quarantine/")
+        (whole.mode, whole.from.as_deref(), whole.prefix.as_deref()),
+        (Mode::Apply, Some("2026-11-24"), Some("emite-connect/s/quarantine/"))
     );
 }
 

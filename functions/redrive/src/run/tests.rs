@@ -46,7 +46,7 @@ fn order(mode: Mode, keys: &[(&str, u64)]) -> Order {
 
 fn order_from(mode: Mode, positions: Vec<Position>) -> Order {
     let wanted = positions.into_iter().map(|Position { key, place }| Wanted {
-        source: Places::of("s").source(&key).unwrap(),
+        source: Places::named("s").source(&key).unwrap(),
         place,
         modified: None,
     });

@@ -15,7 +15,7 @@ async fn report(results: Results, error: Option<&str>, shared: &Shared) -> Repor
         execution: Some("arn:x".to_owned()),
     };
     let bucket = Bucket::new(&shared.s3(), "bucket".to_owned());
-    summarise(execution, &Spec::parse(SPEC).unwrap(), &bucket, &Places::of("s")).await
+    summarise(execution, &Spec::parse(SPEC).unwrap(), &bucket, &Places::named("s")).await
 }
 
 fn answer(objects: u64, remaining: usize) -> Value {

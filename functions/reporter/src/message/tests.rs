@@ -5,7 +5,7 @@ use emite_connect::plan::PlannedChange;
 
 use super::*;
 use crate::episodes::Scene;
-use crate::fixtures::{minutes, noon, scene};
+use crate::fixtures::{minutes, noon, scene, scene_of, self_hosted};
 use crate::input::{Failure, How, Left};
 
 /// A finding as the checks word them; for what is the same everywhere see [`mail`].
@@ -62,6 +62,7 @@ const STREAM: &str = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/connect
 const DELIVERY: &str = "arn:aws:firehose:ap-southeast-2:111122223333:deliverystream/emite-ctrfirehose";
 const DOMAIN: &str = "arn:aws:es:ap-southeast-2:111122223333:domain/emite-kinesis-connect";
 const ROLE: &str = "arn:aws:iam::111122223333:role/emite-role";
+const SERVER: &str = "arn:aws:ec2:ap-southeast-2:111122223333:instance/i-0a1b2c3d4e5f60718";
 const TOPIC: &str = "arn:aws:sns:ap-southeast-2:111122223333:emite-connect-AlertTopic-1A2B3C4D5E6F";
 const FAILED: &str = "arn:aws:s3:::emite-connect-backup-example/emite-connect/emite-ctrfirehose/failed/";
 
@@ -171,6 +172,19 @@ fn one_of_each() -> Vec<Finding> {
             ],
         ),
         seen(
+            "contact-record-stream",
+            Missing,
+            Critical,
+            "arn:aws:kinesis:ap-southeast-2:111122223333:stream/contact-records",
+            [
+                "The stream that contact records go through does not take any.",
+                "Kinesis data stream contact-records with status ACTIVE",
+                "no stream of this name",
+                "Every contact record is lost now.",
+                "Create it again under the same name.",
+            ],
+        ),
+        seen(
             "delivery-stream",
             Incorrect,
             Critical,
@@ -254,6 +268,22 @@ fn one_of_each() -> Vec<Finding> {
                 "Put the trust policy back, with the command below.",
             ],
         ),
+        Finding {
+            data_loss_at: Some(noon() + minutes(24 * 60)),
+            ..seen(
+                "emite-server",
+                Unhealthy,
+                Critical,
+                &at(SERVER, "state"),
+                [
+                    "The eMite server is not running.",
+                    "it is running",
+                    "it is stopped",
+                    "eMite does not read. Agent events that it has not read after 24 hours are lost. Nobody can open eMite.",
+                    "Start it in the EC2 console, or in CloudShell.",
+                ],
+            )
+        },
         seen(
             "alert-path",
             Incorrect,
@@ -276,7 +306,8 @@ fn every_check_has_a_mail_and_these_are_they() {
     let names: BTreeSet<_> = all.iter().map(|finding| finding.check.as_str()).collect();
     assert_eq!(names, CHECKS.iter().map(|check| check.name).collect());
     for finding in &all {
-        insta::assert_snapshot!(format!("opened-{}", finding.check), mail(&opened(&scene(), finding)));
+        let scene = scene_of(&finding.check);
+        insta::assert_snapshot!(format!("opened-{}", finding.check), mail(&opened(&scene, finding)));
     }
 }
 
@@ -375,17 +406,33 @@ fn other_parts_of_a_resource_get_commands_of_their_own() {
         ("emite-role", Unobservable, ROLE.to_owned()),
         ("health-check", Unhealthy, health),
     ];
+    let mends = [Mend::ByHand, Mend::Repair, Mend::Interruption, Mend::Replacement];
+    insta::assert_snapshot!(titles_and_commands(&scene, &subjects, &mends));
+}
+
+fn titles_and_commands(scene: &Scene, subjects: &[(&str, Status, String)], mends: &[Mend]) -> String {
     let mut text = String::new();
-    for (check, status, resource) in &subjects {
+    for (check, status, resource) in subjects {
         text.push_str(&format!("== {check} {status:?}: {}\n", titles::of(check, *status, resource)));
-        for mend in [Mend::ByHand, Mend::Repair, Mend::Interruption, Mend::Replacement] {
-            for command in commands::for_finding(&scene.spec, Subject { mend, ..subject_of(check, *status, resource) })
-            {
+        for mend in mends {
+            let subject = Subject { mend: *mend, ..subject_of(check, *status, resource) };
+            for command in commands::for_finding(&scene.spec, subject) {
                 text.push_str(&format!("{mend:?}: {}\n{}\n", command.does, command.line));
             }
         }
     }
-    insta::assert_snapshot!(text);
+    text
+}
+
+#[test]
+fn each_part_of_the_server_has_a_title_and_a_command_that_fits() {
+    let parts = ["", "#state", "#status", "#address", "#profile", "#remote-desktop", "#web", "#metadata"];
+    let subjects = parts.map(|part| ("emite-server", Status::Incorrect, format!("{SERVER}{part}")));
+    insta::assert_snapshot!(titles_and_commands(&self_hosted(), &subjects, &[Mend::ByHand]));
+    for (check, status, resource) in &subjects {
+        let title = titles::of(check, *status, resource);
+        assert!(title.len() <= 45, "{title}");
+    }
 }
 
 #[test]
@@ -601,8 +648,8 @@ fn the_limits_of_sns_hold_whatever_the_names_contain() {
 
 #[test]
 fn commands_are_never_taken_from_what_a_report_says() {
-    let scene = scene();
     for finding in one_of_each() {
+        let scene = scene_of(&finding.check);
         let hostile = Finding { resource: format!("{}$(reboot)", finding.resource), ..finding.clone() };
         let commands =
             commands::for_finding(&scene.spec, subject_of(&hostile.check, hostile.status, &hostile.resource));

@@ -29,6 +29,7 @@ pub(super) fn of(check: &str, status: Status, resource: &str) -> &'static str {
         ("stream-throttling", "read") => "agent events are read too often",
         ("stream-throttling", _) => "the agent event stream is overloaded",
         ("agent-event-flow", _) => "agent events are not arriving",
+        ("contact-record-stream", _) => "the contact record stream is not usable",
         ("delivery-stream", "destination") => "contact records go to another place",
         ("delivery-stream", _) => "the delivery stream is not usable",
         ("firehose-delivery", "input") => "contact records are not arriving",
@@ -42,6 +43,7 @@ pub(super) fn of(check: &str, status: Status, resource: &str) -> &'static str {
         ("domain-access", _) => "access to the search domain has changed",
         ("emite-role", "trust") if status == Status::Unexpected => "others can use the eMite role",
         ("emite-role", part) => emite_role(part),
+        ("emite-server", part) => emite_server(part),
         ("alert-path", "filter") => "nobody hears of the health check's own alarms",
         ("alert-path", "delivery") => "alerts could not be delivered",
         ("alert-path", _) if status == Status::Missing => "nobody hears of alerts",
@@ -59,6 +61,19 @@ fn emite_role(part: &str) -> &'static str {
         "policy" => "permissions of the eMite role have changed",
         "boundary" => "the limit of the eMite role has changed",
         _ => "the eMite role is not usable",
+    }
+}
+
+fn emite_server(part: &str) -> &'static str {
+    match part {
+        "state" => "the eMite server is not running",
+        "status" => "the eMite server has a fault",
+        "address" => "the eMite server has lost its address",
+        "profile" => "the eMite server does not have its role",
+        "remote-desktop" => "the eMite server is open too wide",
+        "web" => "the eMite server lets no browser in",
+        "metadata" => "the eMite server's keys are poorly guarded",
+        _ => "the eMite server is gone",
     }
 }
 
@@ -86,10 +101,12 @@ fn unseen(check: &str) -> &'static str {
         "agent-event-stream" | "iterator-age" | "stream-throttling" | "agent-event-flow" => {
             "the agent event stream cannot be checked"
         }
+        "contact-record-stream" => "the contact record stream cannot be checked",
         "delivery-stream" | "firehose-delivery" => "the delivery stream cannot be checked",
         "failed-records" => "failed records cannot be checked",
         "search-domain" | "domain-access" => "the search domain cannot be checked",
         "emite-role" => "the eMite role cannot be checked",
+        "emite-server" => "the eMite server cannot be checked",
         "alert-path" => "the way of the alerts cannot be checked",
         _ => "something cannot be checked",
     }
@@ -128,6 +145,7 @@ mod tests {
             ),
             ("domain_access", &["public", "emite-servers", "this-account"]),
             ("emite_role", &["trust", "session", "policy", "boundary"]),
+            ("emite_server", &["state", "status", "address", "profile", "remote-desktop", "web", "metadata"]),
             ("alert_path", &["filter", "delivery", "unconfirmed"]),
         ];
         for (check, parts) in parts {
