@@ -43,7 +43,7 @@ def test_a_text_is_one_that_the_product_says(text):
     assert re.fullmatch(r"`[^`]+`", text)
     # Where values stand the source has placeholders, and the text an ellipsis.
     parts = [re.escape(part) for part in text.strip("`").split("…")]
-    pattern = re.compile(r"\{[^{}]*\}(?:[:. ]*\{[^{}]*\})*".join(parts))
+    pattern = re.compile(r"\{[^{}]*\}(?:[: ]*\{[^{}]*\})*".join(parts))
     assert max(map(len, text.strip("`").split("…"))) >= 12
     assert any(pattern.search(source) for source in _sources())
 
