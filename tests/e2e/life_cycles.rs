@@ -47,6 +47,11 @@ impl Stack {
         stack
     }
 
+    /// What is there now is what a deletion has to leave.
+    pub(crate) async fn looks_now(&mut self) {
+        self.before = self.aws.instance_state(&self.instance).await;
+    }
+
     fn named(&self, what: &str) -> String {
         format!("{}-{what}", self.name)
     }

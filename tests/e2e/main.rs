@@ -13,13 +13,17 @@ mod watched;
 mod world;
 
 mod bad_input;
+mod by_hand;
 mod crashes;
 mod duplicates;
+mod found;
 mod life_cycles;
 mod matrix;
 mod policy;
 mod preflight;
 mod redrive;
 mod repair;
+mod self_hosted;
 mod surroundings;
+mod updates;
 mod watch;

@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 
 use crate::world::{AMPLE, Event, RESERVE, Targets, World, make_firehose, make_stream};
 
-const PREFLIGHT: &str = "Custom::EmitePreflight";
+pub(crate) const PREFLIGHT: &str = "Custom::EmitePreflight";
 
 /// The names that a stack's own things would have: nobody else's, in no other test.
-struct Names {
-    stream: String,
-    firehose: String,
-    domain: String,
-    role: String,
+pub(crate) struct Names {
+    pub(crate) stream: String,
+    pub(crate) firehose: String,
+    pub(crate) domain: String,
+    pub(crate) role: String,
 }
 
 impl Names {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = |what: &str| format!("e2e-preflight-{what}-{number}");
@@ -29,18 +29,35 @@ impl Names {
     }
 }
 
-fn properties(world: &World, names: &Names) -> Value {
+pub(crate) fn properties(world: &World, names: &Names) -> Value {
     json!({
         "ConnectInstanceArn": world.instance.arn, "EmiteAccountId": "444455556666", "CustomerId": "acme-support-7421",
         "EmitePrincipalArn": "", "EmiteServerCidrs": ["203.0.113.10/32", "198.51.100.0/24"], "EmiteUrl": "https://emite.example.com",
         "TimeZone": "Australia/Sydney", "AlertTopicArn": "", "OnExistingStreaming": "Fail",
         "AgentEventStreamName": names.stream, "AgentEventKeyArn": "", "DeliveryStreamName": names.firehose,
         "DomainName": names.domain, "SearchEngineVersion": "Elasticsearch_6.8", "DomainInstanceType": "m5.large.search",
-        "BackupBucketName": "", "BackupBucketKeyArn": "", "RoleName": names.role,
+        "BackupBucketName": "", "BackupBucketKeyArn": "", "RoleName": names.role, "BusinessHours": "", "HostingMode": "EmiteHosted",
+        "ContactIndexName": "emite-contacts", "ContactTypeName": "contacts", "IndexRotation": "OneMonth",
+        "ExistingDomainName": "", "ExistingAgentEventStreamName": "", "ExistingDeliveryStreamName": "",
+        "ExistingContactRecordStreamName": "", "ExistingRoleName": "", "VpcId": "", "SubnetId": "", "KeyPairName": "",
+        "ServerInstanceType": "r5.large", "ServerVolumeGiB": "100", "ServerImage": IMAGE, "ServerAccess": "SessionManager",
+        "OfficeCidrs": [""], "EmiteOfficeCidrs": ["60.241.25.74/32"],
     })
 }
 
-async fn make_role(name: &str) {
+const IMAGE: &str = "Windows_Server-2022-English-Full-SQL_2022_Express";
+
+/// The same with a server in this account, in the first public subnet.
+pub(crate) async fn self_hosted(world: &World, names: &Names) -> Value {
+    let (vpc, subnet) = world.aws.public_subnets().await.remove(0);
+    let mut properties = properties(world, names);
+    for (name, value) in [("HostingMode", "SelfHosted"), ("VpcId", &vpc), ("SubnetId", &subnet)] {
+        properties[name] = json!(value);
+    }
+    properties
+}
+
+pub(crate) async fn make_role(name: &str) {
     let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
     local_aws()
         .form_call(
@@ -50,7 +67,7 @@ async fn make_role(name: &str) {
         .await;
 }
 
-async fn make_domain(name: &str) {
+pub(crate) async fn make_domain(name: &str) {
     let input = json!({ "DomainName": name, "EngineVersion": "Elasticsearch_6.8" }).to_string();
     let reply = local_aws().rest_call("es", "POST", "/2021-01-01/opensearch/domain", &input).await;
     assert!(reply.status < 300, "{reply:?}");
@@ -236,6 +253,9 @@ async fn a_missing_or_unknown_property_is_named() {
         "SearchEngineVersion",
         "DomainInstanceType",
         "RoleName",
+        "HostingMode",
+        "ContactIndexName",
+        "IndexRotation",
     ] {
         let mut properties = good.clone();
         properties.as_object_mut().unwrap().remove(required);
@@ -260,6 +280,14 @@ async fn good_parameters_are_accepted_with_what_the_rest_of_the_stack_needs() {
     assert_eq!(answer.data["InstanceId"], world.instance.id);
     assert!(answer.data["InstanceAlias"].as_str().unwrap().starts_with("e2e-"));
     assert!(answer.data["ServiceRoleArn"].as_str().unwrap().contains("AWSServiceRoleForAmazonConnect_"));
+    assert_eq!(answer.data["ServerImageId"], "");
+    assert_eq!(answer.data["SearchEndpoint"], "");
+    for (name, ending) in
+        [("AgentEventStream", ":stream/"), ("DeliveryStream", ":deliverystream/"), ("Domain", ":domain/")]
+    {
+        let (arn, short) = (&answer.data[format!("{name}Arn")], &answer.data[format!("{name}Name")]);
+        assert!(arn.as_str().unwrap().ends_with(&format!("{ending}{}", short.as_str().unwrap())), "{arn} {short}");
+    }
     let written: Vec<String> = world.proxy.actions().into_iter().filter(|action| action.contains(":Put")).collect();
     assert_eq!(written, ["dynamodb:PutItem"]);
     world.end().await;
@@ -402,7 +430,9 @@ pub(crate) async fn thorough(world: &World) -> Event {
         (make_key(aws, "SYMMETRIC_DEFAULT").await, make_topic(aws, &name, "cloudwatch.amazonaws.com").await);
     let targets = Targets::get().await;
     aws.stream_to(&world.instance, "AGENT_EVENTS", &targets.foreign_stream).await;
-    Event::new("Create", PREFLIGHT, &properties(world, &Names::new()))
+    aws.ec2("CreateKeyPair", &[("KeyName", &name)]).await;
+    Event::new("Create", PREFLIGHT, &self_hosted(world, &Names::new()).await)
+        .property("KeyPairName", name.clone())
         .property("BackupBucketName", name)
         .property("AgentEventKeyArn", key)
         .property("AlertTopicArn", topic)
@@ -415,7 +445,7 @@ async fn every_look_survives_what_passes_and_is_named_when_it_is_denied_or_broke
     clean.send(&thorough(&clean).await).await.succeeded();
     let actions = clean.proxy.actions();
     clean.end().await;
-    assert!(actions.len() >= 10, "{actions:?}");
+    assert!(actions.len() >= 17, "{actions:?}");
     let mut cells = Vec::new();
     for action in actions {
         for fault in Fault::ALL {

@@ -44,7 +44,11 @@ impl Watched {
 
     /// A stack that checks itself this often. Nobody has looked yet.
     pub(crate) async fn new(minutes: &str) -> Self {
-        let mut stack = Stack::new(Before::Nothing).await;
+        Self::on(Stack::new(Before::Nothing).await, minutes).await
+    }
+
+    /// The same of a stack that is not deployed yet.
+    pub(crate) async fn on(mut stack: Stack, minutes: &str) -> Self {
         stack.parameters.push(("HealthCheckMinutes", minutes.to_owned()));
         // So that it can be shortened: 24 hours is the least.
         stack.parameters.push(("AgentEventRetentionHours", "48".to_owned()));
@@ -61,7 +65,12 @@ impl Watched {
 
     /// A stack whose own schedule is too slow to be in the way, watched for a month already, and all is well.
     pub(crate) async fn healthy() -> Self {
-        let mut watched = Self::new("60").await;
+        Self::healthy_on(Stack::new(Before::Nothing).await).await
+    }
+
+    /// The same of a stack that is not deployed yet.
+    pub(crate) async fn healthy_on(stack: Stack) -> Self {
+        let mut watched = Self::on(stack, "60").await;
         watched.switch_rule("ReportRule", false).await;
         watched.put_healthy_metrics().await;
         watched.check().await;

@@ -14,6 +14,8 @@ pub enum Protocol {
     RestJson,
     /// `Action=` in a form, errors as XML (CloudFormation, IAM, SNS, STS).
     Query,
+    /// The same with errors in an envelope of its own (EC2).
+    Ec2Query,
     /// Method, path and query, errors as XML without an envelope (S3).
     RestXml,
 }
@@ -51,6 +53,7 @@ pub fn identify(request: &Request) -> Result<Asked, String> {
         "connect" => (connect_operation(request), Protocol::RestJson),
         "es" => (search_operation(request), Protocol::RestJson),
         "cloudformation" | "iam" | "sns" | "sts" => (form_operation(request), Protocol::Query),
+        "ec2" => (form_operation(request), Protocol::Ec2Query),
         "s3" => (bucket_operation(request), Protocol::RestXml),
         _ => (None, Protocol::RestJson),
     };

@@ -293,6 +293,13 @@ fn error_reply(asked: &Asked, fault: Option<Fault>) -> Reply {
             .with("content-type", "application/json")
             .with("x-amzn-errortype", code)
             .with("x-amzn-requestid", "e2e-injected"),
+        Protocol::Ec2Query => Reply::new(
+            status,
+            format!(
+                "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>e2e-injected</RequestID></Response>"
+            ),
+        )
+        .with("content-type", "text/xml"),
         Protocol::Query => Reply::new(
             status,
             format!(
@@ -342,6 +349,8 @@ fn error_code(asked: &Asked, fault: Option<Fault>) -> (u16, &'static str) {
         ("sns", Some(Fault::Internal)) => (500, "InternalError"),
         ("sns", Some(Fault::Denied)) => (403, "AuthorizationError"),
         ("s3", Some(Fault::Throttle)) => (503, "SlowDown"),
+        ("ec2", Some(Fault::Throttle)) => (503, "RequestLimitExceeded"),
+        ("ec2", Some(Fault::Denied)) => (403, "UnauthorizedOperation"),
         (_, Some(Fault::Throttle)) => (400, "Throttling"),
         (_, Some(Fault::Internal)) => (500, "InternalError"),
         _ => (403, "AccessDenied"),
@@ -385,7 +394,7 @@ mod tests {
         let actions: Vec<String> = proxy.calls().into_iter().map(|call| call.action).collect();
         assert_eq!(actions, ["dynamodb:GetItem", "connect:DescribeInstance"]);
         assert!(proxy.strangers().is_empty());
-        assert_eq!(http::send(&proxy.url(), call("ec2", "/")).await.unwrap().status, 501);
+        assert_eq!(http::send(&proxy.url(), call("rds", "/")).await.unwrap().status, 501);
         assert_eq!(proxy.strangers().len(), 1);
     }
 

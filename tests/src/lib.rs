@@ -21,6 +21,7 @@ pub mod http;
 pub mod instance;
 pub mod local_aws;
 pub mod metrics;
+pub mod network;
 pub mod objects;
 pub mod runtime_api;
 pub mod search;

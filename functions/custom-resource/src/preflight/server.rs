@@ -55,6 +55,10 @@ pub(super) fn read(read: &mut Properties<'_>, self_hosted: bool) -> Option<Serve
     let rdp = read.parsed("ServerAccess", access).unwrap_or(false);
     let offices = ["OfficeCidrs", "EmiteOfficeCidrs"].map(|parameter| {
         let count = ranges(read, parameter);
+        // Here EC2 takes no address alone.
+        if read.list(parameter).iter().any(|range| !range.contains('/')) {
+            read.problem(parameter, "has an address without a prefix. Write one address as 203.0.113.10/32");
+        }
         if count > MOST_RANGES {
             read.problem(parameter, format!("has {count} addresses. Give {MOST_RANGES} at most; a range is one"));
         }

@@ -80,8 +80,8 @@ impl Wanted {
             replace: read.parsed("OnExistingStreaming", on_existing).unwrap_or(false),
             engine: read.parsed("SearchEngineVersion", text),
             domain_instance_type: read.parsed("DomainInstanceType", text),
-            index: read.parsed("ContactIndexName", text),
-            rotation: read.parsed("IndexRotation", text),
+            index: read.parsed("ContactIndexName", index),
+            rotation: read.parsed("IndexRotation", rotation),
             bucket: given(&mut read, "BackupBucketName", bucket_name),
             bucket_key: given(&mut read, "BackupBucketKeyArn", |text| key(text, home)),
             agent_event_key: given(&mut read, "AgentEventKeyArn", |text| key(text, home)),
@@ -159,6 +159,24 @@ pub(super) fn has_types(engine: &str) -> bool {
     let version =
         engine.strip_prefix("Elasticsearch_").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
     version.is_some_and(|major| major < 7)
+}
+
+fn index(text: &str) -> Result<String, String> {
+    let begins = text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    match name(text, 1, 80, "_.-") {
+        Ok(name) if begins && text.bytes().all(|byte| !byte.is_ascii_uppercase()) => Ok(name),
+        _ => {
+            Err("must have 1 to 80 characters of lower-case letters, digits and _.-, and start with a letter or digit"
+                .to_owned())
+        }
+    }
+}
+
+fn rotation(text: &str) -> Result<String, &'static str> {
+    match text {
+        "NoRotation" | "OneHour" | "OneDay" | "OneWeek" | "OneMonth" => Ok(text.to_owned()),
+        _ => Err("must be NoRotation, OneHour, OneDay, OneWeek or OneMonth"),
+    }
 }
 
 /// The thing that the second parameter names, if it does, or the first.
@@ -421,6 +439,8 @@ mod tests {
             ("BackupBucketName", json!("My_Bucket")),
             ("AgentEventKeyArn", json!("arn:aws:kms:eu-west-2:111122223333:alias/aws/kinesis")),
             ("HostingMode", json!("Hosted")),
+            ("ContactIndexName", json!("Contacts")),
+            ("IndexRotation", json!("OneYear")),
             ("ExistingDomainName", json!("arn:aws:es:eu-west-2:111122223333:domain/x")),
             ("ExistingRoleName", json!("emite-ctrfirehose-role")),
             ("ExistingAgentEventStreamName", json!("agent events")),
@@ -461,7 +481,14 @@ mod tests {
 
     #[test]
     fn each_wrong_value_for_the_server_is_told_with_its_parameter_and_what_to_do() {
-        let many = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5", "203.0.113.6"];
+        let many = [
+            "203.0.113.1/32",
+            "203.0.113.2/32",
+            "203.0.113.3/32",
+            "203.0.113.4/32",
+            "203.0.113.5/32",
+            "203.0.113.6/32",
+        ];
         let rdp = [("ServerAccess", json!("Rdp")), ("KeyPairName", json!("admins"))];
         let with = |more: &[(&'static str, Value)]| rdp.iter().cloned().chain(more.iter().cloned()).collect::<Vec<_>>();
         let wrong = [
@@ -477,6 +504,7 @@ mod tests {
             vec![("ServerAccess", json!("Rdp"))],
             with(&[("OfficeCidrs", json!(["0.0.0.0/0"]))]),
             with(&[("OfficeCidrs", json!(many))]),
+            with(&[("OfficeCidrs", json!(["203.0.113.1"]))]),
             with(&[("EmiteOfficeCidrs", json!([""]))]),
         ];
         let told: Vec<String> = wrong.iter().map(|changes| self_hosted(changes)).collect();
