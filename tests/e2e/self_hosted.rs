@@ -132,7 +132,8 @@ async fn remote_desktop_is_open_to_the_offices_and_to_nobody_else() {
     let deployment = stack.created().await;
     let id = |name: &str| deployment.resources[name].physical_id.clone().expect("an id");
     let group = aws.ec2("DescribeSecurityGroups", &[("GroupId.1", &id("ServerGroup"))]).await;
-    let rules: Vec<&str> = group.split("<fromPort>").skip(1).collect();
+    let inbound = group.split("<ipPermissionsEgress>").next().unwrap_or_default();
+    let rules: Vec<&str> = inbound.split("<fromPort>").skip(1).collect();
     let from: Vec<&str> = rules
         .iter()
         .filter(|rule| rule.starts_with("3389<"))

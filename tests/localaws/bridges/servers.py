@@ -282,12 +282,18 @@ def _describe_statuses(p: dict) -> Any:
 
 
 def _create(logical_id: str, props: dict, stack_name: str) -> tuple[str, dict[str, str]]:
+    from ministack.services import ec2
+
     tags = {f"Tag.{number}.{name}": tag[name] for number, tag in enumerate(props.get("Tags", []), 1) for name in ("Key", "Value")}
+    # Network interfaces that the template describes stand in the place of SubnetId and SecurityGroupIds.
+    interface = next(iter(props.get("NetworkInterfaces", [])), {})
+    groups = interface.get("GroupSet") or props.get("SecurityGroupIds", [])
     tagged = ["instance"] + (["volume"] if str(props.get("PropagateTagsToVolumeOnCreation", "")).lower() == "true" else [])
     params = {
-        **{name: props.get(name) for name in ("ImageId", "InstanceType", "SubnetId", "KeyName", "UserData")},
+        **{name: props.get(name) for name in ("ImageId", "InstanceType", "KeyName", "UserData")},
+        "SubnetId": interface.get("SubnetId") or props.get("SubnetId"),
         "IamInstanceProfile.Name": props.get("IamInstanceProfile"),
-        **{f"SecurityGroupId.{number}": group for number, group in enumerate(props.get("SecurityGroupIds", []), 1)},
+        **{f"SecurityGroupId.{number}": group for number, group in enumerate(groups, 1)},
         **{f"MetadataOptions.{name}": str(value) for name, value in props.get("MetadataOptions", {}).items()},
     }
     for number, mapping in enumerate(props.get("BlockDeviceMappings", []), 1):
@@ -297,6 +303,8 @@ def _create(logical_id: str, props: dict, stack_name: str) -> tuple[str, dict[st
         params[f"TagSpecification.{number}.ResourceType"] = kind
         params.update({f"TagSpecification.{number}.{name}": value for name, value in tags.items()})
     instance_id = element(call("RunInstances", **params), "instanceId")
+    if str(interface.get("AssociatePublicIpAddress", "")).lower() == "false":
+        ec2._instances[instance_id]["PublicIpAddress"] = ""
     return instance_id, _attributes(instance_id)
 
 
