@@ -15,6 +15,7 @@ mod world;
 mod bad_input;
 mod crashes;
 mod duplicates;
+mod handover;
 mod life_cycles;
 mod matrix;
 mod policy;

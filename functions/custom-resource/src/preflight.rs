@@ -18,6 +18,7 @@ use crate::answer::Data;
 use crate::request::{Action, Object, Request};
 use crate::services::{Failure, Services, until_undisturbed};
 use values::Wanted;
+pub(crate) use values::{bucket_name, given, key as kms_key, time_zone};
 
 /// Something that has to be mended before a deployment can work.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -178,9 +178,15 @@ fn emite_role(spec: &Spec, subject: Subject<'_>) -> String {
     Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name()).line()
 }
 
-/// The prefix of one of the folders that the stack keeps failed records in: `failed` or `quarantine`.
+/// The prefix of one of the stack's folders, such as `failed` or `quarantine`.
 pub(crate) fn folder(spec: &Spec, name: &str) -> String {
     format!("emite-connect/{}/{name}/", spec.delivery_stream_name())
+}
+
+/// Prints the readable text of the hand-over.
+pub(crate) fn handover(spec: &Spec) -> String {
+    let document = format!("s3://{}/{}{}", spec.backup_bucket, folder(spec, "handover"), emite_connect::handover::TEXT);
+    Aws::new(spec, "s3", "cp").raw(&quoted(&document)).raw("-").line()
 }
 
 /// What shows the failed records below `prefix`, and what sends them again. The redrive looks in `failed/` unless it is told

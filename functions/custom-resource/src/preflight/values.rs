@@ -87,7 +87,7 @@ impl Wanted {
 }
 
 /// `name` read by `parse`, if the template gives it.
-fn given<'a, T, E: ToString>(
+pub(crate) fn given<'a, T, E: ToString>(
     read: &mut Properties<'a>,
     name: &'static str,
     parse: impl FnOnce(&'a str) -> Result<T, E>,
@@ -199,7 +199,7 @@ fn domain_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn bucket_name(text: &str) -> Result<String, String> {
+pub(crate) fn bucket_name(text: &str) -> Result<String, String> {
     let lower = text.bytes().all(|byte| !byte.is_ascii_uppercase());
     match name(text, 3, 63, ".-") {
         Ok(name) if lower => Ok(name),
@@ -208,7 +208,7 @@ fn bucket_name(text: &str) -> Result<String, String> {
 }
 
 /// The zone's exact IANA name: eMite reads it literally.
-fn time_zone(text: &str) -> Result<(), String> {
+pub(crate) fn time_zone(text: &str) -> Result<(), String> {
     let known = jiff::tz::TimeZone::get(text).ok();
     match known.as_ref().and_then(|zone| zone.iana_name()) {
         Some(name) if name == text => Ok(()),
@@ -220,7 +220,7 @@ fn time_zone(text: &str) -> Result<(), String> {
     }
 }
 
-fn key(text: &str, home: &Home) -> Result<Arn, String> {
+pub(crate) fn key(text: &str, home: &Home) -> Result<Arn, String> {
     let arn = at_home(text, home)?;
     let named = arn.service == "kms" && arn.resource.starts_with("key/");
     if named {
