@@ -146,7 +146,9 @@ async fn every_property_of_a_hand_over_is_checked_and_named() {
     let good = crate::handover::first(&world).await;
     let mut table = Vec::new();
     for (property, may_be_empty) in crate::handover::PROPERTIES {
-        for (name, value) in nonsense().into_iter().filter(|(name, _)| !may_be_empty || !["empty", "null"].contains(name)) {
+        for (name, value) in
+            nonsense().into_iter().filter(|(name, _)| !may_be_empty || !["empty", "null"].contains(name))
+        {
             table.push((format!("{property} {name}"), good.clone().property(property, value), vec![property]));
         }
         let mut missing = good.clone();

@@ -162,7 +162,8 @@ async fn whole_life(before: Before) {
     assert!(physical_id(&created, "Custom::ConnectDataStreaming", &id).is_some(), "{created:#?}");
     assert_eq!(created.outputs["ConnectInstanceArn"], stack.instance.arn);
 
-    let told = stack.handed_over(&created, &[&stack.stream(&stack.named("events")).unwrap(), "This is the first one."]).await;
+    let told =
+        stack.handed_over(&created, &[&stack.stream(&stack.named("events")).unwrap(), "This is the first one."]).await;
 
     // Parameters that are none of Connect's business.
     let updated = stack

@@ -73,12 +73,14 @@ async fn hand_over(services: &Services, wanted: &Wanted, request: &Request) -> R
         }
     }
     if reached != next {
-        let noted = services.ledger.write(&key(), &reached, Some(version), None).await;
-        match noted.map_err(Failure::from) {
-            Ok(_) => {}
+        let note = async || Ok(services.ledger.write(&key(), &reached, Some(version), None).await.map(drop)?);
+        match services.patiently(note).await {
+            Ok(()) => {}
             Err(failure) if failure.is_changed_meanwhile() => return Err(failure),
             Err(failure) => {
-                notes.push(format!("It could not be noted that it came so far, so the next request does it again: {failure}"));
+                notes.push(format!(
+                    "It could not be noted how far this came, so the next request repeats it: {failure}"
+                ));
             }
         }
     }

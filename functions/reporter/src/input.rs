@@ -180,12 +180,11 @@ fn is_error_type(name: &str) -> bool {
     (1..=80).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// A hand-over, each of whose texts is bounded: it is kept until somebody hears.
+/// A hand-over of a bounded size: it is kept, and has to fit into a mail.
 fn handover(detail: Value, problems: &mut Problems) -> Option<Input> {
-    const MOST: usize = 20;
-    for list in ["items", "changes", "notIncluded"] {
-        if detail[list].as_array().is_some_and(|entries| entries.len() > MOST) {
-            problems.add(&format!("detail.{list} must have {MOST} entries at most"));
+    for (list, most) in [("items", 8), ("changes", 8), ("notIncluded", 3)] {
+        if detail[list].as_array().is_some_and(|entries| entries.len() > most) {
+            problems.add(&format!("detail.{list} must have {most} entries at most"));
         }
     }
     for release in ["release", "previousRelease"] {
@@ -201,12 +200,13 @@ fn handover(detail: Value, problems: &mut Problems) -> Option<Input> {
     bound(&mut handover.document_uri, 1200);
     for item in &mut handover.items {
         bound(&mut item.name, 100);
-        bound(&mut item.value, 2048);
-        item.problem.iter_mut().for_each(|problem| bound(problem, 600));
+        // A customer id has up to 1,224 characters, nothing else as many.
+        bound(&mut item.value, 1224);
+        item.problem.iter_mut().for_each(|problem| bound(problem, 400));
     }
     for change in &mut handover.changes {
         bound(&mut change.name, 100);
-        change.from.iter_mut().chain(&mut change.to).for_each(|value| bound(value, 2048));
+        change.from.iter_mut().chain(&mut change.to).for_each(|value| bound(value, 1224));
     }
     handover.not_included.iter_mut().for_each(|text| bound(text, 300));
     Some(Input::Handover(Box::new(handover)))

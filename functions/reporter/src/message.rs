@@ -241,16 +241,16 @@ pub(crate) fn deployed(scene: &Scene, handover: Option<&Handover>) -> Message {
 }
 
 fn handed_over(body: &mut Body, spec: &Spec, handover: &Handover) {
-    let before = handover.previous_release.as_deref().unwrap_or_default();
+    let before = handover.previous_release.as_deref().filter(|before| *before != handover.release).unwrap_or_default();
     body.facts(&[("Release", &handover.release), ("Release before", before)]);
     let when = moment(spec, handover.written_at);
     body.paragraph(&format!(
         "Please send this to the eMite team. Unless marked, each was verified in your account on {when}:"
     ));
     for item in &handover.items {
-        body.line(&item.name, &item.value);
+        body.line(&stored(&item.name, 100), &stored(&item.value, 1224));
         if !item.verified {
-            let why = stored(item.problem.as_deref().unwrap_or("nobody knows why"), 600);
+            let why = stored(item.problem.as_deref().unwrap_or("nobody knows why"), 240);
             body.line("  NOT VERIFIED", &why);
         }
     }
@@ -260,7 +260,9 @@ fn handed_over(body: &mut Body, spec: &Spec, handover: &Handover) {
         let lines: Vec<String> = handover
             .changes
             .iter()
-            .map(|change| format!("{}: from {} to {}", change.name, value(&change.from), value(&change.to)))
+            .map(|change| {
+                format!("{}: from {} to {}", stored(&change.name, 60), value(&change.from), value(&change.to))
+            })
             .collect();
         if lines.is_empty() {
             body.paragraph("None of these values has changed since you were told last.");

@@ -132,8 +132,8 @@ fn domain(text: &str, home: &Home) -> Result<Arn, String> {
 
 fn endpoint(text: &str) -> Result<String, &'static str> {
     let host = text.strip_prefix("https://").unwrap_or_default();
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
-    let fits = (1..=253).contains(&host.len()) && host.bytes().all(allowed);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:".contains(&byte);
+    let fits = (1..=260).contains(&host.len()) && host.bytes().all(allowed);
     if fits { Ok(text.to_owned()) } else { Err("must be https:// and a host name, with nothing behind it") }
 }
 

@@ -231,12 +231,12 @@ fn everything_that_is_wrong_with_a_hand_over_is_told_and_its_texts_are_bounded()
     let unknown = with(HANDED_OVER, "/detail/items/0", json!({"name": "x", "value": "", "verified": true, "more": 1}));
     assert_eq!(problems(unknown), ["detail is not a hand-over of version 1"]);
     let item = json_of(HANDED_OVER)["detail"]["items"][0].clone();
-    let many = problems(with(HANDED_OVER, "/detail/items", vec![item; 21].into()));
-    assert_eq!(many, ["detail.items must have 20 entries at most"]);
+    let many = problems(with(HANDED_OVER, "/detail/items", vec![item; 9].into()));
+    assert_eq!(many, ["detail.items must have 8 entries at most"]);
     assert!(problems(with(HANDED_OVER, "/detail/previousRelease", "a\nb".into()))[0].contains("printable"));
     let long = with(HANDED_OVER, "/detail/items/0/value", "\u{202e}x".repeat(5000).into());
     let Ok(Input::Handover(handover)) = read(long) else { panic!() };
-    assert!(handover.items[0].value.len() <= 2048 && !handover.items[0].value.contains('\u{202e}'));
+    assert!(handover.items[0].value.len() <= 1224 && !handover.items[0].value.contains('\u{202e}'));
 }
 
 #[test]
