@@ -99,7 +99,7 @@ impl Stack {
         deployment
     }
 
-    async fn updated(&self, parameters: &[(&str, &str)]) -> Deployment {
+    pub(crate) async fn updated(&self, parameters: &[(&str, &str)]) -> Deployment {
         let (good, deployment) = self.aws.deploy(&self.name, parameters).await;
         assert!(good, "{} {parameters:?}: {} {:#?}", self.name, deployment.status, deployment.reasons);
         deployment

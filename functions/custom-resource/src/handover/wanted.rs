@@ -110,7 +110,12 @@ fn role(text: &str, home: &Home) -> Result<Arn, String> {
     let arn: Arn = text.parse().map_err(|error: emite_connect::arn::NotAnArn| error.to_string())?;
     // IAM's are of no region.
     let ours = Arn { region: String::new(), ..home.arn("iam", arn.resource.clone()) };
-    let named = arn.resource.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !name.ends_with('/'));
+    // A path may stand before the name.
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@/-".contains(&byte);
+    let named = arn
+        .resource
+        .strip_prefix("role/")
+        .is_some_and(|name| !name.is_empty() && !name.ends_with('/') && name.bytes().all(allowed));
     if arn == ours && named { Ok(arn) } else { Err(format!("must be the ARN of a role of account {}", home.account)) }
 }
 
