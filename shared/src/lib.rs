@@ -16,6 +16,7 @@ pub mod clock;
 pub mod error;
 pub mod failed_object;
 pub mod finding;
+pub mod handover;
 pub mod https;
 pub mod ledger;
 pub mod links;

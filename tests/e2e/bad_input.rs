@@ -141,6 +141,46 @@ async fn every_property_of_an_approved_origin_is_checked_and_named() {
 }
 
 #[tokio::test]
+async fn every_property_of_a_hand_over_is_checked_and_named() {
+    let world = World::new().await;
+    let good = crate::handover::first(&world).await;
+    let mut table = Vec::new();
+    for (property, may_be_empty) in crate::handover::PROPERTIES {
+        for (name, value) in
+            nonsense().into_iter().filter(|(name, _)| !may_be_empty || !["empty", "null"].contains(name))
+        {
+            table.push((format!("{property} {name}"), good.clone().property(property, value), vec![property]));
+        }
+        let mut missing = good.clone();
+        missing.0["ResourceProperties"].as_object_mut().unwrap().remove(property);
+        if !may_be_empty {
+            table.push((format!("{property} missing"), missing, vec![property]));
+        }
+    }
+    let text = |property: &str| good.0["ResourceProperties"][property].as_str().unwrap().to_owned();
+    for property in ["InstanceArn", "RoleArn", "AgentEventStreamArn", "ContactRecordTargetArn", "DomainArn"] {
+        let arn = text(property);
+        for other in [
+            arn.replace(&world.aws.place.account_id, "999988887777"),
+            arn.replace("arn:aws:", "arn:aws-cn:"),
+            world.aws.arn("lambda", "function:x"),
+            format!("{arn}*{arn}"),
+        ] {
+            table.push((format!("{property} {other}"), good.clone().property(property, other), vec![property]));
+        }
+    }
+    let server = good.clone().property("ServerAddress", "203.0.113.10");
+    table.push(("an address without a server".to_owned(), server, vec!["ServerId"]));
+    table.push(("unknown property".to_owned(), good.clone().property("Surprise", "x"), vec!["Surprise"]));
+    let several = good.clone().property("TimeZone", "Mars").property("Bucket", "X").property("Surprise", "z");
+    table.push(("several".to_owned(), several, vec!["TimeZone", "Bucket", "Surprise"]));
+    let before = world.aws.keys(&text("Bucket"), "").await;
+    let (aws, bucket) = (world.aws, text("Bucket"));
+    all_refused(world, table).await;
+    assert_eq!(aws.keys(&bucket, "").await, before);
+}
+
+#[tokio::test]
 async fn properties_that_are_no_object_are_refused_by_name() {
     let world = World::new().await;
     let good = Event::new("Create", ORIGIN, &world.origin("https://emite.example.com"));

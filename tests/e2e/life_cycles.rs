@@ -104,10 +104,24 @@ impl Stack {
         deployment
     }
 
-    async fn updated(&self, parameters: &[(&str, &str)]) -> Deployment {
+    pub(crate) async fn updated(&self, parameters: &[(&str, &str)]) -> Deployment {
         let (good, deployment) = self.aws.deploy(&self.name, parameters).await;
         assert!(good, "{} {parameters:?}: {} {:#?}", self.name, deployment.status, deployment.reasons);
         deployment
+    }
+
+    /// The text that the stack hands over, which has these words in it and nothing that is not verified.
+    async fn handed_over(&self, deployment: &Deployment, words: &[&str]) -> String {
+        let place = deployment.outputs["HandoverDocument"].strip_prefix("s3://").expect("an address in S3");
+        let (bucket, key) = place.split_once('/').expect("a key");
+        assert_eq!(bucket, deployment.outputs["BackupBucket"]);
+        let text = self.aws.object(bucket, key).await.expect("the document");
+        let text = String::from_utf8(text.to_vec()).expect("UTF-8");
+        for word in words {
+            assert!(text.contains(word), "{word} is not in {text}");
+        }
+        assert!(!text.contains("NOT"), "{text}");
+        text
     }
 
     async fn state(&self) -> InstanceState {
@@ -153,8 +167,11 @@ async fn whole_life(before: Before) {
     assert!(physical_id(&created, "Custom::ConnectDataStreaming", &id).is_some(), "{created:#?}");
     assert_eq!(created.outputs["ConnectInstanceArn"], stack.instance.arn);
 
+    let told =
+        stack.handed_over(&created, &[&stack.stream(&stack.named("events")).unwrap(), "This is the first one."]).await;
+
     // Parameters that are none of Connect's business.
-    stack
+    let updated = stack
         .updated(&[
             ("TimeZone", "Europe/Dublin"),
             ("CustomerId", "another-external-id"),
@@ -162,6 +179,8 @@ async fn whole_life(before: Before) {
         ])
         .await;
     assert_eq!(stack.state().await, state);
+    let words = ["number 2,", "from Australia/Sydney\n    to   Europe/Dublin", "to   another-external-id"];
+    assert_ne!(stack.handed_over(&updated, &words).await, told);
     let other = if before == Before::Foreign { "Fail" } else { "Replace" };
     stack.updated(&[("OnExistingStreaming", other)]).await;
     assert_eq!(stack.state().await, state);

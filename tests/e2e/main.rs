@@ -17,6 +17,7 @@ mod by_hand;
 mod crashes;
 mod duplicates;
 mod found;
+mod handover;
 mod life_cycles;
 mod matrix;
 mod policy;

@@ -13,7 +13,7 @@ use crate::world::{AMPLE, Answer, RESERVE};
 
 /// What CloudFormation does after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+pub(crate) enum Then {
     /// The same event again, as Lambda does when an answer got lost, or an operator who continues.
     Rerun,
     /// Back to before.
@@ -23,7 +23,7 @@ enum Then {
 /// How long the function has to work. A call that works again after one attempt of 5 s in silence, that is denied (which
 /// is waited out, with looks for stale reads in between) or that fails after all attempts gets the time that this takes;
 /// one that would need longer than any deadline gets little, so that the deadline is what it meets.
-fn patience(plan: &Plan) -> Duration {
+pub(crate) fn patience(plan: &Plan) -> Duration {
     let comes_to_an_end = plan.times == 1 || matches!(plan.fault, Fault::Denied | Fault::Internal);
     Duration::from_secs(if comes_to_an_end { 25 } else { 3 })
 }
@@ -87,10 +87,10 @@ fn judge(plan: &Plan, answer: &Answer) -> Result<(), String> {
 
 /// Every plan for the calls of a clean run. Each call breaks once in every way. For good, each write does too, followed by
 /// a rerun and by a rollback; of the reads of one action the first does, and later ones in the two ways that differ by then.
-fn plans(clean: &Clean) -> Vec<(Plan, Then)> {
+pub(crate) fn plans(calls: &[String]) -> Vec<(Plan, Then)> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut plans = Vec::new();
-    for action in &clean.calls {
+    for action in calls {
         let nth = seen.entry(action).or_default();
         *nth += 1;
         let plan = |fault, times| Plan { action: action.clone(), nth: *nth, times, fault };
@@ -134,7 +134,7 @@ async fn matrix(link: Link, step: Step, befores: &[Before], expected: &[&str]) {
         let scenario = Scenario { link, step, before };
         let clean = scenario.clean_run().await.unwrap_or_else(|problem| panic!("{scenario:?}: {problem}"));
         called.extend(clean.calls.iter().cloned());
-        let plans = plans(&clean);
+        let plans = plans(&clean.calls);
         cells += plans.len();
         let outcomes = futures::stream::iter(plans).map(|(plan, then)| {
             let clean = &clean;

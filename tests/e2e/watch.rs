@@ -540,6 +540,8 @@ async fn who_is_the_first_to_confirm_hears_of_the_deployment_and_of_all_that_is_
     let subjects: Vec<&str> = mails.iter().filter_map(|mail| mail["subject"].as_str()).collect();
     assert_eq!(subjects.len(), 2, "{mails:#?}");
     assert!(subjects[0].starts_with("[Deployed] ") && subjects[1].starts_with("[Critical] "), "{subjects:?}");
+    // As it was handed over, before anybody heard.
+    assert!(mails[0]["body"].as_str().unwrap().contains("emite-handover.txt"), "{mails:#?}");
     assert!(
         mails[1]["body"].as_str().unwrap().contains("Amazon Connect does not send its agent events anywhere"),
         "{mails:#?}"
@@ -548,6 +550,29 @@ async fn who_is_the_first_to_confirm_hears_of_the_deployment_and_of_all_that_is_
     watched.look_twice().await;
     let last = aws.mailbox(ADDRESS).pop().unwrap();
     assert!(last["subject"].as_str().unwrap().starts_with("[Resolved] "), "{last:#}");
+}
+
+#[tokio::test]
+async fn what_is_handed_over_again_is_told_in_one_mail_with_what_changed_and_the_command_that_prints_it() {
+    let mut watched = Watched::healthy().await;
+    watched.switch_rule("ReportRule", true).await;
+    watched.stack.updated(&[("TimeZone", "Europe/Dublin")]).await;
+    watched.was_invoked(1);
+    let mails = watched.heard().await;
+    let [mail] = mails.as_slice() else { panic!("{mails:#?}") };
+    assert_eq!((mail.attribute("state"), mail.attribute("severity")), ("deployed", "Info"), "{mail:#?}");
+    for words in
+        ["Time zone: from Australia/Sydney to Europe/Dublin", watched.setting("searchEndpoint"), "was verified"]
+    {
+        assert!(mail.body.contains(words), "{words} is not in {mail:#?}");
+    }
+    let commands: Vec<&str> = mail.body.lines().filter(|line| line.starts_with("aws s3 cp ")).collect();
+    let [command] = commands.as_slice() else { panic!("{mail:#?}") };
+    let printed = watched.aws.paste(command).await.unwrap();
+    assert!(printed.contains("Europe/Dublin\n  verified") && printed.contains("number 2,"), "{printed}");
+    // An update of something else is no news.
+    watched.stack.updated(&[("AgentSilenceMinutes", "45")]).await;
+    assert_eq!(watched.heard().await, []);
 }
 
 #[tokio::test]

@@ -60,7 +60,8 @@ impl Watched {
         let parameter = json!({ "Name": physical_id(&deployment, "Spec") });
         let answer = aws.json_call("ssm", "AmazonSSM.GetParameter", &parameter).await;
         let spec = serde_json::from_str(answer["Parameter"]["Value"].as_str().expect("a value")).expect("JSON");
-        Self { aws, stack, deployment, spec, ear, now: long_ago(), told: 0 }
+        // The deployment itself handed over.
+        Self { aws, stack, deployment, spec, ear, now: long_ago(), told: 1 }
     }
 
     /// A stack whose own schedule is too slow to be in the way, watched for a month already, and all is well.

@@ -48,6 +48,7 @@ ANY_RESOURCE = {
     "ds:DescribeDirectories": "Directory Service authorises it without a resource.",
     "connect:ListInstances": "Lists over all instances; authorised without a resource.",
     "kinesis:DescribeLimits": "Answers for the account; authorised without a resource. The guide grants it so.",
+    "ec2:DescribeInstances": "Authorised without a resource.",
     "es:ListInstanceTypeDetails": "Answers for the region; authorised without a resource.",
     "es:ListVersions": "Answers for the region; authorised without a resource.",
     "cloudwatch:PutMetricData": "Metrics have no ARN; narrowed by cloudwatch:namespace.",

@@ -34,6 +34,12 @@ def test_each_output_has_a_row_and_those_for_emite_are_named_as_such(template):
     }
 
 
+def test_the_hand_over_names_the_release_that_the_code_is_of(template):
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]
+    assert template["Mappings"]["Product"]["Release"]["Version"] == workspace["package"]["version"]
+    assert cfn.deployed(template)["Handover"]["Properties"]["Release"] == workspace["package"]["version"]
+
+
 def test_the_documents_name_each_check_and_no_other():
     files = {path.stem.replace("_", "-") for path in (ROOT / "shared" / "src" / "checks").glob("*.rs")} - {"fixtures"}
     assert len(files) > 10

@@ -19,6 +19,7 @@ def test_exactly_these_have_a_name_that_may_be_taken(template):
 
 def test_preflight_waits_only_for_what_it_runs_on(template):
     assert cfn.before(template, "Preflight") == {
+        "BackupBucket",
         "CustomResourceFunction",
         "CustomResourceFunctionEventInvokeConfig",
         "CustomResourceRole",
@@ -34,7 +35,7 @@ def test_the_function_needs_nothing_of_what_it_serves(template, name):
 
 
 def test_everything_cheap_comes_before_the_domain(template):
-    after = {"DeliveryStream", "ContactRecordStreaming", "AgentEventStreaming", "ApprovedOrigin", "Spec", "Watch"} | WATCHING
+    after = {"DeliveryStream", "ContactRecordStreaming", "AgentEventStreaming", "ApprovedOrigin", "Spec", "Watch", "Handover"} | WATCHING
     # These need nothing, so CloudFormation begins with them; they cannot be named in DependsOn, as they do not always exist.
     at_once = {"BackupBucketPolicy", "AlertTopicPolicy", "AlertEmailSubscription"}
     assert all(cfn.before(template, name) <= {"BackupBucket", "AlertTopic"} for name in at_once)
@@ -57,6 +58,13 @@ def test_watching_begins_last_and_ends_first(template):
     assert streaming <= cfn.before(template, "Watch")
     begun = {name for name, r in template["Resources"].items() if r["Type"] in ("AWS::Events::Rule", "AWS::CloudWatch::Alarm", "AWS::Lambda::Permission")}
     assert begun | {"DeadLetterQueuePolicy"} == WATCHING
+
+
+def test_the_hand_over_comes_last_of_all(template):
+    # What fails after it would leave a bucket with documents in it, which CloudFormation cannot delete. The last three need nothing, so
+    # CloudFormation begins with them.
+    at_once = {"BackupBucketPolicy", "AlertTopicPolicy", "AlertEmailSubscription"}
+    assert cfn.before(template, "Handover") == template["Resources"].keys() - at_once - {"Handover"}
 
 
 def test_the_watchers_need_nothing_of_what_they_watch(template):
@@ -122,6 +130,7 @@ ALWAYS = WATCHING | {
     "DeliveryRole",
     "DeliveryStream",
     "EmiteRole",
+    "Handover",
     "HealthCheckFunction",
     "HealthCheckFunctionEventInvokeConfig",
     "HealthCheckLogGroup",

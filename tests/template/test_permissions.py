@@ -234,6 +234,8 @@ CALLS = {
     "es:ListInstanceTypeDetails",
     "cloudwatch:PutMetricData",
     "cloudwatch:GetMetricData",
+    "events:PutEvents",
+    "s3:PutObject",
 }
 
 # AWS's service authorization reference, Amazon Connect: the dependent actions of DescribeInstance, and of Associate- and
@@ -256,14 +258,15 @@ def granted(deployed, role):
 
 def test_the_function_may_do_what_it_calls_and_what_connect_asks_behind_that(guide, given):
     assert granted(guide, "CustomResourceRole") == CALLS | BEHIND
-    assert granted(given, "CustomResourceRole") == CALLS | BEHIND | {"s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "sns:GetTopicAttributes"}
+    assert granted(given, "CustomResourceRole") == CALLS | BEHIND | {
+        "kms:Decrypt", "kms:GenerateDataKey", "s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "sns:GetTopicAttributes"}
 
 
 def test_the_function_reaches_its_own_items_only(guide):
     statement = allowed(guide, "CustomResourceRole")["ReadAndWriteOwnItems"]
     assert statement["Resource"] == "<Ledger.Arn>"
     assert statement["Condition"] == {
-        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["association#*", "origin#*", "preflight"]},
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["association#*", "origin#*", "handover", "preflight"]},
         "Null": {"dynamodb:LeadingKeys": "false"},
     }
 
@@ -304,8 +307,32 @@ def test_the_function_looks_only_at_what_the_parameters_name(guide, given):
     assert more["FindGivenTopic"]["Resource"] == case["AlertTopicArn"]
 
 
+def handover(bucket):
+    return PUBLISHES | {("s3:PutObject", f"{bucket}/emite-connect/emite-ctrfirehose/handover/emite-handover.{form}"): INSIDE for form in ("json", "txt")}
+
+
+@pytest.mark.parametrize(
+    ("case", "bucket"),
+    [
+        ("the guide", "<BackupBucket.Arn>"),
+        ("everything given", "arn:aws:s3:::syd-cloudbackup"),
+        ("mail and an own bucket under a key", "<BackupBucket.Arn>"),
+    ],
+)
+def test_the_function_stores_the_hand_over_where_it_is_told_to_and_announces_it(template, case, bucket):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    own = [policy for policy in deployed["CustomResourceRole"]["Properties"]["Policies"] if policy["PolicyName"] == "hand-over"]
+    assert table({"CustomResourceRole": {"Properties": {"Policies": own}}}, "CustomResourceRole") == handover(bucket) | with_key(case != "the guide")
+    told = deployed["Handover"]["Properties"]
+    assert f"arn:aws:s3:::{told['Bucket']}/{told['Prefix']}".replace("arn:aws:s3:::<BackupBucket>", "<BackupBucket.Arn>") == (
+        f"{bucket}/emite-connect/emite-ctrfirehose/handover/")
+    assert told["BucketKeyArn"] == checks.CASES[case].get("BackupBucketKeyArn", "")
+
+
 def test_everything_else_stays_in_this_account_and_region(guide):
     for sid, statement in allowed(guide, "CustomResourceRole").items():
+        if sid == "StoreHandover":
+            continue
         for resource in cfn.as_list(statement["Resource"]):
             region = "" if resource.startswith("arn:aws:iam:") else cfn.REGION
             assert resource in ("*", "<Ledger.Arn>") or f":{region}:{cfn.ACCOUNT}:" in resource, sid
@@ -522,7 +549,7 @@ def test_no_function_reaches_the_items_of_another(guide):
         for role in ("CustomResourceRole", "HealthCheckRole", "ReporterRole")
         for prefix in allowed(guide, role)["ReadAndWriteOwnItems"]["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
     ]
-    assert len(prefixes) == len(set(prefixes)) == 5
+    assert len(prefixes) == len(set(prefixes)) == 6
 
 
 def test_each_function_is_started_by_its_rules_and_by_nobody_else(guide):

@@ -124,6 +124,25 @@ def test_custom_resources_have_exactly_the_properties_of_their_contract(guide, g
     }
     assert properties(given, "ApprovedOrigin") == common | {"InstanceArn": cfn.INSTANCE_ARN, "Origin": "https://emite.example.com"}
     assert properties(guide, "Watch") == common | {"HealthCheckMinutes": "5"}
+    handed_over = {
+        "Release": "0.1.0",
+        "InstanceArn": cfn.INSTANCE_ARN,
+        "RoleArn": "<EmiteRole.Arn>",
+        "CustomerId": "acme-support-7421",
+        "AgentEventStreamArn": "<AgentEventStream.Arn>",
+        "ContactRecordTargetArn": "<DeliveryStream.Arn>",
+        "DomainArn": "<SearchDomain.Arn>",
+        "SearchEndpoint": "https://<SearchDomain.DomainEndpoint>",
+        "TimeZone": "Australia/Sydney",
+        "ServerAddress": "",
+        "ServerId": "",
+        "Bucket": "<BackupBucket>",
+        "Prefix": "emite-connect/emite-ctrfirehose/handover/",
+        "BucketKeyArn": "",
+    }
+    assert properties(guide, "Handover") == common | handed_over
+    case = checks.CASES["everything given"]
+    assert properties(given, "Handover") == common | handed_over | {"Bucket": case["BackupBucketName"], "BucketKeyArn": case["BackupBucketKeyArn"]}
     types = {name: resource["Type"] for name, resource in given.items() if checks.is_custom(resource)}
     assert types == {
         "Preflight": "Custom::EmitePreflight",
@@ -131,6 +150,7 @@ def test_custom_resources_have_exactly_the_properties_of_their_contract(guide, g
         "AgentEventStreaming": "Custom::ConnectDataStreaming",
         "ApprovedOrigin": "Custom::ConnectApprovedOrigin",
         "Watch": "Custom::EmiteWatch",
+        "Handover": "Custom::EmiteHandover",
     }
 
 
@@ -292,6 +312,7 @@ def test_outputs_are_the_guides_list_and_what_administrators_need(template):
         "AgentEventStreamArn": "<AgentEventStream.Arn>",
         "SearchEndpoint": "https://<SearchDomain.DomainEndpoint>",
         "TimeZone": "Australia/Sydney",
+        "HandoverDocument": "<Handover.DocumentUri>",
         "ConnectInstanceAlias": "<Preflight.InstanceAlias>",
         "AlertTopicArn": "<AlertTopic>",
         "DeliveryStreamArn": "<DeliveryStream.Arn>",

@@ -7,6 +7,7 @@
 mod answer;
 mod approved_origin;
 mod data_streaming;
+mod handover;
 mod preflight;
 mod properties;
 mod request;
@@ -93,6 +94,7 @@ enum Kind {
     DataStreaming,
     ApprovedOrigin,
     Watch,
+    Handover,
 }
 
 impl Kind {
@@ -102,6 +104,7 @@ impl Kind {
             "Custom::ConnectDataStreaming" => Ok(Self::DataStreaming),
             "Custom::ConnectApprovedOrigin" => Ok(Self::ApprovedOrigin),
             "Custom::EmiteWatch" => Ok(Self::Watch),
+            "Custom::EmiteHandover" => Ok(Self::Handover),
             _ => Err(Failure::Refused("ResourceType is none that this function serves".to_owned())),
         }
     }
@@ -114,6 +117,7 @@ fn derived_id(kind: Kind, properties: &Object) -> Option<String> {
         Kind::DataStreaming => data_streaming::physical_id(properties),
         Kind::ApprovedOrigin => approved_origin::physical_id(properties),
         Kind::Watch => Some("watch".to_owned()),
+        Kind::Handover => Some("handover".to_owned()),
     }
 }
 
@@ -149,23 +153,25 @@ async fn dispatch(services: &Services, request: &Request) -> Result<Done, Failur
         if action == Action::Delete {
             return remove(services, kind, &request.properties).await;
         }
-        let data = match kind {
-            Kind::Preflight => preflight::put(services, request).await?,
-            Kind::DataStreaming => data_streaming::put(services, request).await?,
-            Kind::ApprovedOrigin => approved_origin::put(services, request).await?,
-            Kind::Watch => watch::put(services, request).await?,
+        let done = match kind {
+            Kind::Preflight => preflight::put(services, request).await?.into(),
+            Kind::DataStreaming => data_streaming::put(services, request).await?.into(),
+            Kind::ApprovedOrigin => approved_origin::put(services, request).await?.into(),
+            Kind::Watch => watch::put(services, request).await?.into(),
+            Kind::Handover => handover::put(services, request).await?,
         };
         if action == Action::Update && starts_from_an_orphan(kind, request) {
             remove(services, kind, &request.old_properties).await?;
         }
-        Ok(Done::from(data))
+        Ok(done)
     };
     services.patiently(work).await
 }
 
 async fn remove(services: &Services, kind: Kind, properties: &Object) -> Result<Done, Failure> {
     match kind {
-        Kind::Preflight | Kind::Watch => Ok(Done::default()),
+        // The documents of a hand-over are the customer's record, in a bucket that is kept.
+        Kind::Preflight | Kind::Watch | Kind::Handover => Ok(Done::default()),
         Kind::DataStreaming => data_streaming::remove(services, properties).await,
         Kind::ApprovedOrigin => approved_origin::remove(services, properties).await,
     }

@@ -22,6 +22,7 @@ use crate::request::{Action, Object, Request};
 use crate::services::{Failure, Services, until_undisturbed};
 use looks::Before;
 use values::{DELIVERY_ROLE_SUFFIX, Thing, Wanted};
+pub(crate) use values::{bucket_name, given, key as kms_key, time_zone};
 
 /// Something that has to be mended before a deployment can work.
 #[derive(Clone, Debug, PartialEq, Eq)]

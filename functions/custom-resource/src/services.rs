@@ -92,7 +92,7 @@ impl Failure {
         }
     }
 
-    fn is_changed_meanwhile(&self) -> bool {
+    pub(crate) fn is_changed_meanwhile(&self) -> bool {
         matches!(self, Self::Broken(error) if error.is_changed_meanwhile())
     }
 }

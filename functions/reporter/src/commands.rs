@@ -216,9 +216,20 @@ fn emite_server(spec: &Spec, server: &Server, subject: Subject<'_>) -> Vec<Comma
     }
 }
 
+/// The prefix of one of the stack's folders.
+fn folder(spec: &Spec, name: &str) -> String {
+    format!("emite-connect/{}/{name}/", spec.delivery_stream_name())
+}
+
 /// Below what records are kept that the domain never takes.
 pub(crate) fn quarantine(spec: &Spec) -> String {
-    format!("emite-connect/{}/quarantine/", spec.delivery_stream_name())
+    folder(spec, "quarantine")
+}
+
+/// Prints the readable text of the hand-over.
+pub(crate) fn handover(spec: &Spec) -> String {
+    let document = format!("s3://{}/{}{}", spec.backup_bucket, folder(spec, "handover"), emite_connect::handover::TEXT);
+    Aws::new(spec, "s3", "cp").raw(&quoted(&document)).raw("-").line()
 }
 
 /// What shows the failed records below `prefix`, and what sends them again. The redrive looks where the delivery stream puts

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use emite_connect::checks::CHECKS;
 use emite_connect::finding::{Finding, Severity, Status};
+use emite_connect::handover::Handover;
 use emite_connect::report::Report;
 use emite_connect::spec::Spec;
 use jiff::{SignedDuration, Timestamp};
@@ -30,7 +31,7 @@ const BLIND_FOR: SignedDuration = SignedDuration::from_mins(30);
 const REMINDER: SignedDuration = SignedDuration::from_hours(24);
 /// Episodes that are kept at most.
 const MOST_EPISODES: usize = 200;
-/// Handled events and releases that are remembered.
+/// Handled events that are remembered.
 const REMEMBERED: usize = 50;
 
 /// What stays the same while an event is handled.
@@ -50,8 +51,8 @@ pub(crate) struct State {
     checked_at: Option<Timestamp>,
     /// Whether people were told that the integration is deployed.
     deployed: bool,
-    /// The releases of which they were told.
-    releases: Vec<String>,
+    /// The last hand-over.
+    handover: Option<Box<Handover>>,
     /// Whether the newest report that saw the alert path found that nobody hears.
     unheard: bool,
     /// Events without a time of their own that were handled.
@@ -98,7 +99,7 @@ pub(crate) fn step(mut state: State, input: &Input, now: Timestamp, scene: &Scen
         Input::Repair { after: None } => {}
         Input::Redrive { apply: false, .. } => {}
         Input::Redrive { apply: true, id, redrive } => state.once(id, || message::redrive(scene, redrive))?,
-        Input::Handover { release } => state.hand_over(release, scene)?,
+        Input::Handover(handover) => state.hand_over(handover, scene)?,
         Input::Failure(failure) => state.failed(failure, now, scene),
         Input::Test { id } => state.once(id, || message::test(scene, now))?,
         Input::Silence { check, silence: Some(silence) } => {
@@ -232,7 +233,7 @@ impl State {
         self.checked_at = Some(at);
         if !self.deployed && !reading.by_repair && self.outbox.has_room() {
             self.deployed = true;
-            self.outbox.push(message::deployed(reading.scene, self.releases.last().map(String::as_str)));
+            self.outbox.push(message::deployed(reading.scene, self.handover.as_deref()));
         }
         let heard_again = self.is_heard_again(reading);
         let sightings = sightings(reading, &self.silences);
@@ -268,7 +269,7 @@ impl State {
         }
         self.unheard = false;
         self.episodes.retain(|key, episode| parts(key).0 != ALERT_PATH || episode.status != Status::Missing);
-        self.outbox.push(message::deployed(reading.scene, self.releases.last().map(String::as_str)));
+        self.outbox.push(message::deployed(reading.scene, self.handover.as_deref()));
         true
     }
 
@@ -398,19 +399,18 @@ impl State {
         self.tell(&key, &finding, &Time { scene, now, at: failure.at }, Vec::new());
     }
 
-    fn hand_over(&mut self, release: &str, scene: &Scene) -> Result<(), Full> {
-        if self.releases.iter().any(|told| told == release) {
+    fn hand_over(&mut self, handover: &Handover, scene: &Scene) -> Result<(), Full> {
+        if self.handover.as_ref().is_some_and(|last| last.revision >= handover.revision) {
             return Ok(());
         }
         if !self.outbox.has_room() {
             return Err(Full);
         }
-        self.releases.push(release.to_owned());
-        forget(&mut self.releases);
+        self.handover = Some(Box::new(handover.clone()));
         // Whether anybody hears is known from the first report on, which tells it then.
         if self.checked_at.is_some() {
             self.deployed = true;
-            self.outbox.push(message::deployed(scene, Some(release)));
+            self.outbox.push(message::deployed(scene, Some(handover)));
         }
         Ok(())
     }

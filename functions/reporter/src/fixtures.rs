@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use emite_connect::checks::CHECKS;
 use emite_connect::finding::{Finding, Severity, Status as Kind};
+use emite_connect::handover::Handover;
 use emite_connect::report::{CheckOutcome, Outcome, Report, Status, VERSION};
 use emite_connect::spec::{Server, Spec};
 use jiff::{SignedDuration, Timestamp};
@@ -47,6 +48,12 @@ pub(crate) fn noon() -> Timestamp {
 
 pub(crate) fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
+}
+
+/// The hand-over of the sample event: the second, of which one item is not verified.
+pub(crate) fn handover() -> Handover {
+    let event: serde_json::Value = serde_json::from_str(include_str!("../../../infra/events/handover.json")).unwrap();
+    serde_json::from_value(event["detail"].clone()).unwrap()
 }
 
 /// A report `after` noon with these findings.

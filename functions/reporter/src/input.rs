@@ -9,13 +9,14 @@ mod form;
 mod redrive;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use emite_connect::handover::Handover;
 use emite_connect::report::{HANDOVER, HEALTH_REPORT, REDRIVE_REPORT, REPAIR_REPORT, Report, SOURCE};
 use emite_connect::spec::Spec;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::episodes::{Silence, silenceable};
-use crate::text::ascii;
+use crate::text::{ascii, stored};
 pub(crate) use failure::Failure;
 #[cfg(test)]
 pub(crate) use failure::How;
@@ -34,7 +35,7 @@ pub(crate) enum Input {
     /// Failed records were sent to the domain again, or only counted.
     Redrive { id: String, apply: bool, redrive: Box<Redrive> },
     /// The integration was deployed.
-    Handover { release: String },
+    Handover(Box<Handover>),
     /// The health check crashed, timed out or was not run.
     Failure(Failure),
     /// Somebody asks whether messages arrive.
@@ -120,7 +121,7 @@ fn envelope(payload: Value, known: &Known<'_>, problems: &mut Problems) -> Optio
             let redrive = Box::new(redrive::read(&event.detail, known.spec));
             Some(Input::Redrive { id: ascii(&id, 100), apply, redrive })
         }
-        _ => release(&event.detail, problems),
+        _ => handover(event.detail, problems),
     }
 }
 
@@ -179,12 +180,36 @@ fn is_error_type(name: &str) -> bool {
     (1..=80).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-fn release(detail: &Value, problems: &mut Problems) -> Option<Input> {
-    let release = detail.get("release").and_then(Value::as_str)?;
-    if !is_printable(release, 100) {
-        problems.add("detail.release must be 1 to 100 printable characters");
+/// A hand-over of a bounded size: it is kept, and has to fit into a mail.
+fn handover(detail: Value, problems: &mut Problems) -> Option<Input> {
+    for (list, most) in [("items", 8), ("changes", 8), ("notIncluded", 3)] {
+        if detail[list].as_array().is_some_and(|entries| entries.len() > most) {
+            problems.add(&format!("detail.{list} must have {most} entries at most"));
+        }
     }
-    Some(Input::Handover { release: release.to_owned() })
+    for release in ["release", "previousRelease"] {
+        if detail[release].as_str().is_some_and(|text| !is_printable(text, 100)) {
+            problems.add(&format!("detail.{release} must be 1 to 100 printable characters"));
+        }
+    }
+    let Ok(mut handover) = serde_json::from_value::<Handover>(detail) else {
+        problems.add(&format!("detail is not a hand-over of version {}", emite_connect::handover::VERSION));
+        return None;
+    };
+    let bound = |text: &mut String, most| *text = stored(text, most);
+    bound(&mut handover.document_uri, 1200);
+    for item in &mut handover.items {
+        bound(&mut item.name, 100);
+        // A customer id has up to 1,224 characters, nothing else as many.
+        bound(&mut item.value, 1224);
+        item.problem.iter_mut().for_each(|problem| bound(problem, 400));
+    }
+    for change in &mut handover.changes {
+        bound(&mut change.name, 100);
+        change.from.iter_mut().chain(&mut change.to).for_each(|value| bound(value, 1224));
+    }
+    handover.not_included.iter_mut().for_each(|text| bound(text, 300));
+    Some(Input::Handover(Box::new(handover)))
 }
 
 fn test(payload: &Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {

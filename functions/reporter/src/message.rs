@@ -8,6 +8,7 @@
 mod titles;
 
 use emite_connect::finding::{Finding, Severity, Status};
+use emite_connect::handover::{self as item, Handover};
 use emite_connect::snapshot::Cause;
 use emite_connect::spec::Spec;
 use jiff::Timestamp;
@@ -206,27 +207,25 @@ pub(crate) fn open_findings(scene: &Scene, open: &[Open<'_>]) -> Message {
     message(spec, News::OpenFindings, (INTEGRATION, worst), (severity_name(worst), &title), body)
 }
 
-/// The message that the integration is deployed, with what the eMite team needs.
-pub(crate) fn deployed(scene: &Scene, release: Option<&str>) -> Message {
+/// The message that the integration is deployed, with what the eMite team needs: as it was handed over, or as the stack was
+/// asked for as long as nothing was.
+pub(crate) fn deployed(scene: &Scene, handover: Option<&Handover>) -> Message {
     let spec = &scene.spec;
     let mut body = Body::default();
+    let all_is_verified = handover.is_none_or(|handover| handover.unverified().next().is_none());
+    if !all_is_verified {
+        body.paragraph(
+            "Not everything that the eMite team needs could be verified. Settle what is marked below before you send it.",
+        );
+    }
     body.paragraph(&format!(
         "The integration of {} with eMite is deployed, and is looked after from now on.",
         stored(&spec.integration, 200)
     ));
-    if let Some(release) = release {
-        body.facts(&[("Release", release)]);
+    match handover {
+        Some(handover) => handed_over(&mut body, spec, handover),
+        None => asked_for(&mut body, spec),
     }
-    body.paragraph("Please send this to the eMite team:");
-    body.line("IAM role", &spec.emite_role.to_string());
-    if let Some(emite) = &spec.emite {
-        body.line("External id of the role (customer id)", &emite.customer_id);
-    }
-    body.line("Amazon Connect instance", &spec.instance_arn.to_string());
-    body.line("Kinesis stream of agent events", &spec.agent_event_stream.to_string());
-    body.line("Search endpoint of contact records", &spec.search_endpoint);
-    body.line("Time zone", spec.time_zone.iana_name().unwrap_or("UTC"));
-    body.end();
     body.paragraph(&format!(
         "Every link between Amazon Connect and eMite is checked every {} minutes. You get one message when something \
          breaks, one when it is over, and a reminder once a day in between. No message means that all is well.",
@@ -234,7 +233,62 @@ pub(crate) fn deployed(scene: &Scene, release: Option<&str>) -> Message {
     ));
     body.paragraph("To look now, paste this into AWS CloudShell:");
     body.command(&commands::look_again(spec));
-    message(spec, News::Deployed, (INTEGRATION, Severity::Info), ("Deployed", "integration deployed"), body)
+    let (severity, title) = match all_is_verified {
+        true => (Severity::Info, "integration deployed"),
+        false => (Severity::Warning, "integration deployed, but not all of it is verified"),
+    };
+    message(spec, News::Deployed, (INTEGRATION, severity), ("Deployed", title), body)
+}
+
+fn handed_over(body: &mut Body, spec: &Spec, handover: &Handover) {
+    let before = handover.previous_release.as_deref().filter(|before| *before != handover.release).unwrap_or_default();
+    body.facts(&[("Release", &handover.release), ("Release before", before)]);
+    let when = moment(spec, handover.written_at);
+    body.paragraph(&format!(
+        "Please send this to the eMite team. Unless marked, each was verified in your account on {when}:"
+    ));
+    for item in &handover.items {
+        body.line(&stored(&item.name, 100), &stored(&item.value, 1224));
+        if !item.verified {
+            let why = stored(item.problem.as_deref().unwrap_or("nobody knows why"), 240);
+            body.line("  NOT VERIFIED", &why);
+        }
+    }
+    body.end();
+    if handover.previous_release.is_some() {
+        let value = |value: &Option<String>| stored(value.as_deref().unwrap_or("nothing"), 180);
+        let lines: Vec<String> = handover
+            .changes
+            .iter()
+            .map(|change| {
+                format!("{}: from {} to {}", stored(&change.name, 60), value(&change.from), value(&change.to))
+            })
+            .collect();
+        if lines.is_empty() {
+            body.paragraph("None of these values has changed since you were told last.");
+        }
+        body.list("What has changed since you were told last:", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    body.list("Deliberately not in it:", &handover.not_included.iter().map(String::as_str).collect::<Vec<_>>());
+    body.paragraph("The same is stored, encrypted, as a document in your bucket. This command prints it:");
+    body.command(&commands::handover(spec));
+}
+
+fn asked_for(body: &mut Body, spec: &Spec) {
+    body.paragraph("Please send this to the eMite team:");
+    if let Some(server) = &spec.server {
+        body.line(item::SERVER, &server.address.to_string());
+    }
+    body.line(item::ROLE, &spec.emite_role.to_string());
+    if let Some(emite) = &spec.emite {
+        body.line(item::EXTERNAL_ID, &emite.customer_id);
+    }
+    body.line(item::INSTANCE, &spec.instance_arn.to_string());
+    body.line(item::AGENT_EVENTS, &spec.agent_event_stream.to_string());
+    body.line(item::SEARCH_ENDPOINT, &spec.search_endpoint);
+    body.line(item::TIME_ZONE, spec.time_zone.iana_name().unwrap_or("UTC"));
+    body.end();
+    body.list("Deliberately not in it:", &[item::left_out(spec.server.is_some())]);
 }
 
 /// The message that shows whether messages arrive.

@@ -19,7 +19,7 @@ use crate::policy::merge::merged;
 use crate::snapshot::Role;
 use crate::spec::Spec;
 
-pub use trust::{ASSUME, Admission};
+pub use trust::{ASSUME, Admission, takes_external_id};
 pub(crate) use trust::{allowing, external_ids};
 
 /// What Session Manager needs of a server, and nothing beyond
@@ -150,8 +150,8 @@ pub(crate) async fn policy(iam: &Client, role: &str) -> Result<Value, AwsError> 
     Ok(inline_policy(iam, role, POLICY).await?.unwrap_or_default())
 }
 
-/// A policy document, which IAM gives percent-encoded.
-fn document(action: &'static str, encoded: &str) -> Result<Value, AwsError> {
+/// A policy document, which IAM gives percent-encoded; `action` is the call that gave it.
+pub fn document(action: &'static str, encoded: &str) -> Result<Value, AwsError> {
     let decoded = percent_decode_str(encoded).decode_utf8_lossy();
     serde_json::from_str(&decoded).map_err(|_| AwsError::unusable(action, "the policy document is not JSON".to_owned()))
 }

@@ -70,6 +70,8 @@ class Demo:
         before = self._state(self._offer.instanceId)
         with stage.act("Deploy infra/template.yaml"):
             result = self._deploy(instance, "Replace" if connect_state.streams_to(before) else "Fail", {"AlertEmail": watching.ADDRESS})
+        with stage.act("Hand it over to the eMite team"):
+            self._hand_over(result.outputs)
         visitors = Visitors(stage, self._local, result.outputs)
         with stage.act("Use it: Connect streams in, eMite reads out"):
             visitors.use()
@@ -111,6 +113,20 @@ class Demo:
         ours = {"CONTACT_TRACE_RECORDS": result.outputs["DeliveryStreamArn"], "AGENT_EVENTS": result.outputs["AgentEventStreamArn"]}
         self._stage.check(targets == ours, "Connect streams contact records to Firehose and agent events to Kinesis", f"It streams to {targets}")
         return result
+
+    def _hand_over(self, outputs: dict[str, str]) -> None:
+        """The document that the stack's output names, printed by the command that the README offers."""
+        stage = self._stage
+        command = f"aws s3 cp {outputs['HandoverDocument']} -"
+        text = kept.run(command, self._offer)
+        stage.say(stage.screen.paint(command, "cyan"))
+        stage.screen.line()
+        for line in text.splitlines():
+            stage.say(f"  {stage.screen.paint(line, 'yellow')}".rstrip())
+        stage.screen.line()
+        wanted = [outputs[name] for name in ("EmiteRoleArn", "ConnectInstanceArn", "AgentEventStreamArn", "SearchEndpoint", "TimeZone")]
+        missing = [value for value in wanted if f"  {value}\n  verified\n" not in text]
+        stage.check(not missing and "NOT VERIFIED" not in text, "the whole list is in it, each item verified in AWS", f"Not so: {missing}")
 
     def _remove(self, instance_id: str, before: dict[str, Any], holds_records: bool) -> None:
         """Deletes the stack, then what it keeps."""

@@ -203,7 +203,7 @@ fn hosting(text: &str) -> Result<bool, &'static str> {
 }
 
 /// `name` read by `parse`, if the template gives it.
-fn given<'a, T, E: ToString>(
+pub(crate) fn given<'a, T, E: ToString>(
     read: &mut Properties<'a>,
     name: &'static str,
     parse: impl FnOnce(&'a str) -> Result<T, E>,
@@ -327,7 +327,7 @@ fn domain_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn bucket_name(text: &str) -> Result<String, String> {
+pub(crate) fn bucket_name(text: &str) -> Result<String, String> {
     let lower = text.bytes().all(|byte| !byte.is_ascii_uppercase());
     match name(text, 3, 63, ".-") {
         Ok(name) if lower => Ok(name),
@@ -336,7 +336,7 @@ fn bucket_name(text: &str) -> Result<String, String> {
 }
 
 /// The zone's exact IANA name: eMite reads it literally.
-fn time_zone(text: &str) -> Result<(), String> {
+pub(crate) fn time_zone(text: &str) -> Result<(), String> {
     let known = jiff::tz::TimeZone::get(text).ok();
     match known.as_ref().and_then(|zone| zone.iana_name()) {
         Some(name) if name == text => Ok(()),
@@ -348,7 +348,7 @@ fn time_zone(text: &str) -> Result<(), String> {
     }
 }
 
-fn key(text: &str, home: &Home) -> Result<Arn, String> {
+pub(crate) fn key(text: &str, home: &Home) -> Result<Arn, String> {
     let arn = at_home(text, home)?;
     let named = arn.service == "kms" && arn.resource.starts_with("key/");
     if named {

@@ -1,8 +1,9 @@
 use emite_connect::arn::Arn;
 use emite_connect::finding::Finding;
+use emite_connect::handover::Handover;
 
 use super::*;
-use crate::fixtures::{finding, minutes, noon, report, scene};
+use crate::fixtures::{finding, handover, minutes, noon, report, scene};
 use crate::input::How;
 
 const STREAM: &str = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/connect-agentevents";
@@ -291,13 +292,18 @@ fn what_follows_from_something_silenced_is_told_for_itself() {
     assert_eq!(told.at(5, found()), nothing());
 }
 
+/// The sample's hand-over under another number.
+fn handed_over(revision: u64) -> Input {
+    Input::Handover(Box::new(Handover { revision, ..handover() }))
+}
+
 #[test]
 fn hand_overs_tests_and_redrives_are_told_once_each() {
     let mut told = Told::start();
-    let release = |release: &str| Input::Handover { release: release.to_owned() };
-    assert_eq!(told.take(&release("0.1.0")), ["deployed integration"]);
-    assert_eq!(told.take(&release("0.1.0")), nothing());
-    assert_eq!(told.take(&release("0.2.0")), ["deployed integration"]);
+    assert_eq!(told.take(&handed_over(1)), ["deployed integration"]);
+    assert_eq!(told.take(&handed_over(1)), nothing());
+    assert_eq!(told.take(&handed_over(3)), ["deployed integration"]);
+    assert_eq!(told.take(&handed_over(2)), nothing(), "one that comes late is out of date");
     let test = || Input::Test { id: "t".to_owned() };
     assert_eq!(told.take(&test()), ["test test"]);
     assert_eq!(told.take(&test()), nothing());
@@ -310,9 +316,27 @@ fn hand_overs_tests_and_redrives_are_told_once_each() {
 #[test]
 fn a_hand_over_before_the_first_report_is_not_told_twice() {
     let mut told = Told { state: State::default(), now: noon() };
-    assert_eq!(told.take(&Input::Handover { release: "0.1.0".to_owned() }), nothing(), "nobody may hear yet");
+    assert_eq!(told.take(&handed_over(1)), nothing(), "nobody may hear yet");
     assert_eq!(told.at(0, vec![]), ["deployed integration"]);
-    assert_eq!(told.take(&Input::Handover { release: "0.1.0".to_owned() }), nothing());
+    assert_eq!(told.take(&handed_over(1)), nothing());
+}
+
+#[test]
+fn whoever_comes_to_hear_is_told_the_last_hand_over_as_it_was() {
+    let mut told = Told { state: State::default(), now: noon() };
+    told.take(&handed_over(1));
+    told.at(0, deaf());
+    told.at(5, deaf());
+    told.take(&handed_over(7));
+    told.now = noon() + minutes(10);
+    let report = Input::Health(Box::new(report(minutes(10), vec![])));
+    told.state = step(std::mem::take(&mut told.state), &report, told.now, &scene()).unwrap();
+    let mails: Vec<_> = told.state.outbox.claim("me", told.now).into_iter().map(|waiting| waiting.message).collect();
+    let [mail] = &mails[..] else { panic!("{mails:#?}") };
+    assert!(
+        mail.body.contains("Release: 0.2.0") && mail.body.contains("NOT VERIFIED: it could not be looked at"),
+        "{mail:#?}"
+    );
 }
 
 /// The worst that reports can do to the entry: as many episodes and messages as there may be, of the longest texts.

@@ -13,7 +13,9 @@ pub(super) type Form = &'static [(&'static str, Kind)];
 pub(super) enum Kind {
     Anything,
     True,
+    Bool,
     Text,
+    Texts,
     TextOrNull,
     Time,
     TimeOrNull,
@@ -113,8 +115,20 @@ pub(super) const REDRIVE: Form = &[
     ("oldest", Kind::TimeOrNull),
     ("newest", Kind::TimeOrNull),
 ];
+const HANDED_OVER: Form =
+    &[("name", Kind::Text), ("value", Kind::Text), ("verified", Kind::Bool), ("problem", Kind::TextOrNull)];
+const CHANGED: Form = &[("name", Kind::Text), ("from", Kind::TextOrNull), ("to", Kind::TextOrNull)];
 /// A hand-over.
-pub(super) const HANDOVER: Form = &[("release", Kind::Text)];
+pub(super) const HANDOVER: Form = &[
+    ("revision", Kind::Count),
+    ("release", Kind::Text),
+    ("previousRelease", Kind::TextOrNull),
+    ("writtenAt", Kind::Time),
+    ("documentUri", Kind::Text),
+    ("items", Kind::ListOf(HANDED_OVER)),
+    ("changes", Kind::ListOf(CHANGED)),
+    ("notIncluded", Kind::Texts),
+];
 
 /// Adds to `problems` what is wrong with the object `value`, which stands at `at`.
 pub(super) fn check(at: &str, form: &[(&str, Kind)], value: &Value, problems: &mut Problems) {
@@ -148,10 +162,13 @@ impl Kind {
     fn objection(self, field: &Value) -> Option<String> {
         let is_time = || field.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok());
         let counts = || field.as_object().is_some_and(|counts| counts.values().all(Value::is_u64));
+        let texts = || field.as_array().is_some_and(|texts| texts.iter().all(Value::is_string));
         let (fits, wanted) = match self {
             Self::Anything => (true, String::new()),
             Self::True => (field == &Value::Bool(true), "true".to_owned()),
+            Self::Bool => (field.is_boolean(), "true or false".to_owned()),
             Self::Text => (field.is_string(), "a text".to_owned()),
+            Self::Texts => (texts(), "a list of texts".to_owned()),
             Self::TextOrNull => (field.is_string() || field.is_null(), "a text or null".to_owned()),
             Self::Time => (is_time(), "a time such as 2026-11-22T01:02:03Z".to_owned()),
             Self::TimeOrNull => {

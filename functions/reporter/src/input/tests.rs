@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::fixtures::{minutes, noon, scene};
+use crate::fixtures::{handover, minutes, noon, scene};
 
 const HEALTH: &str = include_str!("../../../../infra/events/health-report.json");
 const REPAIR: &str = include_str!("../../../../infra/events/repair-report.json");
@@ -41,7 +41,7 @@ fn every_sample_event_is_understood() {
     assert_eq!((id.len(), redrive.records, redrive.by_error.len()), (36, 1200, 2));
     assert_eq!(redrive.prefix.as_deref(), Some("emite-connect/emite-ctrfirehose/failed/"));
     assert!(!redrive.is_incomplete());
-    assert_eq!(read(json_of(HANDED_OVER)), Ok(Input::Handover { release: "0.1.0".to_owned() }));
+    assert_eq!(read(json_of(HANDED_OVER)), Ok(Input::Handover(Box::new(handover()))));
     let Ok(Input::Failure(failure)) = read(json_of(RECORD)) else { panic!() };
     assert_eq!(failure.how, How::TimedOut("60.00".to_owned()));
     assert!(failure.function.resource.ends_with("HealthCheckFunction-1A2B3C4D5E6F"), "{}", failure.function);
@@ -211,6 +211,32 @@ fn everything_that_is_wrong_with_a_report_is_told_and_nothing_of_what_it_says() 
             "detail.checks[4]",
         ]
     );
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_hand_over_is_told_and_its_texts_are_bounded() {
+    let mut payload = json_of(HANDED_OVER);
+    let detail = &mut payload["detail"];
+    detail["revision"] = (-1).into();
+    detail["release"] = Value::Null;
+    detail["items"][0]["verified"] = "marker".into();
+    detail["items"][1] = "marker".into();
+    detail["changes"][0]["to"] = 5.into();
+    detail["notIncluded"][0] = json!({"marker": 1});
+    let told = problems(payload);
+    assert!(!told.join(" ").contains("marker"), "{told:#?}");
+    let places: Vec<_> = told.iter().map(|problem| problem.split(' ').next().unwrap()).collect();
+    let expected = ["revision", "release", "items[0].verified", "items[1]", "changes[0].to", "notIncluded"];
+    assert_eq!(places, expected.map(|place| format!("detail.{place}")));
+    let unknown = with(HANDED_OVER, "/detail/items/0", json!({"name": "x", "value": "", "verified": true, "more": 1}));
+    assert_eq!(problems(unknown), ["detail is not a hand-over of version 1"]);
+    let item = json_of(HANDED_OVER)["detail"]["items"][0].clone();
+    let many = problems(with(HANDED_OVER, "/detail/items", vec![item; 9].into()));
+    assert_eq!(many, ["detail.items must have 8 entries at most"]);
+    assert!(problems(with(HANDED_OVER, "/detail/previousRelease", "a\nb".into()))[0].contains("printable"));
+    let long = with(HANDED_OVER, "/detail/items/0/value", "\u{202e}x".repeat(5000).into());
+    let Ok(Input::Handover(handover)) = read(long) else { panic!() };
+    assert!(handover.items[0].value.len() <= 1224 && !handover.items[0].value.contains('\u{202e}'));
 }
 
 #[test]

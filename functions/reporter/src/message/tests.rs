@@ -1,11 +1,13 @@
 use std::collections::BTreeSet;
 
 use emite_connect::checks::CHECKS;
+use emite_connect::handover::{Item, ItemChange};
 use emite_connect::plan::PlannedChange;
+use emite_connect::spec::Server;
 
 use super::*;
 use crate::episodes::Scene;
-use crate::fixtures::{minutes, noon, scene, scene_of, self_hosted};
+use crate::fixtures::{handover, minutes, noon, scene, scene_of, self_hosted};
 use crate::input::{Failure, How, Left};
 
 /// A finding as the checks word them; for what is the same everywhere see [`mail`].
@@ -510,7 +512,8 @@ fn the_whole_is_told_in_these_words() {
         Open { severity: Severity::Critical, summary: "Agent events go nowhere.", since: noon() - minutes(60) },
         Open { severity: Severity::Warning, summary: "Storage is short.", since: noon() - minutes(90) },
     ];
-    insta::assert_snapshot!("deployed", mail(&deployed(&scene, Some("0.1.0"))));
+    insta::assert_snapshot!("deployed-as-asked-for", mail(&deployed(&scene, None)));
+    insta::assert_snapshot!("deployed-unverified", mail(&deployed(&scene, Some(&handover()))));
     insta::assert_snapshot!("open-findings", mail(&open_findings(&scene, &open)));
     insta::assert_snapshot!("test", mail(&test(&scene, noon())));
     let mut outcome = Redrive { objects: 4, records: 1200, indexed: 1150, already_present: 38, ..Redrive::default() };
@@ -518,6 +521,29 @@ fn the_whole_is_told_in_these_words() {
     outcome.by_error.insert("400/mapper_parsing_exception".to_owned(), 12);
     (outcome.oldest, outcome.newest) = (Some(noon() - minutes(600)), Some(noon() - minutes(300)));
     insta::assert_snapshot!("redrive", mail(&redrive(&scene, &outcome)));
+}
+
+#[test]
+fn a_hand_over_is_told_with_what_changed_or_that_nothing_did() {
+    let scene = scene();
+    let mut first = Handover { revision: 1, previous_release: None, changes: Vec::new(), ..handover() };
+    for item in &mut first.items {
+        (item.verified, item.problem) = (true, None);
+    }
+    insta::assert_snapshot!("deployed", mail(&deployed(&scene, Some(&first))));
+    let again = Handover { previous_release: Some("0.1.0".to_owned()), ..first.clone() };
+    assert!(deployed(&scene, Some(&again)).body.contains("None of these values has changed"));
+    let mut self_hosted = scene.clone();
+    self_hosted.spec.emite = None;
+    self_hosted.spec.server = Some(Server {
+        instance_id: "i-0a1b2c3d4e5f60718".to_owned(),
+        address: "198.51.100.20".parse().unwrap(),
+        allocation_id: "eipalloc-0a1b2c3d4e5f60718".to_owned(),
+        profile: "arn:aws:iam::111122223333:instance-profile/server".parse().unwrap(),
+        group_id: "sg-0a1b2c3d4e5f60718".to_owned(),
+        rdp_from: BTreeSet::new(),
+    });
+    insta::assert_snapshot!("deployed-self-hosted", mail(&deployed(&self_hosted, None)));
 }
 
 /// A redrive of which nothing is left.
@@ -640,7 +666,11 @@ fn the_limits_of_sns_hold_whatever_the_names_contain() {
         }
         let open: Vec<_> = vec![Open { severity: Severity::Warning, summary: &name, since: noon() }; 200];
         assert_within_limits(&open_findings(&scene, &open));
-        assert_within_limits(&deployed(&scene, Some(&name)));
+        let item = Item { name: name.clone(), value: name.clone(), verified: false, problem: Some(name.clone()) };
+        let change = ItemChange { name: name.clone(), from: None, to: Some(name.clone()) };
+        let long = Handover { items: vec![item; 8], changes: vec![change; 8], release: name.clone(), ..handover() };
+        let long = Handover { not_included: vec![name.clone(); 3], ..long };
+        assert_within_limits(&deployed(&scene, Some(&long)));
         assert_within_limits(&test(&scene, noon()));
         assert_within_limits(&redrive(&scene, &Redrive::default()));
     }

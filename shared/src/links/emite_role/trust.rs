@@ -193,6 +193,14 @@ pub(crate) fn external_ids(statement: &Statement) -> Vec<&str> {
     tests.flat_map(|test| &test.values).map(String::as_str).collect()
 }
 
+/// Whether some statement of the trust policy `document` admits who presents this external id, and asks for it.
+pub fn takes_external_id(document: &Value, id: &str) -> bool {
+    let asks = |test: &Test| {
+        test.key == EXTERNAL_ID && !test.negated && !test.if_exists && test.values.iter().any(|value| value == id)
+    };
+    allowing(&policy::statements(document)).any(|statement| statement.tests.iter().any(asks))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -225,6 +233,23 @@ mod tests {
 
     fn document(statements: &[Value]) -> Value {
         json!({"Version": "2012-10-17", "Statement": statements})
+    }
+
+    #[test]
+    fn an_external_id_is_taken_where_a_statement_that_admits_asks_for_it() {
+        let takes = |statement: Value| takes_external_id(&document(&[statement]), "acme-support-7421");
+        let id = "acme-support-7421";
+        assert!(takes(allow(json!({"AWS": EMITE}), Some(id))));
+        assert!(!takes(allow(json!({"AWS": EMITE}), Some("another"))));
+        assert!(!takes(allow(json!({"AWS": EMITE}), None)));
+        let mut other = allow(json!({"AWS": EMITE}), Some(id));
+        other["Condition"] = json!({"StringNotEquals": {"sts:ExternalId": id}});
+        assert!(!takes(other.clone()));
+        other["Condition"] = json!({"StringEqualsIfExists": {"sts:ExternalId": id}});
+        assert!(!takes(other.clone()));
+        other["Condition"] = json!({"StringEquals": {"sts:ExternalId": id}});
+        other["Effect"] = json!("Deny");
+        assert!(!takes(other));
     }
 
     fn merged(statements: &[Value]) -> Vec<Value> {

@@ -1,0 +1,147 @@
+//! Owns `Custom::EmiteHandover`: the list of what the eMite team needs, each item looked at as it is written, stored
+//! encrypted, and announced on the event bus; again whenever something in it changes.
+//!
+//! What was handed over last is remembered in the ledger and not read back from the bucket: the bucket and its key may be
+//! others by now, and a document that cannot be read any more must not hold up an update. Whatever is stored or announced
+//! is written to the ledger before as undone and after as done, so that a rerun finishes what a crash left.
+//!
+//! A deployment that works is not taken back for its hand-over. What is not as it should be, or could not be looked at, is
+//! told as such in it, first thing. A first document that cannot be stored fails, as the stack's output names it; on an
+//! update, which may be a rollback, that is noted, as is what could not be announced, and the next request makes up for it.
+
+mod looks;
+mod record;
+mod text;
+mod wanted;
+
+use emite_connect::clock;
+use emite_connect::error::AwsError;
+use emite_connect::handover::{Handover, JSON, TEXT};
+use emite_connect::ledger::{Entry, Key};
+use emite_connect::publish::{Event, publish};
+use emite_connect::report::HANDOVER;
+use serde_json::Value;
+
+use crate::answer::{Data, Done};
+use crate::request::{Action, Request};
+use crate::services::{Failure, Services, until_undisturbed};
+use record::Record;
+use wanted::{Place, Wanted};
+
+fn key() -> Key {
+    Key { partition: "handover".to_owned(), sort: "last".to_owned() }
+}
+
+/// Create and Update.
+pub(crate) async fn put(services: &Services, request: &Request) -> Result<Done, Failure> {
+    let wanted = Wanted::read(&request.properties, &services.home)?;
+    until_undisturbed(async || hand_over(services, &wanted, request).await).await
+}
+
+async fn hand_over(services: &Services, wanted: &Wanted, request: &Request) -> Result<Done, Failure> {
+    let request_id = &request.reply_to.request_id;
+    let entry = services.ledger.read::<Value>(&key()).await?;
+    let version = entry.as_ref().map(|entry| entry.version);
+    // One that a later release wrote, before this one came back, is begun anew.
+    let last: Option<Record> = entry.and_then(|Entry { value, .. }| serde_json::from_value(value).ok());
+    if let Some(last) = last.as_ref().filter(|last| last.came_after(request_id)) {
+        // A duplicate of an earlier request, which may just have stored what is out of date.
+        store(services, last).await?;
+        return Ok(done(last, &[]));
+    }
+    let seen = looks::settled(services, wanted).await;
+    let next = Record::after(last.as_ref(), wanted, &seen, request_id, (&services.stack_id, clock::now()));
+    let version = match version {
+        Some(version) if last.as_ref() == Some(&next) => version,
+        version => services.ledger.write(&key(), &next, version, None).await?,
+    };
+    let mut reached = next.clone();
+    let mut notes = Vec::new();
+    if !next.is_stored {
+        match services.patiently(async || store(services, &next).await).await {
+            Ok(()) => reached.is_stored = true,
+            Err(failure) if request.action == Ok(Action::Update) => {
+                notes.push(format!("The document could not be stored: {failure}"));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if reached.is_stored && !next.is_announced {
+        match services.patiently(async || announce(services, &next.handover).await).await {
+            Ok(()) => reached.is_announced = true,
+            Err(failure) => notes.push(format!("It could not be announced: {failure}")),
+        }
+    }
+    if reached != next {
+        let note = async || Ok(services.ledger.write(&key(), &reached, Some(version), None).await.map(drop)?);
+        match services.patiently(note).await {
+            Ok(()) => {}
+            Err(failure) if failure.is_changed_meanwhile() => return Err(failure),
+            Err(failure) => {
+                notes.push(format!(
+                    "It could not be noted how far this came, so the next request repeats it: {failure}"
+                ));
+            }
+        }
+    }
+    Ok(done(&reached, &notes))
+}
+
+fn done(record: &Record, notes: &[String]) -> Done {
+    let unverified: Vec<&str> = record.handover.unverified().map(|item| item.name.as_str()).collect();
+    let mut notes = notes.to_vec();
+    if !unverified.is_empty() {
+        notes.insert(0, format!("Not verified: {}", unverified.join(", ")));
+    }
+    let note = notes.join(". ");
+    if !note.is_empty() {
+        tracing::warn!(note, "the hand-over is not whole");
+    }
+    Done { data: Data::from([("DocumentUri", record.handover.document_uri.clone())]), note }
+}
+
+/// Stores the JSON document and its readable text.
+async fn store(services: &Services, record: &Record) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(&record.handover)
+        .map_err(|_| Failure::Refused("the hand-over cannot be written as JSON".to_owned()))?;
+    put_object(services, &record.place, (JSON, "application/json"), json).await?;
+    put_object(services, &record.place, (TEXT, "text/plain; charset=utf-8"), text::of(&record.handover)).await?;
+    Ok(())
+}
+
+/// Needs `s3:PutObject`, and with a key `kms:GenerateDataKey`
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>). Without a key the bucket's own encryption
+/// applies, which every bucket has, and which may be stronger than what could be asked for here
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-encryption.html>).
+async fn put_object(
+    services: &Services,
+    place: &Place,
+    (name, content_type): (&str, &str),
+    content: String,
+) -> Result<(), AwsError> {
+    let put = services
+        .aws
+        .s3
+        .put_object()
+        .bucket(&place.bucket)
+        .key(format!("{}{name}", place.prefix))
+        .expected_bucket_owner(&services.home.account)
+        .checksum_algorithm("SHA256".into())
+        .content_type(content_type)
+        .body(content.into_bytes().into());
+    let put = match &place.key {
+        Some(key) => put.server_side_encryption("aws:kms".into()).ssekms_key_id(key),
+        None => put,
+    };
+    put.send().await.map(drop).map_err(AwsError::of("s3:PutObject"))
+}
+
+async fn announce(services: &Services, handover: &Handover) -> Result<(), Failure> {
+    let detail = serde_json::to_string(handover)
+        .map_err(|_| Failure::Refused("the hand-over cannot be written as JSON".to_owned()))?;
+    let event = Event { detail_type: HANDOVER, resource: handover.stack_id.to_string(), detail };
+    Ok(publish(&services.aws.eventbridge, event).await?)
+}
+
+#[cfg(test)]
+mod tests;

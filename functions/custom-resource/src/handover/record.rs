@@ -1,0 +1,131 @@
+//! Owns what is remembered of a stack's hand-over, and which one follows. Pure.
+
+use emite_connect::arn::Arn;
+use emite_connect::handover::{Handover, Item, ItemChange, VERSION, left_out};
+use emite_connect::snapshot::Unseen;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::looks::{Seen, State};
+use super::wanted::{Place, Wanted};
+
+/// The last hand-over, and how far it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Record {
+    pub(super) handover: Handover,
+    pub(super) place: Place,
+    pub(super) is_stored: bool,
+    pub(super) is_announced: bool,
+    /// What was announced before it.
+    pub(super) before: Option<Announced>,
+    /// CloudFormation's request that it is for.
+    pub(super) request: String,
+    /// The requests before that, the latest last.
+    pub(super) past_requests: Vec<String>,
+}
+
+/// What of a hand-over people were told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Announced {
+    release: String,
+    items: Vec<Item>,
+}
+
+const REMEMBERED_REQUESTS: usize = 20;
+
+impl Record {
+    /// Whether this is for a later request than `request`.
+    pub(super) fn came_after(&self, request: &str) -> bool {
+        self.past_requests.iter().any(|past| past == request)
+    }
+
+    /// What to remember for `request`, which wants `wanted` and saw `seen`: the last hand-over while it still says so, or
+    /// the one that follows.
+    pub(super) fn after(
+        last: Option<&Self>,
+        wanted: &Wanted,
+        seen: &[Seen],
+        request: &str,
+        (stack_id, now): (&Arn, Timestamp),
+    ) -> Self {
+        let past_requests = last.map_or(Vec::new(), |last| last.past_requests_of(request));
+        let request = request.to_owned();
+        let place = wanted.place.clone();
+        if let Some(last) = last.filter(|last| last.still_says(wanted, seen)) {
+            let is_stored = last.is_stored && last.place == place;
+            return Self { place, is_stored, request, past_requests, ..last.clone() };
+        }
+        let before = last.and_then(Self::announced);
+        let items: Vec<Item> = seen.iter().map(item).collect();
+        let changes = before.as_ref().map_or(Vec::new(), |before| changes(&before.items, &items));
+        let handover = Handover {
+            version: VERSION,
+            stack_id: stack_id.clone(),
+            revision: last.map_or(1, |last| last.handover.revision + 1),
+            release: wanted.release.clone(),
+            previous_release: before.as_ref().map(|before| before.release.clone()),
+            written_at: now,
+            document_uri: place.document_uri(),
+            items,
+            changes,
+            not_included: vec![left_out(wanted.server.is_some()).to_owned()],
+        };
+        Self { handover, place, is_stored: false, is_announced: false, before, request, past_requests }
+    }
+
+    fn past_requests_of(&self, request: &str) -> Vec<String> {
+        let mut past = self.past_requests.clone();
+        if self.request != request {
+            past.push(self.request.clone());
+        }
+        let surplus = past.len().saturating_sub(REMEMBERED_REQUESTS);
+        past.drain(..surplus);
+        past
+    }
+
+    /// What people were told last.
+    fn announced(&self) -> Option<Announced> {
+        let Handover { release, items, .. } = &self.handover;
+        if self.is_announced {
+            return Some(Announced { release: release.clone(), items: items.clone() });
+        }
+        self.before.clone()
+    }
+
+    /// Whether a hand-over now would say the same. A look that failed takes nothing back that an earlier one found out.
+    fn still_says(&self, wanted: &Wanted, seen: &[Seen]) -> bool {
+        let Handover { release, document_uri, items, .. } = &self.handover;
+        let same = |(item, seen): (&Item, &Seen)| match &seen.state {
+            State::Unseen(_) => item.name == seen.name && item.value == seen.value,
+            _ => *item == self::item(seen),
+        };
+        *release == wanted.release
+            && *document_uri == wanted.place.document_uri()
+            && items.len() == seen.len()
+            && items.iter().zip(seen).all(same)
+    }
+}
+
+fn item(seen: &Seen) -> Item {
+    let problem = match &seen.state {
+        State::Verified => None,
+        State::Wrong(what) => Some(what.clone()),
+        State::Unseen(Unseen { action, cause, request_id }) => {
+            let id = request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default();
+            Some(format!("it could not be looked at: {action} {}{id}", cause.words()))
+        }
+    };
+    Item { name: seen.name.to_owned(), value: seen.value.clone(), verified: problem.is_none(), problem }
+}
+
+/// What became of the values.
+fn changes(before: &[Item], now: &[Item]) -> Vec<ItemChange> {
+    let value = |items: &[Item], name: &str| items.iter().find(|item| item.name == name).map(|item| item.value.clone());
+    let gone = before.iter().filter(|item| value(now, &item.name).is_none());
+    let names = now.iter().chain(gone).map(|item| &item.name);
+    names
+        .map(|name| ItemChange { name: name.clone(), from: value(before, name), to: value(now, name) })
+        .filter(|change| change.from != change.to)
+        .collect()
+}
