@@ -416,7 +416,7 @@ impl Total {
 fn spec(depot: &Depot, stack_id: &str, stream: &str) -> Value {
     let aws = depot.aws;
     let role = |name: &str| format!("arn:aws:iam::{}:role/{name}", aws.place.account_id);
-    json!({
+    let mut spec = json!({
         "stackId": stack_id, "integration": "redrive", "instanceArn": aws.place.instance_arn,
         "agentEventStream": aws.arn("kinesis", "stream/redrive"), "agentEventShards": "1", "agentEventRetentionHours": "24",
         "agentEventKey": "", "deliveryStream": aws.arn("firehose", &format!("deliverystream/{stream}")),
@@ -432,5 +432,19 @@ fn spec(depot: &Depot, stack_id: &str, stream: &str) -> Value {
         "redriveStateMachine": depot.aws.arn("states", "stateMachine:redrive"),
         "iteratorAgeWarningSeconds": "60", "iteratorAgeCriticalPercent": "50", "freeStoragePercent": "25",
         "agentSilenceMinutes": "30",
-    })
+    });
+    spec["failedPrefix"] = json!(format!("emite-connect/{stream}/failed/"));
+    for unused in [
+        "existing",
+        "contactRecordStream",
+        "server",
+        "serverAddress",
+        "serverAllocation",
+        "serverProfile",
+        "serverGroup",
+        "rdpFrom",
+    ] {
+        spec[unused] = json!("");
+    }
+    spec
 }

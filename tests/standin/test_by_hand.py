@@ -121,3 +121,16 @@ def test_a_stack_that_goes_leaves_alone_what_was_made_by_hand(
     again = client("opensearch").describe_domain(DomainName="by-hand")["DomainStatus"]
     assert (again["Endpoint"], again["AccessPolicies"]) == (domain["Endpoint"], domain["AccessPolicies"])
     client("firehose").delete_delivery_stream(DeliveryStreamName="by-hand")
+
+
+def test_a_role_with_a_path_is_authorised_by_its_whole_arn(client: Client, offer: Offer, user: Callable[..., dict[str, str]]) -> None:
+    iam = client("iam")
+    made = iam.create_role(RoleName="with-a-path", Path="/service/", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
+    try:
+        looks = {"Effect": "Allow", "Action": "iam:GetRole"}
+        reader = client("iam", **user({**looks, "Resource": made["Role"]["Arn"]}))
+        assert reader.get_role(RoleName="with-a-path")["Role"]["Path"] == "/service/"
+        other = client("iam", **user({**looks, "Resource": f"arn:aws:iam::{offer.accountId}:role/with-a-path"}))
+        assert code_of(other.get_role, RoleName="with-a-path") == "AccessDenied"
+    finally:
+        iam.delete_role(RoleName="with-a-path")

@@ -10,7 +10,7 @@ use crate::links::domain_access::{self, ACTIONS, root};
 use crate::policy::merge::merged;
 use crate::policy::{self, Effect, Operator, SOURCE_IP, Scope, Statement, Test, shown};
 use crate::snapshot::{Look, Snapshot};
-use crate::spec::Spec;
+use crate::spec::{Existing, Spec};
 
 /// The check.
 pub(super) const CHECK: Check =
@@ -22,8 +22,12 @@ const DELIVERY: [&str; 3] = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"];
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(domain) = seen(&snapshot.domain)? else { return Ok(Verdict::Judged(Vec::new())) };
     let statements = policy::statements(&domain.access_policy);
-    let found =
-        [servers(spec, &statements), account(spec, &statements), public(spec, &statements), others(spec, &statements)];
+    let found = [
+        servers(spec, &statements),
+        account(spec, &statements, snapshot),
+        public(spec, &statements),
+        others(spec, &statements),
+    ];
     Ok(found.into_iter().flatten().collect::<Vec<_>>().into())
 }
 
@@ -33,7 +37,7 @@ fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let statements = policy::statements(&merged(live, &domain_access::statements(spec)));
     let left = match finding.part() {
         "emite-servers" => servers(spec, &statements),
-        "this-account" => account(spec, &statements),
+        "this-account" => account(spec, &statements, snapshot),
         _ => return None,
     };
     if left.is_none() { domain_access::diff(spec, live) } else { None }
@@ -108,7 +112,7 @@ fn passes(test: &Test, server: Ipv4Net, effect: Effect) -> Option<bool> {
     }
 }
 
-fn account(spec: &Spec, statements: &[Statement]) -> Option<Finding> {
+fn account(spec: &Spec, statements: &[Statement], snapshot: &Snapshot) -> Option<Finding> {
     let root = root(spec);
     let delivery_role = spec.delivery_role.to_string();
     // Whoever signs as a role of this account comes from an address of AWS that nobody can list.
@@ -119,7 +123,16 @@ fn account(spec: &Spec, statements: &[Statement]) -> Option<Finding> {
     let about = |one: &Statement| one.names(&root) || one.names(&delivery_role);
     let lacking = lacking(spec, statements, about, |one| one.holds(anywhere));
     let delivers = !lacking.iter().any(|action| DELIVERY.contains(action));
-    let (severity, impact) = if delivers {
+    // The guide's policy names an address and nobody else. Within one account a role's own policy may be enough all the same, so
+    // whether it is shows in what gets in.
+    let denied = statements.iter().any(|one| one.effect == Effect::Deny && about(one));
+    let gets_in = if denied || !spec.found(Existing::Domain) { Some(false) } else { delivered(snapshot) };
+    let (severity, impact) = if !delivers && gets_in == Some(true) {
+        (Severity::Info, "Contact records get in all the same, by the policy of the role that delivers them.")
+    } else if !delivers && gets_in.is_none() {
+        let impact = "Firehose signs as a role of this account. Whether the role's own policy is enough shows once contact records come.";
+        (Severity::Warning, impact)
+    } else if delivers {
         (Severity::Warning, "Contact records are still delivered, but failed ones may not be sent again.")
     } else {
         let impact = "Firehose signs as a role of this account and is refused: new contact records do not reach eMite. \
@@ -134,6 +147,14 @@ fn account(spec: &Spec, statements: &[Statement]) -> Option<Finding> {
         remedy("allow es:ESHttp* to this account"),
     ];
     (!lacking.is_empty()).then(|| finding(spec, "this-account", Status::Incorrect, severity, texts))
+}
+
+/// Whether contact records got into the domain when they last came, if they did within a day.
+fn delivered(snapshot: &Snapshot) -> Option<bool> {
+    let last = |id| snapshot.metrics.get(id).ok().and_then(|success| success.last());
+    let newest =
+        [last("delivery_success"), last("delivery_success_legacy")].into_iter().flatten().max_by_key(|(at, _)| *at);
+    newest.map(|(_, ratio)| ratio > 0.0)
 }
 
 /// The statements that let anybody do something with at least a part of the domain.
@@ -206,7 +227,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::checks::fixtures::{findings, healthy, is_unobservable_without, only, spec};
+    use crate::checks::fixtures::{findings, flat, healthy, is_unobservable_without, only, put, spec};
+    use crate::metrics::Series;
 
     fn with(policy: Value) -> Snapshot {
         let mut snapshot = healthy();
@@ -234,6 +256,25 @@ mod tests {
     fn told(statements: Value) -> Vec<(Severity, String)> {
         let found = findings(&CHECK, &spec(), &with(json!({"Statement": statements})));
         found.into_iter().map(|one| (one.severity, one.resource.rsplit('#').next().unwrap().to_owned())).collect()
+    }
+
+    #[test]
+    fn by_the_guides_own_policy_records_may_get_in_and_whether_they_do_is_seen() {
+        let found = Spec { existing: [Existing::Domain].into(), ..spec() };
+        let account = |snapshot: &Snapshot| {
+            let told = findings(&CHECK, &found, snapshot).into_iter();
+            told.filter(|finding| finding.part() == "this-account").map(|finding| finding.severity).collect::<Vec<_>>()
+        };
+        let mut by_guide = healthy();
+        if let Ok(Some(domain)) = &mut by_guide.domain {
+            domain.access_policy["Statement"].as_array_mut().unwrap().truncate(1);
+        }
+        assert_eq!(account(&by_guide), [Severity::Info]);
+        put(&mut by_guide, "delivery_success", flat(0.0));
+        assert_eq!(account(&by_guide), [Severity::Critical]);
+        put(&mut by_guide, "delivery_success", Series::default());
+        assert_eq!(account(&by_guide), [Severity::Warning]);
+        assert_eq!(account(&healthy()), []);
     }
 
     #[test]

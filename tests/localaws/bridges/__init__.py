@@ -32,6 +32,7 @@ def install(log: CallLog, mailbox: Path, gate: Gate) -> None:
     access.name_the_search_domain()
     access.name_the_stream_of_an_iterator()
     access.name_the_topic_of_a_subscription()
+    access.name_roles_with_their_paths()
     access.offer_leading_keys()
     access.offer_the_boundary()
     access.limit_session_duration()

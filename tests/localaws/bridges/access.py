@@ -207,6 +207,21 @@ def name_the_topic_of_a_subscription() -> None:
     replace("core.iam_actions", "extract_resource_arn", wrap)
 
 
+def name_roles_with_their_paths() -> None:
+    """AWS authorises a call about a role on its ARN, in which its path stands; the emulator leaves the path out."""
+    from ministack.services import iam
+
+    def wrap(extract: Hook) -> Hook:
+        def with_path(service: str, *rest: Any) -> str:
+            arn = extract(service, *rest)
+            before, role, name = arn.partition(":role/")
+            known = iam._roles.get(name) if service == "iam" and role and "/" not in name else None
+            return known["Arn"] if known and known["Arn"].startswith(before) else arn
+        return with_path
+
+    replace("core.iam_actions", "extract_resource_arn", wrap)
+
+
 def name_the_stream_of_an_iterator() -> None:
     """AWS authorises GetRecords on the stream that the iterator belongs to; the emulator looks for a stream in the body only,
     and consumers name none there."""
