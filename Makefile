@@ -30,9 +30,9 @@ help: ## this list
 	@echo
 	@echo 'An example:  make up PARAMS="OnExistingStreaming=Replace EmiteServerCidrs=203.0.113.10/32,203.0.113.11/32"'
 
-build: ## compile everything (the first time 4 to 8 minutes)
+build: ## compile everything (the first time 6 to 11 minutes)
 	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
-	@echo "Building (the first time 4 to 8 minutes, then seconds) ..." >&2
+	@echo "Building (the first time 6 to 11 minutes, then seconds) ..." >&2
 	@cargo build --locked --workspace --all-targets
 
 demo: build ## deploy into a local AWS, use it, take it away, and check every step
@@ -49,7 +49,7 @@ test: build ## run all tests
 
 bench: ## measure start-up, memory, the health check and the redrive against Python, into docs/benchmarks.md
 	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
-	@echo "Building releases (the first time 7 to 15 minutes, then seconds) ..." >&2
+	@echo "Building releases (the first time 15 to 25 minutes, then seconds) ..." >&2
 	@cargo build --locked --release --workspace
 	@sam="$(call venv,sam)"; client="$(call venv,bench)"; PYTHONPATH=tests "$(call venv,local)" -m bench --sam "$$sam" --client "$$client"
 
@@ -64,7 +64,7 @@ lint: ## check format, lints, licences, template and Python
 
 deploy: ## build for Lambda and deploy to the AWS account of your credentials, asking for the parameters
 	@python="$(call venv,sam)"; export PATH="$$(dirname "$$python"):$$PATH" SAM_CLI_TELEMETRY=0; unset CARGO_TARGET_DIR; \
-		echo "Building for Lambda (the first time 7 to 15 minutes) ..." >&2; \
+		echo "Building for Lambda (the first time 15 to 25 minutes) ..." >&2; \
 		"$$python" -m samcli build --template infra/template.yaml; \
 		PYTHONPATH=infra:tests "$(call venv,local)" -m package questions; \
 		"$$python" -m samcli deploy --guided
@@ -74,7 +74,7 @@ package: ARCH ?= x86_64
 package: KEY_PREFIX ?= emite-connect/
 package: ## make infra/marketplace.yaml, and in dist/ all that is published for AWS Marketplace; ARCH=arm64 is the other one
 	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
-	@sam="$(call venv,sam)"; python="$(call venv,local)"; echo "Building for Lambda (the first time 7 to 15 minutes) ..." >&2; \
+	@sam="$(call venv,sam)"; python="$(call venv,local)"; echo "Building for Lambda (the first time 15 to 25 minutes) ..." >&2; \
 		PYTHONPATH=infra:tests "$$python" -m package bundle --cargo-lambda "$$(dirname "$$sam")/cargo-lambda" --architecture "$(ARCH)" \
 		--bucket "$(BUCKET)" --bucket-region "$(BUCKET_REGION)" --prefix "$(KEY_PREFIX)" $(if $(ICONS),--icons "$(ICONS)")
 

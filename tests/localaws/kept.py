@@ -50,9 +50,11 @@ class Kept:
 
 
 def kept_of(skipped_events: list[dict[str, Any]]) -> list[Kept]:
-    """What CloudFormation left behind, from its DELETE_SKIPPED events. A bucket's policy goes with its bucket."""
+    """What CloudFormation left behind, from its DELETE_SKIPPED events, in an order in which it can be removed. A bucket's policy goes
+    with its bucket, and an address leaves its server by itself."""
     kept = []
-    for event in skipped_events:
+    order = {"AWS::EC2::Instance": 1, "AWS::EC2::EIP": 2, "AWS::EC2::SecurityGroup": 3}
+    for event in sorted(skipped_events, key=lambda event: order.get(event["ResourceType"], 0)):
         resource_type, name = event["ResourceType"], event["PhysicalResourceId"]
         match resource_type:
             case "AWS::OpenSearchService::Domain":
@@ -64,6 +66,16 @@ def kept_of(skipped_events: list[dict[str, Any]]) -> list[Kept]:
                     f"aws s3api delete-objects --bucket {name} --delete \"$({versions} "
                     f"'{{Objects: [Versions, DeleteMarkers][].{{Key: Key, VersionId: VersionId}}}}')\"{_UNTIL_EMPTY}",
                     f"aws s3api delete-bucket --bucket {name}"]
+            case "AWS::EC2::Instance":
+                what, why, commands = f"server {name}", "it is your eMite server, with all that is on it", [
+                    f"aws ec2 terminate-instances --instance-ids {name}", f"aws ec2 wait instance-terminated --instance-ids {name}"]
+            case "AWS::EC2::EIP":
+                allocation = f"aws ec2 describe-addresses --public-ips {name} --query 'Addresses[].AllocationId' --output text"
+                what, why, commands = f"Elastic IP {name}", "your eMite server is known by it", [
+                    f"aws ec2 release-address --allocation-id \"$({allocation})\""]
+            case "AWS::EC2::SecurityGroup":
+                what, why, commands = f"security group {name}", "your eMite server is in it", [
+                    f"aws ec2 delete-security-group --group-id {name}"]
             case "AWS::DynamoDB::Table":
                 what, why, commands = f"table {name}", "it remembers what Amazon Connect streamed to before", [
                     f"aws dynamodb delete-table --table-name {name}"]

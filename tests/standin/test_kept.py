@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from localaws import kept, places
+from localaws import kept, network, places
 from localaws.clients import Clients
 from localaws.errors import LocalError
 
@@ -20,8 +20,27 @@ def test_the_readme_and_the_demo_name_the_same_commands():
         "AWS::S3::Bucket": "BUCKET",
         "AWS::S3::BucketPolicy": "BUCKET",
     }
-    events = [{"ResourceType": kind, "PhysicalResourceId": name} for kind, name in names.items()]
-    assert blocks[-1] == [command for item in kept.kept_of(events) for command in item.commands]
+    server = {"AWS::EC2::SecurityGroup": "GROUP", "AWS::EC2::EIP": "ADDRESS", "AWS::EC2::Instance": "SERVER"}
+    for block, things in ((blocks[-2], names), (blocks[-1], server)):
+        events = [{"ResourceType": kind, "PhysicalResourceId": name} for kind, name in things.items()]
+        assert block == [command for item in kept.kept_of(events) for command in item.commands]
+
+
+def test_a_kept_server_goes_with_its_address_and_its_group(offer):
+    us = Clients.of(offer)
+    place = network.public_subnet(us)
+    group = us.ec2.create_security_group(GroupName="kept", Description="kept", VpcId=place.vpc_id)["GroupId"]
+    launched = us.ec2.run_instances(
+        ImageId="ami-0abcdef1234567890", InstanceType="r5.large", MinCount=1, MaxCount=1, SubnetId=place.subnet_id, SecurityGroupIds=[group])
+    server = launched["Instances"][0]["InstanceId"]
+    address = us.ec2.allocate_address(Domain="vpc")
+    us.ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=server)
+    things = {"AWS::EC2::SecurityGroup": group, "AWS::EC2::EIP": address["PublicIp"], "AWS::EC2::Instance": server}
+    for item in kept.kept_of([{"ResourceType": kind, "PhysicalResourceId": name} for kind, name in things.items()]):
+        item.remove(offer)
+    state = us.ec2.describe_instances(InstanceIds=[server])["Reservations"][0]["Instances"][0]["State"]["Name"]
+    assert state == "terminated"
+    assert us.ec2.describe_addresses()["Addresses"] == []
 
 
 def test_a_bucket_goes_with_every_version_that_it_holds(offer, monkeypatch, tmp_path):
