@@ -6,16 +6,15 @@ import math
 import re
 
 import cfn
+import documents
 import pytest
-from test_files import _readme, _rows
 
-ROOT = cfn.TEMPLATE.parents[1]
-TEXT = (ROOT / "docs" / "costs.md").read_text(encoding="utf-8")
+TEXT = documents.text("docs/costs.md")
 SIZES = ("small", "medium", "large")
 
 
 def _section(heading):
-    return _rows(re.split(r"^## ", TEXT, flags=re.MULTILINE)[[h.split("\n")[0] for h in re.split(r"^## ", TEXT, flags=re.MULTILINE)].index(heading)])
+    return documents.rows(documents.text("docs/costs.md", f"## {heading}"), marks="*`")
 
 
 def _number(cell):
@@ -38,7 +37,7 @@ def test_each_amount_follows_from_the_example_and_the_prices(size, template):
     assert events == _number(given["agents"]) * 60 * 176
     records = _number(given["contact records a month, of up to 5 KB"])
     alarms = sum(resource["Type"] == "AWS::CloudWatch::Alarm" for resource in template["Resources"].values())
-    metrics = int(re.search(r"\| (\d+) metrics × 8,640 checks", _readme("## What it costs", "### What watching costs"))[1]) + (instances > 1)
+    metrics = int(re.search(r"\| (\d+) metrics × 8,640 checks", documents.text("docs/watching.md", "## What watching costs"))[1]) + (instances > 1)
     a_check = (metrics * PRICES["CloudWatch metrics read, thousand"] / 1000 + 2 * PRICES["S3 listings, thousand"] / 1000
                + 1.2 * 0.25 * PRICES["Lambda x86_64, GB and second"] + 2 * PRICES["Lambda calls, million"] / 1e6
                + 6e-6 * PRICES["CloudWatch Logs, GB"] + PRICES["EventBridge events, million"] / 1e6 + 0.40e-6 + 0.50e-6 + 0.25e-6)
@@ -68,7 +67,7 @@ def test_each_example_can_be_deployed(template):
 def test_the_small_example_is_what_the_defaults_cost_as_in_the_readme(template):
     small = {name: cells["small"] for name, cells in EXAMPLES.items() if name in template["Parameters"]}
     assert small == {name: str(template["Parameters"][name]["Default"]) for name in small}
-    assert f"**about {round(_number(EXAMPLES['together']['small']))}**" in _readme("## What it costs")
+    assert f"**about {round(_number(EXAMPLES['together']['small']))}**" in documents.text("README.md", "## What it costs")
 
 
 def test_what_comes_on_top_follows_from_the_prices():
