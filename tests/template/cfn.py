@@ -106,12 +106,9 @@ def depends_on(resource: Json) -> list[str]:
 
 
 def graph(template: Json) -> dict[str, set[str]]:
-    """For each resource those that it refers to or names in DependsOn."""
+    """For each resource those that it refers to, in Metadata too, or names in DependsOn."""
     names = template["Resources"].keys()
-    return {
-        name: (references({k: v for k, v in resource.items() if k != "Metadata"}) | set(depends_on(resource))) & names
-        for name, resource in template["Resources"].items()
-    }
+    return {name: (references(resource) | set(depends_on(resource))) & names for name, resource in template["Resources"].items()}
 
 
 def before(template: Json, name: str) -> set[str]:
