@@ -52,7 +52,7 @@ CASES: dict[str, dict[str, str]] = {
         "SubnetId": "subnet-0a1b2c3d",
         "ServerAccess": "Rdp",
         "KeyPairName": "administrators",
-        "OfficeCidrs": "198.51.100.7,198.51.100.16/28",
+        "OfficeCidrs": "198.51.100.7/32,198.51.100.16/28",
     },
     # Five addresses of each kind, which is as many as there is room for.
     "self-hosted with all addresses": {
@@ -63,8 +63,8 @@ CASES: dict[str, dict[str, str]] = {
         "SubnetId": "subnet-0a1b2c3d",
         "ServerAccess": "Rdp",
         "KeyPairName": "administrators",
-        "OfficeCidrs": "198.51.100.1,198.51.100.2,198.51.100.3,198.51.100.4,198.51.100.5",
-        "EmiteOfficeCidrs": "192.0.2.1,192.0.2.2,192.0.2.3,192.0.2.4,192.0.2.5",
+        "OfficeCidrs": "198.51.100.1/32,198.51.100.2/32,198.51.100.3/32,198.51.100.4/32,198.51.100.5/32",
+        "EmiteOfficeCidrs": "192.0.2.1/32,192.0.2.2/32,192.0.2.3/32,192.0.2.4/32,192.0.2.5/32",
     },
     "everything existing": {
         "ExistingDomainName": "records",

@@ -291,8 +291,8 @@ def test_the_server_has_one_address_that_stays(template):
 REMOTE_DESKTOP = {
     "self-hosted": [],
     "self-hosted with everything existing": [],
-    "self-hosted with Remote Desktop": ["198.51.100.7", "198.51.100.16/28", "60.241.25.74/32", "54.79.101.24/32", "13.238.169.116/32"],
-    "self-hosted with all addresses": [f"198.51.100.{number}" for number in range(1, 6)] + [f"192.0.2.{number}" for number in range(1, 6)],
+    "self-hosted with Remote Desktop": ["198.51.100.7/32", "198.51.100.16/28", "60.241.25.74/32", "54.79.101.24/32", "13.238.169.116/32"],
+    "self-hosted with all addresses": [f"198.51.100.{number}/32" for number in range(1, 6)] + [f"192.0.2.{number}/32" for number in range(1, 6)],
 }
 
 
@@ -303,6 +303,8 @@ def rules(resources):
         assert rule["IpProtocol"] == "tcp"
         assert rule["FromPort"] == rule["ToPort"]
         assert rule["Description"]
+        # EC2 takes no single address without a prefix.
+        assert re.fullmatch(r"[0-9.]+/[0-9]+", rule["CidrIp"])
         found.setdefault(rule["FromPort"], []).append(rule["CidrIp"])
     return found
 
@@ -320,7 +322,7 @@ def test_the_web_is_open_and_remote_desktop_only_to_those_who_are_named(template
 @pytest.mark.parametrize("parameter", ["OfficeCidrs", "EmiteOfficeCidrs"])
 @pytest.mark.parametrize("number", range(6))
 def test_each_number_of_addresses_opens_exactly_those(template, parameter, number):
-    addresses = [f"198.51.100.{at}" for at in range(1, number + 1)]
+    addresses = [f"198.51.100.{at}/32" for at in range(1, number + 1)]
     other = {"OfficeCidrs": "EmiteOfficeCidrs", "EmiteOfficeCidrs": "OfficeCidrs"}[parameter]
     rdp = {**checks.CASES["self-hosted with Remote Desktop"], other: "", parameter: ",".join(addresses)}
     deployed = cfn.deployed(template, rdp)

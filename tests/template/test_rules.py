@@ -85,7 +85,7 @@ RULES = {
         ],
         [
             RDP,
-            {**RDP, **NOBODY, "OfficeCidrs": "198.51.100.7"},
+            {**RDP, **NOBODY, "OfficeCidrs": "198.51.100.7/32"},
             {**NETWORK, **NOBODY, "KeyPairName": ""},
             {**RDP, **NOBODY, "HostingMode": "EmiteHosted"},
         ],
