@@ -1,5 +1,6 @@
 """Owns reading the template as CloudFormation does: short forms, the SAM transform (offline), parameters, conditions,
-rules and references. Only what infra/template.yaml uses is known; anything else is an error, not a guess."""
+rules and references, and what Preflight finds out for the rest of a stack. Only what infra/template.yaml uses is known; anything
+else is an error, not a guess."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 
-# Values for the parameters that have no default.
+# What everybody gives for whom eMite hosts the server.
 REQUIRED = {
     "ConnectInstanceArn": INSTANCE_ARN,
     "EmiteAccountId": "444455556666",
@@ -105,12 +106,9 @@ def depends_on(resource: Json) -> list[str]:
 
 
 def graph(template: Json) -> dict[str, set[str]]:
-    """For each resource those that it refers to or names in DependsOn."""
+    """For each resource those that it refers to, in Metadata too, or names in DependsOn."""
     names = template["Resources"].keys()
-    return {
-        name: (references({k: v for k, v in resource.items() if k != "Metadata"}) | set(depends_on(resource))) & names
-        for name, resource in template["Resources"].items()
-    }
+    return {name: (references(resource) | set(depends_on(resource))) & names for name, resource in template["Resources"].items()}
 
 
 def before(template: Json, name: str) -> set[str]:
@@ -230,38 +228,94 @@ def _texts(function: str, argument: Json) -> Json:
     return second[int(first)]
 
 
+# ---- What Preflight says ---------------------------------------------------------------------------------------------------
+
+# Of the instance, and of things that are there already: what their names alone do not tell.
+FOUND = {
+    "InstanceAlias": "acme-support",
+    "ServiceRoleArn": f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/connect.amazonaws.com/AWSServiceRoleForAmazonConnect_0a1b2c3d",
+    "ServerImageId": "ami-0a1b2c3d4e5f60718",
+    "SearchEndpoint": f"search-records-abcdefghijklmnopqrstuvwxyz.{REGION}.es.amazonaws.com",
+    "EmiteRolePath": "teams/telephony/",
+    "DeliveryRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-role/KinesisFirehoseServiceRole-records",
+    "FailedPrefix": "refused/records/",
+}
+
+
+def preflight(values: dict[str, Json], says: dict[str, str] | None = None) -> dict[str, str]:
+    """The `Data` of Preflight with these parameters, as functions/custom-resource/src/preflight.rs makes it. What it finds in AWS is
+    `FOUND`; `says` overrides any of it."""
+
+    def arn(service: str, kind: str, name: str, region: str | None = None) -> str:
+        if not name:
+            return ""
+        region = PSEUDO["AWS::Region"] if region is None else region
+        return f"arn:{PSEUDO['AWS::Partition']}:{service}:{region}:{PSEUDO['AWS::AccountId']}:{kind}/{name}"
+
+    def named(parameter: str) -> str:
+        return values[f"Existing{parameter}"] or values[parameter]
+
+    stream, delivery, domain = map(named, ("AgentEventStreamName", "DeliveryStreamName", "DomainName"))
+    has = {name: bool(values[f"Existing{name}"]) for name in ("DeliveryStreamName", "DomainName", "RoleName")}
+    role = (FOUND["EmiteRolePath"] if has["RoleName"] else "") + named("RoleName")
+    data = {
+        "InstanceId": values["ConnectInstanceArn"].rsplit("/", 1)[1],
+        "InstanceAlias": FOUND["InstanceAlias"],
+        "ServiceRoleArn": FOUND["ServiceRoleArn"],
+        "ServerImageId": FOUND["ServerImageId"] if values["HostingMode"] == "SelfHosted" else "",
+        "AgentEventStreamArn": arn("kinesis", "stream", stream),
+        "AgentEventStreamName": stream,
+        "ContactRecordStreamArn": arn("kinesis", "stream", values["ExistingContactRecordStreamName"]),
+        "DeliveryStreamArn": arn("firehose", "deliverystream", delivery),
+        "DeliveryStreamName": delivery,
+        "DeliveryRoleArn": FOUND["DeliveryRoleArn"] if has["DeliveryStreamName"] else arn("iam", "role", f"{delivery}-role", region=""),
+        "DomainArn": arn("es", "domain", domain),
+        "DomainName": domain,
+        "SearchEndpoint": FOUND["SearchEndpoint"] if has["DomainName"] else "",
+        "EmiteRoleArn": arn("iam", "role", role, region=""),
+        "FailedPrefix": FOUND["FailedPrefix"] if has["DeliveryStreamName"] else f"emite-connect/{delivery}/failed/",
+    }
+    if unknown := (says or {}).keys() - data.keys():
+        raise ValueError(f"Preflight does not say {sorted(unknown)}")
+    return {**data, **(says or {})}
+
+
 # ---- What would be deployed ------------------------------------------------------------------------------------------------
 
 _GONE = object()
 
 
-def deployed(template: Json, given: dict[str, str] | None = None) -> dict[str, Json]:
+def deployed(template: Json, given: dict[str, str] | None = None, says: dict[str, str] | None = None) -> dict[str, Json]:
     """The resources that exist with these parameters, all functions resolved; another resource's name is `<Logical>`, an
-    attribute `<Logical.Attribute>`."""
-    values = parameters(template, given)
-    true = conditions(template, values)
-    existing = {
-        name: resource
-        for name, resource in template["Resources"].items()
-        if "Condition" not in resource or true[resource["Condition"]]
-    }
-    return {name: _resolve(resource, template, values, true, existing.keys()) for name, resource in existing.items()}
+    attribute `<Logical.Attribute>`. What Preflight answers is worked out, with `says` instead of its own."""
+    values, true, existing, data = _stack(template, given, says)
+    return {name: _resolve(template["Resources"][name], template, values, true, existing, data) for name in existing}
 
 
-def outputs(template: Json, given: dict[str, str] | None = None) -> dict[str, Json]:
-    values = parameters(template, given)
-    true = conditions(template, values)
-    existing = {n for n, r in template["Resources"].items() if "Condition" not in r or true[r["Condition"]]}
+def outputs(template: Json, given: dict[str, str] | None = None, says: dict[str, str] | None = None) -> dict[str, Json]:
+    values, true, existing, data = _stack(template, given, says)
     return {
-        name: _resolve(output["Value"], template, values, true, existing)
+        name: _resolve(output["Value"], template, values, true, existing, data)
         for name, output in template["Outputs"].items()
         if "Condition" not in output or true[output["Condition"]]
     }
 
 
-def _resolve(node: Json, template: Json, values: dict[str, Json], true: dict[str, bool], existing: Any) -> Json:
+def _stack(template: Json, given: dict[str, str] | None, says: dict[str, str] | None) -> tuple[Json, Json, list[str], Json]:
+    """The values of parameters and conditions, the names of resources that exist with them, and what Preflight says."""
+    values = parameters(template, given)
+    true = conditions(template, values)
+    existing = [name for name, resource in template["Resources"].items() if "Condition" not in resource or true[resource["Condition"]]]
+    return values, true, existing, preflight(values, says) if "Preflight" in existing else {}
+
+
+def _resolve(node: Json, template: Json, values: Json, true: dict[str, bool], existing: Any, data: dict[str, str] | None = None) -> Json:
     def named(name: str) -> Json:
-        logical = name.split(".")[0]
+        logical, _, attribute = name.partition(".")
+        if logical == "Preflight" and attribute:
+            if attribute not in (data or {}):
+                raise ValueError(f"{name} is referred to, which Preflight does not say")
+            return data[attribute]
         if name in values:
             return values[name]
         if name in PSEUDO:

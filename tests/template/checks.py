@@ -3,6 +3,7 @@ in sentences. `test_checks.py` breaks the template in each way and expects the c
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,11 +38,66 @@ CASES: dict[str, dict[str, str]] = {
         "BackupBucketKeyArn": f"arn:aws:kms:{cfn.REGION}:{cfn.ACCOUNT}:key/9a1b2c3d-0000-1111-2222-333344445555",
         "SearchEngineVersion": "Elasticsearch_6.3",
     },
+    "self-hosted": {
+        "HostingMode": "SelfHosted",
+        "EmiteAccountId": "",
+        "CustomerId": "",
+        "EmiteServerCidrs": "",
+        "VpcId": "vpc-0a1b2c3d4e5f60718",
+        "SubnetId": "subnet-0a1b2c3d4e5f60718",
+    },
+    "self-hosted with Remote Desktop": {
+        "HostingMode": "SelfHosted",
+        "VpcId": "vpc-0a1b2c3d",
+        "SubnetId": "subnet-0a1b2c3d",
+        "ServerAccess": "Rdp",
+        "KeyPairName": "administrators",
+        "OfficeCidrs": "198.51.100.7/32,198.51.100.16/28",
+    },
+    # Five addresses of each kind, which is as many as there is room for.
+    "self-hosted with all addresses": {
+        "HostingMode": "SelfHosted",
+        "EmiteAccountId": "",
+        "CustomerId": "",
+        "VpcId": "vpc-0a1b2c3d",
+        "SubnetId": "subnet-0a1b2c3d",
+        "ServerAccess": "Rdp",
+        "KeyPairName": "administrators",
+        "OfficeCidrs": "198.51.100.1/32,198.51.100.2/32,198.51.100.3/32,198.51.100.4/32,198.51.100.5/32",
+        "EmiteOfficeCidrs": "192.0.2.1/32,192.0.2.2/32,192.0.2.3/32,192.0.2.4/32,192.0.2.5/32",
+    },
+    "everything existing": {
+        "ExistingDomainName": "records",
+        "ExistingAgentEventStreamName": "events",
+        "ExistingDeliveryStreamName": "records-to-domain",
+        "ExistingContactRecordStreamName": "contact-records",
+        "ExistingRoleName": "emite-reader",
+        "BackupBucketName": "syd-cloudbackup",
+    },
+    "self-hosted with everything existing": {
+        "HostingMode": "SelfHosted",
+        "EmiteAccountId": "",
+        "CustomerId": "",
+        "EmiteServerCidrs": "",
+        "VpcId": "vpc-0a1b2c3d4e5f60718",
+        "SubnetId": "subnet-0a1b2c3d4e5f60718",
+        "ExistingDomainName": "records",
+        "ExistingAgentEventStreamName": "events",
+        "ExistingDeliveryStreamName": "records-to-domain",
+        "ExistingRoleName": "emite-reader",
+        "BackupBucketName": "syd-cloudbackup",
+        "BackupBucketKeyArn": f"arn:aws:kms:{cfn.REGION}:{cfn.ACCOUNT}:key/9a1b2c3d-0000-1111-2222-333344445555",
+        "PermissionsBoundaryArn": f"arn:aws:iam::{cfn.ACCOUNT}:policy/boundary",
+    },
+    "records from an existing stream": {"ExistingContactRecordStreamName": "contact-records"},
 }
 
 # Service principals whose service is not documented to send aws:SourceAccount, with the page that says what to use instead: the ARN of
 # the one resource that it acts for.
 BY_SOURCE_ARN = {"events.amazonaws.com": "Amazon EventBridge user guide, Using dead-letter queues, Granting permissions to the dead-letter queue"}
+
+# Those that can only ever act for the account that the role is in, and why.
+OF_THIS_ACCOUNT = {"ec2.amazonaws.com": "An instance profile takes roles of its own account only, and EC2 sends no aws:SourceAccount for its instances."}
 
 # Allowed on "*", as the action has no resource to name.
 ANY_RESOURCE = {
@@ -53,6 +109,27 @@ ANY_RESOURCE = {
     "es:ListVersions": "Answers for the region; authorised without a resource.",
     "cloudwatch:PutMetricData": "Metrics have no ARN; narrowed by cloudwatch:namespace.",
     "cloudwatch:GetMetricData": "Metrics have no ARN; authorised without a resource.",
+    "ec2:DescribeAccountAttributes": "Answers for the region; authorised without a resource.",
+    "ec2:DescribeAddresses": "Lists over the region; authorised without a resource.",
+    "ec2:DescribeIamInstanceProfileAssociations": "Lists over the region; authorised without a resource.",
+    "ec2:DescribeInstances": "Lists over the region; authorised without a resource.",
+    "ec2:DescribeInstanceStatus": "Lists over the region; authorised without a resource.",
+    "ec2:DescribeInstanceTypeOfferings": "Answers for the region; authorised without a resource.",
+    "ec2:DescribeKeyPairs": "Lists over the region; authorised without a resource.",
+    "ec2:DescribeRouteTables": "Lists over the region; authorised without a resource.",
+    "ec2:DescribeSecurityGroups": "Lists over the region; authorised without a resource.",
+    "ec2:DescribeSubnets": "Lists over the region; authorised without a resource.",
+    "ssm:UpdateInstanceInformation": "The role is there before its server, so it cannot name it. AWS's guide to Session Manager grants it so.",
+    "ssmmessages:CreateControlChannel": "Systems Manager's message service has no resources.",
+    "ssmmessages:CreateDataChannel": "Systems Manager's message service has no resources.",
+    "ssmmessages:OpenControlChannel": "Systems Manager's message service has no resources.",
+    "ssmmessages:OpenDataChannel": "Systems Manager's message service has no resources.",
+}
+
+# What cfn-lint is told not to say, as its settings leave no room for a reason.
+CFN_LINT = {
+    ("Server", "W1030"): "SubnetId is empty only where there is no server; cfn-lint tries each value on its own.",
+    ("ServerGroup", "W1030"): "VpcId is empty only where there is no server; cfn-lint tries each value on its own.",
 }
 
 # Resources whose name may be chosen, and the property that holds it.
@@ -104,7 +181,7 @@ def dangling(template: Json) -> list[str]:
         for other in cfn.depends_on(resource):
             if other not in template["Resources"]:
                 found.append(f"{name} depends on {other}, which does not exist")
-            elif "Condition" in template["Resources"][other] and template["Resources"][other]["Condition"] != resource.get("Condition"):
+            elif not _implies(template, resource.get("Condition"), template["Resources"][other].get("Condition")):
                 found.append(f"{name} depends on {other}, which does not always exist")
     for case, given in CASES.items():
         try:
@@ -113,6 +190,28 @@ def dangling(template: Json) -> list[str]:
         except ValueError as error:
             found.append(f"{case}: {error}")
     return found
+
+
+def _implies(template: Json, one: str | None, other: str | None) -> bool:
+    """Whether a condition holds wherever another does, with each combination of what CASES give for the parameters that can matter: those
+    of both, and those that a rule ties to these."""
+    if other in (None, one):
+        return True
+    conditions = template["Conditions"]
+
+    def of(node: Json) -> set[str]:
+        named = {value["Condition"] for _, value in cfn.walk(node) if isinstance(value, dict) and value.keys() == {"Condition"}}
+        return (cfn.references(node) & template["Parameters"].keys()).union(*(of(conditions[name]) for name in named))
+
+    matter = of([conditions[name] for name in (one, other) if name])
+    matter = matter.union(*(tied for rule in template["Rules"].values() if (tied := cfn.references(rule)) & matter))
+    choices = [sorted({cfn.REQUIRED.get(name, str(template["Parameters"][name].get("Default"))), *(case.get(name) for case in CASES.values())} - {None}) for name in sorted(matter)]
+    for values in itertools.product(*choices):
+        values = cfn.parameters(template, dict(zip(sorted(matter), values, strict=True)))
+        true = cfn.conditions(template, values)
+        if not cfn.broken_rules(template, values) and (one is None or true[one]) and not true[other]:
+            return False
+    return True
 
 
 def one_sided_conditions(template: Json) -> list[str]:
@@ -131,7 +230,9 @@ def missing_source_account(template: Json) -> list[str]:
             principal = statement.get("Principal")
             for service in cfn.as_list(principal["Service"]) if isinstance(principal, dict) and "Service" in principal else []:
                 condition = statement.get("Condition", {})
-                if service in BY_SOURCE_ARN:
+                if service in OF_THIS_ACCOUNT:
+                    bound = True
+                elif service in BY_SOURCE_ARN:
                     # One resource of this stack, and no pattern.
                     bound = str(condition.get("ArnEquals", {}).get("aws:SourceArn", "")).endswith(".Arn>")
                 else:
@@ -237,7 +338,7 @@ def fixed_names(template: Json) -> dict[str, set[str]]:
     """Resources whose name depends on a parameter, which another stack or person may have used already, and which one."""
     found = {}
     for name, resource in template["Resources"].items():
-        given = resource["Properties"].get(NAME_PROPERTY.get(resource["Type"], ""))
+        given = resource.get("Properties", {}).get(NAME_PROPERTY.get(resource["Type"], ""))
         if given is not None and (names := cfn.references(given) & template["Parameters"].keys()):
             found[name] = names
     return found
@@ -248,7 +349,7 @@ def literal_names(template: Json) -> list[str]:
     return [
         f"{name} is always called {given}"
         for name, resource in template["Resources"].items()
-        if (given := resource["Properties"].get(NAME_PROPERTY.get(resource["Type"], ""))) is not None
+        if (given := resource.get("Properties", {}).get(NAME_PROPERTY.get(resource["Type"], ""))) is not None
         and not cfn.references(given) & (template["Parameters"].keys() | {"AWS::StackName"})
     ]
 
@@ -289,7 +390,7 @@ def untagged(template: Json) -> list[str]:
         if is_custom(resource):
             continue
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(cfn.REGION, resource["Type"]).schema
-        tags = resource["Properties"].get("Tags", [])
+        tags = resource.get("Properties", {}).get("Tags", [])
         # SSM takes a map, everybody else a list.
         tagged = tags.get("application") == "emite-connect" if isinstance(tags, dict) else {"Key": "application", "Value": "emite-connect"} in tags
         if schema.get("tagging", {}).get("taggable", "Tags" in schema["properties"]) and not tagged:
@@ -304,6 +405,7 @@ def unexplained_suppressions(template: Json) -> list[str]:
         for skip in metadata.get("checkov", {}).get("skip", []):
             if len(skip.get("comment", "")) < 15:
                 found.append(f"{name} suppresses {skip.get('id')} without a reason")
-        if "cfn-lint" in metadata:
-            found.append(f"{name} suppresses cfn-lint, which leaves no room for a reason")
+        for rule in metadata.get("cfn-lint", {}).get("config", {}).get("ignore_checks", []):
+            if (name, rule) not in CFN_LINT:
+                found.append(f"{name} suppresses {rule} of cfn-lint, which leaves no room for a reason")
     return found

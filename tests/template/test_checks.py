@@ -69,6 +69,8 @@ BREAKS = [
     ("a name is misspelt", checks.dangling, _set("Ledger/Properties/TableName", {"Ref": "Legder"})),
     ("DependsOn names nothing", checks.dangling, _set("EmiteRole/DependsOn", "Prefligth")),
     ("DependsOn names what may be absent", checks.dangling, _set("EmiteRole/DependsOn", "AlertTopicPolicy")),
+    ("DependsOn names what another parameter makes", checks.dangling, _set("SearchDomain/DependsOn", "EmiteRole")),
+    ("Preflight does not say that", checks.dangling, _set("DeliveryRole/Properties/Description", {"Fn::GetAtt": ["Preflight", "DomainArm"]})),
     ("a given bucket is not ours", checks.dangling, _set("DeliveryRole/Properties/Description", {"Fn::GetAtt": ["BackupBucket", "Arn"]})),
     ("a condition is never true", checks.one_sided_conditions, lambda t: t["Conditions"].update(Never={"Fn::Equals": ["", "x"]})),
     ("trust without a condition", checks.missing_source_account, _drop(f"{TRUST}/Condition")),
@@ -115,7 +117,7 @@ BREAKS = [
     ("events of ten minutes", checks.late_events, _set("CustomResourceFunctionEventInvokeConfig/Properties/MaximumEventAgeInSeconds", 600)),
     ("no event settings", checks.late_events, _drop("CustomResourceFunctionEventInvokeConfig")),
     ("a name for all stacks", checks.literal_names, _set("AlertTopic/Properties/TopicName", "alerts")),
-    ("a role before Preflight", checks.before_preflight, _drop("EmiteRole/DependsOn")),
+    ("a role before Preflight", checks.before_preflight, _drop("AgentEventStream/DependsOn")),
     ("Preflight is told less", checks.before_preflight, _drop("Preflight/Properties/DomainName")),
     ("two stacks share an alarm", checks.literal_names, _set("WatchdogAlarm/Properties/AlarmName", "nobody checks")),
     ("the settings of the function go first", checks.needed_by_custom_resources, _drop("Preflight/DependsOn")),
@@ -123,6 +125,7 @@ BREAKS = [
     ("other tags", checks.untagged, _set("CustomResourceFunction/Properties/Tags", [{"Key": "lambda:createdBy", "Value": "SAM"}])),
     ("no tags where they are a map", checks.untagged, _set("Spec/Properties/Tags", {"application": "x"})),
     ("no reason", checks.unexplained_suppressions, _set("AlertTopic/Metadata/checkov/skip/0/comment", "")),
+    ("more silence for cfn-lint", checks.unexplained_suppressions, _set("Server/Metadata/cfn-lint/config/ignore_checks", ["W1030", "E3002"])),
     ("silence for cfn-lint", checks.unexplained_suppressions, _set("AlertTopic/Metadata/cfn-lint", {"config": {"ignore_checks": ["W3005"]}})),
 ]
 

@@ -42,6 +42,40 @@ def test_everything_cheap_comes_before_the_domain(template):
     assert cfn.before(template, "SearchDomain") == template["Resources"].keys() - after - at_once - {"SearchDomain"}
 
 
+@pytest.mark.parametrize("case", checks.CASES)
+def test_what_the_domain_waits_for_is_named_where_it_exists(template, case):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    if "SearchDomain" not in deployed:
+        assert "BeforeSearchDomain" not in deployed
+        return
+    named = {"EmiteRole": "EmiteRole", "AgentEventStream": "AgentEventStream", "Server": "ServerAddressAssociation"}
+    assert deployed["BeforeSearchDomain"]["Metadata"] == {key: f"<{name}>" if name in deployed else "" for key, name in named.items()}
+
+
+def test_what_the_domain_waits_for_is_nothing_in_aws(template):
+    handle = template["Resources"]["BeforeSearchDomain"]
+    assert (handle["Type"], "Properties" in handle) == ("AWS::CloudFormation::WaitConditionHandle", False)
+    # Nobody waits for a signal to it.
+    assert [name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::CloudFormation::WaitCondition"] == []
+
+
+def test_the_server_has_its_role_and_its_address_before_the_domain_lets_it_in(template):
+    assert {"ServerProfile", "ServerGroup", "EmiteRole", "Preflight"} <= cfn.before(template, "Server")
+    assert {"Server", "ServerAddress"} <= cfn.before(template, "ServerAddressAssociation")
+    assert "ServerAddressAssociation" in cfn.before(template, "SearchDomain")
+    for name in SERVER:
+        assert not {"SearchDomain", "DeliveryStream"} & cfn.before(template, name), name
+
+
+def test_nothing_that_is_found_comes_before_it_was_looked_at(template):
+    """What a person or another stack made is named by Preflight only, and by whoever Preflight runs on."""
+    names = {name for name in template["Parameters"] if name.startswith("Existing")}
+    before = cfn.before(template, "Preflight") | {"Preflight"}
+    for name, resource in template["Resources"].items():
+        if name not in before and cfn.references(resource) & names:
+            assert "Preflight" in cfn.before(template, name), name
+
+
 def test_streaming_goes_on_last_and_off_first(template):
     assert {"DeliveryStream", "DeliveryRole", "SearchDomain", "Preflight"} <= cfn.before(template, "ContactRecordStreaming")
     assert {"AgentEventStream", "Preflight"} <= cfn.before(template, "AgentEventStreaming")
@@ -68,10 +102,20 @@ def test_the_hand_over_comes_last_of_all(template):
 
 
 def test_the_watchers_need_nothing_of_what_they_watch(template):
-    # A permission or a queue that is made again must not make the domain or the streams wait, and the other way round.
+    # A permission or a queue that is made again must not make the domain or the streams wait, and the other way round. The names are Preflight's.
     own = {"HealthCheckFunction", "HealthCheckRole", "HealthCheckLogGroup", "ReporterFunction", "ReporterRole", "ReporterLogGroup", "DeadLetterQueue"}
+    named = {"Preflight", *cfn.before(template, "Preflight")}
     for name in ("HealthCheckFunctionEventInvokeConfig", "ReporterFunctionEventInvokeConfig", "Dashboard"):
-        assert cfn.before(template, name) - own <= {"Ledger", "AlertTopic", "BackupBucket"}, name
+        assert cfn.before(template, name) - own - named <= {"AlertTopic", "BackupBucket"}, name
+    # Who tells what is wrong needs no name.
+    assert "Preflight" not in cfn.before(template, "ReporterFunctionEventInvokeConfig")
+
+
+def test_the_repair_waits_for_the_server_that_it_mends_and_for_nothing_else(template):
+    own = {"RepairFunction", "RepairRole", "RepairLogGroup", "DeadLetterQueue", "EmiteRoleBoundary", "AlertTopic", "BackupBucket"}
+    named = {"Preflight", *cfn.before(template, "Preflight")}
+    server = {"Server", "ServerAddress", *cfn.before(template, "Server")}
+    assert cfn.before(template, "RepairFunctionEventInvokeConfig") - own - named <= server
     # The function can be invoked before there is a spec, and says so; the spec names the function.
     for name in ("HealthCheckFunction", "RepairFunction", "ReporterFunction"):
         assert "Spec" not in cfn.before(template, name), name
@@ -81,7 +125,8 @@ def test_the_watchers_need_nothing_of_what_they_watch(template):
 
 def test_the_redrive_is_there_before_the_domain_and_the_spec_names_it(template):
     own = {"RedriveStateMachineRole", "RedriveFunction", "RedriveRole", "RedriveLogGroup"}
-    assert cfn.before(template, "RedriveStateMachine") - own <= {"Ledger", "BackupBucket"}
+    named = {"Preflight", *cfn.before(template, "Preflight")}
+    assert cfn.before(template, "RedriveStateMachine") - own - named <= {"BackupBucket"}
     assert own <= cfn.before(template, "RedriveStateMachine")
     assert "RedriveStateMachine" in cfn.graph(template)["Spec"]
 
@@ -115,9 +160,7 @@ WATCHING = ALARMS | {
 }
 
 ALWAYS = WATCHING | {
-    "AgentEventStream",
     "AgentEventStreaming",
-    "BackupLogStream",
     "ContactRecordStreaming",
     "CustomResourceFunction",
     "CustomResourceFunctionEventInvokeConfig",
@@ -125,11 +168,6 @@ ALWAYS = WATCHING | {
     "CustomResourceRole",
     "Dashboard",
     "DeadLetterQueue",
-    "DeliveryLogGroup",
-    "DeliveryLogStream",
-    "DeliveryRole",
-    "DeliveryStream",
-    "EmiteRole",
     "Handover",
     "HealthCheckFunction",
     "HealthCheckFunctionEventInvokeConfig",
@@ -150,34 +188,59 @@ ALWAYS = WATCHING | {
     "ReporterFunctionEventInvokeConfig",
     "ReporterLogGroup",
     "ReporterRole",
-    "SearchDomain",
-    "SearchDomainLogGroup",
-    "SearchDomainLogPolicy",
     "Spec",
     "Watch",
 }
 
+# What may be there already, with what belongs to it.
+STREAM = {"AgentEventStream"}
+DELIVERY = {"DeliveryStream", "DeliveryRole", "DeliveryLogGroup", "DeliveryLogStream", "BackupLogStream"}
+DOMAIN = {"SearchDomain", "SearchDomainLogGroup", "SearchDomainLogPolicy", "BeforeSearchDomain"}
+OWN = STREAM | DELIVERY | DOMAIN | {"EmiteRole"}
+
+BUCKET = {"BackupBucket", "BackupBucketPolicy"}
+TOPIC = {"AlertTopic", "AlertTopicPolicy"}
+BOUNDARY = {"EmiteRoleBoundary"}
+
+# Where the eMite server is in this account.
+SERVER = {"Server", "ServerAddress", "ServerAddressAssociation", "ServerGroup", "ServerProfile"}
+
+EXISTS = {
+    "the guide": OWN | BOUNDARY | BUCKET | TOPIC,
+    "everything given": OWN | {"ApprovedOrigin"},
+    "mail and an own bucket under a key": OWN | BOUNDARY | BUCKET | TOPIC | {"AlertEmailSubscription"},
+    "self-hosted": OWN | BOUNDARY | BUCKET | TOPIC | SERVER,
+    "self-hosted with Remote Desktop": OWN | BOUNDARY | BUCKET | TOPIC | SERVER,
+    "self-hosted with all addresses": OWN | BOUNDARY | BUCKET | TOPIC | SERVER,
+    "everything existing": TOPIC,
+    "self-hosted with everything existing": TOPIC | SERVER,
+    "records from an existing stream": OWN | BOUNDARY | BUCKET | TOPIC,
+}
+
+
+@pytest.mark.parametrize("case", checks.CASES)
+def test_what_exists(template, case):
+    assert cfn.deployed(template, checks.CASES[case]).keys() == ALWAYS | EXISTS[case]
+
 
 @pytest.mark.parametrize(
-    ("case", "sometimes"),
+    ("given", "gone"),
     [
-        ("the guide", {"EmiteRoleBoundary", "BackupBucket", "BackupBucketPolicy", "AlertTopic", "AlertTopicPolicy"}),
-        ("everything given", {"ApprovedOrigin"}),
-        (
-            "mail and an own bucket under a key",
-            {"EmiteRoleBoundary", "BackupBucket", "BackupBucketPolicy", "AlertTopic", "AlertTopicPolicy", "AlertEmailSubscription"},
-        ),
+        ({"ExistingAgentEventStreamName": "events"}, STREAM),
+        ({"ExistingDomainName": "records"}, DOMAIN),
+        ({"ExistingDomainName": "records", "ExistingDeliveryStreamName": "records", "BackupBucketName": "syd-cloudbackup"}, DOMAIN | DELIVERY | BUCKET),
+        ({"ExistingRoleName": "emite-reader"}, {"EmiteRole"} | BOUNDARY),
+        ({"ExistingContactRecordStreamName": "contact-records"}, set()),
     ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_what_exists(template, case, sometimes):
-    assert cfn.deployed(template, checks.CASES[case]).keys() == ALWAYS | sometimes
+def test_what_exists_already_is_not_made_and_everything_else_is(template, given, gone):
+    assert cfn.broken_rules(template, cfn.parameters(template, given)) == []
+    assert cfn.deployed(template).keys() - cfn.deployed(template, given).keys() == gone
+    assert cfn.deployed(template, given).keys() - cfn.deployed(template).keys() == set()
 
 
 def test_a_mail_address_changes_nothing_of_a_given_topic(template):
     # Refused by a rule; the condition holds without it too.
     given = {"AlertEmail": "ops@example.com", "AlertTopicArn": "arn:aws:sns:ap-southeast-2:111122223333:alerts"}
     assert "AlertEmailSubscription" not in cfn.deployed(template, given)
-
-
-def test_nothing_of_the_self_hosted_case_is_here_yet(template):
-    assert [name for name, resource in template["Resources"].items() if resource["Type"].startswith("AWS::EC2::")] == []

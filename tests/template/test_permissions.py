@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import json
+import re
 from importlib import resources
 
 import cfn
@@ -73,6 +75,64 @@ def test_emite_assumes_the_role_with_its_external_id_for_twelve_hours(guide, giv
     assert narrowed["Condition"] == {"StringEquals": {"sts:ExternalId": "acme-support-7421"}}
 
 
+BY_EMITE = {
+    "Sid": "AllowEmite",
+    "Effect": "Allow",
+    "Principal": {"AWS": "arn:aws:iam::444455556666:root"},
+    "Action": "sts:AssumeRole",
+    "Condition": {"StringEquals": {"sts:ExternalId": "acme-support-7421"}},
+}
+BY_SERVER = {"Sid": "AllowServer", "Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+
+@pytest.mark.parametrize(
+    ("case", "trust"),
+    [
+        ("the guide", [BY_EMITE]),
+        ("self-hosted", [BY_SERVER]),
+        ("self-hosted with Remote Desktop", [BY_EMITE, BY_SERVER]),
+        ("self-hosted with all addresses", [BY_SERVER]),
+        ("records from an existing stream", [BY_EMITE]),
+    ],
+)
+def test_whoever_hosts_the_server_assumes_the_role_and_nobody_else(template, case, trust):
+    role = cfn.deployed(template, checks.CASES[case])["EmiteRole"]["Properties"]
+    assert role["AssumeRolePolicyDocument"]["Statement"] == trust
+
+
+@pytest.mark.parametrize("case", checks.CASES)
+def test_a_server_of_ours_has_the_role_that_emite_reads_with(template, case):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    if "ServerProfile" in deployed:
+        existing = checks.CASES[case].get("ExistingRoleName")
+        assert deployed["ServerProfile"]["Properties"] == {"Roles": [existing or "<EmiteRole>"]}
+        assert deployed["Server"]["Properties"]["IamInstanceProfile"] == "<ServerProfile>"
+
+
+@pytest.mark.parametrize("case", [case for case in checks.CASES if "ExistingRoleName" not in checks.CASES[case]])
+def test_a_server_reached_through_session_manager_may_what_that_needs(template, case):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    given = checks.CASES[case]
+    sessions = given.get("HostingMode") == "SelfHosted" and given.get("ServerAccess") != "Rdp"
+    # AWS Systems Manager user guide, "Verify or add instance permissions for Session Manager": this, and nothing of run command or S3.
+    assert allowed(deployed, "EmiteRole").get("AllowSessions") == (
+        {
+            "Sid": "AllowSessions",
+            "Effect": "Allow",
+            "Action": [
+                "ssm:UpdateInstanceInformation",
+                "ssmmessages:CreateControlChannel",
+                "ssmmessages:CreateDataChannel",
+                "ssmmessages:OpenControlChannel",
+                "ssmmessages:OpenDataChannel",
+            ],
+            "Resource": "*",
+        }
+        if sessions
+        else None
+    )
+
+
 def test_emite_reads_agent_events(guide):
     statements = allowed(guide, "EmiteRole", "emite-role-policy")
     assert statements["AllowReadKinesis1"] == {
@@ -132,11 +192,21 @@ def test_emite_never_gets_a_login(guide):
     }
 
 
-def test_that_is_all_that_emite_may_do(guide, given):
+def test_that_is_all_that_emite_may_do(template, guide, given):
     assert [policy["PolicyName"] for policy in guide["EmiteRole"]["Properties"]["Policies"]] == ["emite-role-policy"]
     everywhere = {"AllowReadKinesis1", "AllowReadKinesis2", "AllowReadAmazonConnect1", "AllowReadAmazonConnect2", "DenyFederationTokens"}
     assert allowed(guide, "EmiteRole").keys() == everywhere
     assert allowed(given, "EmiteRole").keys() == everywhere | {"AllowDecryptKinesis"}
+    assert allowed(cfn.deployed(template, checks.CASES["self-hosted"]), "EmiteRole").keys() == everywhere | {"AllowSessions"}
+    assert allowed(cfn.deployed(template, checks.CASES["self-hosted with Remote Desktop"]), "EmiteRole").keys() == everywhere
+
+
+@pytest.mark.parametrize("case", [case for case in checks.CASES if "ExistingRoleName" not in checks.CASES[case]])
+def test_emite_reads_the_stream_that_events_go_to(template, case):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    assert allowed(deployed, "EmiteRole")["AllowReadKinesis1"]["Resource"] == STREAM
+    named = cfn.deployed(template, {**checks.CASES[case], "ExistingAgentEventStreamName": "events"})
+    assert allowed(named, "EmiteRole")["AllowReadKinesis1"]["Resource"] == STREAM.replace("connect-agentevents", "events")
 
 
 def test_the_boundary_is_the_policy_itself(template):
@@ -144,20 +214,87 @@ def test_the_boundary_is_the_policy_itself(template):
     assert resources["EmiteRoleBoundary"]["Properties"]["PolicyDocument"] == resources["EmiteRole"]["Properties"]["Policies"][0]["PolicyDocument"]
 
 
-def test_the_boundary_stays_below_the_size_that_iam_takes(template):
-    # 6,144 characters without white space, with the longest values that the parameters take.
-    document = cfn.deployed(template, {"AgentEventStreamName": "x" * 128, "AgentEventKeyArn": KEY[:-36] + "k" * 64})["EmiteRoleBoundary"]
-    assert len(json.dumps(document["Properties"]["PolicyDocument"], separators=(",", ":"))) < 6144 - 200
+# The longest that the parameters take, in a stack with the longest name that AWS allows.
+LONGEST = {
+    "AgentEventStreamName": "x" * 128,
+    "AgentEventKeyArn": KEY[:-36] + "k" * 64,
+    "AlertTopicArn": checks.CASES["everything given"]["AlertTopicArn"].replace("alerts", "a" * 256),
+    "BackupBucketName": "b" * 63,
+    "BackupBucketKeyArn": KEY[:-36] + "k" * 64,
+    "ContactIndexName": "i" * 80,
+    "CustomerId": "c" * 1224,
+    "DeliveryStreamName": "d" * 59,
+    "DomainName": "d" * 28,
+    "EmiteAccountId": "444455556666",
+    "ExistingContactRecordStreamName": "r" * 128,
+    "RoleName": "r" * 64,
+}
+LONGEST_EXISTING = {
+    "ExistingAgentEventStreamName": "x" * 128,
+    "ExistingDeliveryStreamName": "d" * 64,
+    "ExistingDomainName": "d" * 28,
+    "ExistingRoleName": "r" * 64,
+}
+NAMED_BY_AWS = {
+    "<AlertTopic>": f"arn:aws:sns:{cfn.REGION}:{cfn.ACCOUNT}:" + "t" * 153,
+    "<BackupBucket.Arn>": "arn:aws:s3:::" + "b" * 63,
+    "<BackupBucket>": "b" * 63,
+    "<DeadLetterQueue.Arn>": f"arn:aws:sqs:{cfn.REGION}:{cfn.ACCOUNT}:" + "q" * 80,
+    "<EmiteRoleBoundary>": f"arn:aws:iam::{cfn.ACCOUNT}:policy/" + "p" * 128,
+    "<Ledger.Arn>": f"arn:aws:dynamodb:{cfn.REGION}:{cfn.ACCOUNT}:table/" + "t" * 148,
+    "<RedriveFunction.Arn>": f"arn:aws:lambda:{cfn.REGION}:{cfn.ACCOUNT}:function:" + "f" * 64,
+    "<ReporterFunction.Arn>": f"arn:aws:lambda:{cfn.REGION}:{cfn.ACCOUNT}:function:" + "f" * 64,
+    "<Server>": "i-0a1b2c3d4e5f60718",
+    "<ServerAddress.AllocationId>": "eipalloc-0a1b2c3d4e5f60718",
+}
 
 
-def test_the_customers_boundary_is_on_every_role_and_ours_only_without_it(guide, given):
+def size(document):
+    """As IAM counts: without white space."""
+    text = json.dumps(document, separators=(",", ":"))
+    for name, value in NAMED_BY_AWS.items():
+        text = text.replace(name, value)
+    assert not re.search(r"<[A-Z]\w+[.>]", text)
+    return len(text)
+
+
+SELF_HOSTED = checks.CASES["self-hosted"]
+
+
+@pytest.mark.parametrize("hosting", [{}, {name: SELF_HOSTED[name] for name in ("HostingMode", "VpcId", "SubnetId")}], ids=["emite", "self"])
+def test_the_boundary_stays_below_the_size_that_iam_takes(template, hosting):
+    boundary = cfn.deployed(template, {**LONGEST, **hosting})["EmiteRoleBoundary"]
+    assert ("AllowSessions" in json.dumps(boundary)) == bool(hosting)
+    assert size(boundary["Properties"]["PolicyDocument"]) < 6144 - 200
+
+
+@pytest.mark.parametrize("longest", [None, LONGEST, LONGEST | LONGEST_EXISTING], ids=["as it is", "longest names", "longest names of existing things"])
+@pytest.mark.parametrize("case", checks.CASES)
+def test_the_policies_of_each_role_stay_below_the_size_that_iam_takes(template, case, longest, monkeypatch):
+    """10,240 characters for all inline policies of a role together."""
+    given = checks.CASES[case]
+    if longest:
+        monkeypatch.setitem(cfn.PSEUDO, "AWS::StackName", "s" * 128)
+        given = {**given, **longest}
+        given.pop("AlertEmail", None)
+    assert cfn.broken_rules(template, cfn.parameters(template, given)) == []
+    # Where Firehose puts failed records, as long as anybody will have it.
+    deployed = cfn.deployed(template, given, {"FailedPrefix": "p" * 100} if longest else None)
+    for name, resource in deployed.items():
+        if resource["Type"] == "AWS::IAM::Role":
+            assert sum(size(policy["PolicyDocument"]) for policy in resource["Properties"]["Policies"]) < 10240, name
+
+
+def test_the_customers_boundary_is_on_every_role_and_ours_only_without_it(template):
     def boundaries(deployed):
         return {name: resource["Properties"].get("PermissionsBoundary") for name, resource in deployed.items() if resource["Type"] == "AWS::IAM::Role"}
 
-    ours = ("DeliveryRole", "CustomResourceRole", "HealthCheckRole", "RedriveRole", "RedriveStateMachineRole", "RepairRole", "ReporterRole")
-    assert boundaries(guide) == {"EmiteRole": "<EmiteRoleBoundary>"} | dict.fromkeys(ours)
-    theirs = checks.CASES["everything given"]["PermissionsBoundaryArn"]
-    assert boundaries(given) == dict.fromkeys(("EmiteRole", *ours), theirs)
+    ours = ("CustomResourceRole", "HealthCheckRole", "RedriveRole", "RedriveStateMachineRole", "RepairRole", "ReporterRole")
+    for case, deployed in checks.each_case(template):
+        theirs = checks.CASES[case].get("PermissionsBoundaryArn")
+        made = [name for name in ("DeliveryRole",) if name in deployed]
+        emite = {"EmiteRole": theirs or "<EmiteRoleBoundary>"} if "EmiteRole" in deployed else {}
+        assert boundaries(deployed) == emite | dict.fromkeys((*ours, *made), theirs), case
 
 
 # ---- The delivery role -----------------------------------------------------------------------------------------------------
@@ -190,7 +327,10 @@ def test_the_delivery_role_does_what_firehose_documents(guide):
     ]
 
 
-@pytest.mark.parametrize("case", checks.CASES)
+MAKES_DELIVERY = [case for case in checks.CASES if "ExistingDeliveryStreamName" not in checks.CASES[case]]
+
+
+@pytest.mark.parametrize("case", MAKES_DELIVERY)
 def test_the_delivery_role_may_write_wherever_firehose_is_told_to(template, case):
     deployed = cfn.deployed(template, checks.CASES[case])
     destination = deployed["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]
@@ -204,6 +344,48 @@ def test_the_delivery_role_may_write_wherever_firehose_is_told_to(template, case
     if "UseBucketKey" in statements:
         assert statements["UseBucketKey"]["Resource"] == backup["EncryptionConfiguration"]["KMSEncryptionConfig"]["AWSKMSKeyARN"]
         assert statements["UseBucketKey"]["Condition"] == {"StringEquals": {"kms:ViaService": f"s3.{cfn.REGION}.amazonaws.com"}}
+
+
+@pytest.mark.parametrize("domain", ["", "records"])
+def test_the_delivery_role_writes_to_the_domain_that_firehose_is_told(template, domain):
+    deployed = cfn.deployed(template, {"ExistingDomainName": domain})
+    arn = f"arn:aws:es:{cfn.REGION}:{cfn.ACCOUNT}:domain/records" if domain else DOMAIN
+    told = deployed["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]["DomainARN"]
+    assert told == (arn if domain else "<SearchDomain.Arn>")
+    statements = allowed(deployed, "DeliveryRole")
+    assert statements["DescribeDomain"]["Resource"] == arn
+    assert statements["WriteDocuments"]["Resource"] == [arn, f"{arn}/*"]
+    assert all(resource.startswith(f"{arn}/_") or resource.startswith(f"{arn}/emite-contacts*/_") for resource in statements["ReadClusterState"]["Resource"])
+
+
+def test_the_delivery_role_reads_contact_records_where_there_is_a_stream_of_them_and_decrypts_only_those(template, guide):
+    # Amazon Data Firehose guide, "Grant Firehose access to a Kinesis data stream" (old: "Using IAM Roles", Kinesis as the source).
+    reading = {"ReadContactRecords", "DecryptContactRecords"}
+    assert not allowed(guide, "DeliveryRole").keys() & reading
+    deployed = cfn.deployed(template, checks.CASES["records from an existing stream"])
+    statements = allowed(deployed, "DeliveryRole")
+    assert statements.keys() - allowed(guide, "DeliveryRole").keys() == reading
+    records = f"arn:aws:kinesis:{cfn.REGION}:{cfn.ACCOUNT}:stream/contact-records"
+    assert statements["ReadContactRecords"] == {
+        "Sid": "ReadContactRecords",
+        "Effect": "Allow",
+        "Action": ["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"],
+        "Resource": records,
+    }
+    assert statements["DecryptContactRecords"] == {
+        "Sid": "DecryptContactRecords",
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": f"arn:aws:kms:{cfn.REGION}:{cfn.ACCOUNT}:key/*",
+        "Condition": {
+            "StringEquals": {
+                "kms:ViaService": f"kinesis.{cfn.REGION}.amazonaws.com",
+                "kms:EncryptionContext:aws:kinesis:arn": records,
+            }
+        },
+    }
+    source = deployed["DeliveryStream"]["Properties"]["KinesisStreamSourceConfiguration"]
+    assert source == {"KinesisStreamARN": records, "RoleARN": "<DeliveryRole.Arn>"}
 
 
 def test_contact_records_stay_in_this_account(guide):
@@ -256,10 +438,43 @@ def granted(deployed, role):
     return {action for statement in allowed(deployed, role).values() for action in cfn.actions(statement)}
 
 
-def test_the_function_may_do_what_it_calls_and_what_connect_asks_behind_that(guide, given):
-    assert granted(guide, "CustomResourceRole") == CALLS | BEHIND
-    assert granted(given, "CustomResourceRole") == CALLS | BEHIND | {
-        "kms:Decrypt", "kms:GenerateDataKey", "s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "sns:GetTopicAttributes"}
+# For the server in this account.
+FOR_THE_SERVER = {
+    "ec2:DescribeAccountAttributes",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeInstances",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeKeyPairs",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSubnets",
+    "ssm:GetParameter",
+}
+
+
+@pytest.mark.parametrize("case", checks.CASES)
+def test_the_function_may_do_what_it_calls_and_what_connect_asks_behind_that(template, case):
+    given, more = checks.CASES[case], set()
+    if "BackupBucketKeyArn" in given:
+        more |= {"kms:Decrypt", "kms:GenerateDataKey"}
+    if "BackupBucketName" in given:
+        more |= {"s3:GetBucketLocation", "s3:GetEncryptionConfiguration"}
+    if "AlertTopicArn" in given:
+        more |= {"sns:GetTopicAttributes"}
+    if "HostingMode" in given:
+        more |= FOR_THE_SERVER
+    assert granted(cfn.deployed(template, given), "CustomResourceRole") == CALLS | BEHIND | more
+
+
+def test_each_call_of_preflight_is_allowed():
+    """What its code names as the action that a call needs."""
+    folder = cfn.TEMPLATE.parents[1] / "functions" / "custom-resource" / "src"
+    sources = [*(folder / "preflight").glob("*.rs"), folder / "preflight.rs"]
+    code = "".join(path.read_text(encoding="utf-8").split("#[cfg(test)]")[0] for path in sources)
+    named = set(re.findall(r'"((?:cloudwatch|connect|ec2|es|firehose|iam|kinesis|kms|s3|sns|ssm):[A-Z]\w+)"', code))
+    assert {"iam:GetRole", "ec2:DescribeSubnets", "firehose:DescribeDeliveryStream"} <= named
+    # sns:Publish is what it looks for in the policy of a topic.
+    allowed_somewhere = CALLS | BEHIND | FOR_THE_SERVER | {"s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "sns:GetTopicAttributes"}
+    assert named - allowed_somewhere == {"sns:Publish"}
 
 
 def test_the_function_reaches_its_own_items_only(guide):
@@ -295,16 +510,36 @@ def test_the_function_writes_no_metric_but_ours(guide):
     assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": namespace}}
 
 
-def test_the_function_looks_only_at_what_the_parameters_name(guide, given):
-    statements, more = allowed(guide, "CustomResourceRole"), allowed(given, "CustomResourceRole")
-    account = f"arn:aws:iam::{cfn.ACCOUNT}:role"
-    assert statements["FindTakenRoles"]["Resource"] == [f"{account}/emite-role", f"{account}/emite-ctrfirehose-role"]
-    assert statements["FindTakenStreamsAndDomain"]["Resource"] == [DOMAIN, STREAM]
-    assert not statements.keys() & {"FindGivenBucket", "FindGivenTopic"}
-    case = checks.CASES["everything given"]
-    assert "es:GetCompatibleVersions" in statements["FindTakenStreamsAndDomain"]["Action"]
-    assert more["FindGivenBucket"]["Resource"] == "arn:aws:s3:::syd-cloudbackup"
-    assert more["FindGivenTopic"]["Resource"] == case["AlertTopicArn"]
+@pytest.mark.parametrize("case", checks.CASES)
+def test_the_function_looks_only_at_what_the_parameters_name(template, case):
+    statements, given = allowed(cfn.deployed(template, checks.CASES[case]), "CustomResourceRole"), checks.CASES[case]
+
+    def existing(name, *patterns):
+        return [pattern.format(given[name]) for pattern in patterns if name in given]
+
+    role, kinesis = f"arn:aws:iam::{cfn.ACCOUNT}:role", f"arn:aws:kinesis:{cfn.REGION}:{cfn.ACCOUNT}:stream"
+    assert statements["FindTakenRoles"]["Resource"] == [
+        f"{role}/emite-role",
+        f"{role}/emite-ctrfirehose-role",
+        # A role has its path in its ARN, and the parameter is the name.
+        *existing("ExistingRoleName", f"{role}/{{}}", f"{role}/*/{{}}"),
+    ]
+    assert statements["FindTakenStreamsAndDomain"]["Resource"] == [
+        DOMAIN,
+        STREAM,
+        *existing("ExistingDomainName", f"arn:aws:es:{cfn.REGION}:{cfn.ACCOUNT}:domain/{{}}"),
+        *existing("ExistingAgentEventStreamName", f"{kinesis}/{{}}"),
+        *existing("ExistingContactRecordStreamName", f"{kinesis}/{{}}"),
+    ]
+    assert statements["FindTakenStreamsAndDomain"]["Action"] == ["es:DescribeDomain", "es:GetCompatibleVersions", "kinesis:DescribeStreamSummary"]
+    assert statements.get("FindGivenBucket", {}).get("Resource") == (f"arn:aws:s3:::{given['BackupBucketName']}" if "BackupBucketName" in given else None)
+    assert statements.get("FindGivenTopic", {}).get("Resource") == given.get("AlertTopicArn")
+    images = f"arn:aws:ssm:{cfn.REGION}::parameter/aws/service/ami-windows-latest/Windows_Server-2022-English-Full-SQL_2022_Express"
+    assert statements.get("FindImageOfServer", {}).get("Resource") == (images if "HostingMode" in given else None)
+    # An existing Firehose stream is looked at with what Amazon Connect asks for anyway.
+    streams = statements["BehindStorageConfigStreams"]
+    assert "firehose:DescribeDeliveryStream" in streams["Action"]
+    assert f"arn:aws:firehose:{cfn.REGION}:{cfn.ACCOUNT}:deliverystream/*" in streams["Resource"]
 
 
 def handover(bucket):
@@ -367,37 +602,67 @@ def table(deployed, role):
     return found
 
 
-def looks(bucket, topic):
+def existing_folders(prefix):
+    """Patterns of what is below an existing stream's folder of failed records."""
+    return [f"{prefix}AmazonOpenSearchService?failed/*", f"{prefix}elasticsearch?failed/*"]
+
+
+def looks(case):
     """What seeing every link of the chain takes."""
-    return {
+    given = checks.CASES[case]
+    says = cfn.preflight({**DEFAULTS, **cfn.REQUIRED, **given})
+    bucket, topic = bucket_of(case), given.get("AlertTopicArn", "<AlertTopic>")
+    folder = f"emite-connect/{says['DeliveryStreamName']}"
+    found = existing_folders(says["FailedPrefix"]) if "ExistingDeliveryStreamName" in given else []
+    role = says["EmiteRoleArn"]
+    prefixes = [f"{folder}/*", *found]
+    table = {
         ("cloudformation:DescribeStacks", cfn.PSEUDO["AWS::StackId"]): None,
         ("connect:DescribeInstance", cfn.INSTANCE_ARN): None,
         ("connect:ListApprovedOrigins", cfn.INSTANCE_ARN): None,
         ("connect:ListInstanceStorageConfigs", cfn.INSTANCE_ARN): None,
         ("ds:DescribeDirectories", "*"): None,
-        ("es:DescribeDomain", DOMAIN): None,
-        ("firehose:DescribeDeliveryStream", f"arn:aws:firehose:{cfn.REGION}:{cfn.ACCOUNT}:deliverystream/emite-ctrfirehose"): None,
-        ("kinesis:DescribeStreamSummary", STREAM): None,
-        ("iam:GetRole", f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"): None,
-        ("iam:GetRolePolicy", f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"): None,
-        ("iam:ListAttachedRolePolicies", f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"): None,
-        ("iam:ListRolePolicies", f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"): None,
+        ("es:DescribeDomain", says["DomainArn"]): None,
+        ("firehose:DescribeDeliveryStream", says["DeliveryStreamArn"]): None,
+        ("kinesis:DescribeStreamSummary", says["AgentEventStreamArn"]): None,
+        ("iam:GetRole", role): None,
+        ("iam:GetRolePolicy", role): None,
+        ("iam:ListAttachedRolePolicies", role): None,
+        ("iam:ListRolePolicies", role): None,
         ("cloudwatch:GetMetricData", "*"): None,
-        ("s3:ListBucket", bucket): INSIDE | {"StringLike": {"s3:prefix": "emite-connect/emite-ctrfirehose/*"}},
-        ("s3:GetObject", f"{bucket}/emite-connect/emite-ctrfirehose/failed/*"): INSIDE,
+        ("s3:ListBucket", bucket): INSIDE | {"StringLike": {"s3:prefix": prefixes}},
+        **{("s3:GetObject", f"{bucket}/{below}"): INSIDE for below in (f"{folder}/failed/*", *found)},
         ("sns:GetSubscriptionAttributes", topic): None,
         ("sns:GetSubscriptionAttributes", f"{topic}:*"): None,
         ("sns:ListSubscriptionsByTopic", topic): None,
         ("sns:ListSubscriptionsByTopic", f"{topic}:*"): None,
         ("sqs:GetQueueAttributes", "<DeadLetterQueue.Arn>"): None,
     }
+    if "ExistingContactRecordStreamName" in given:
+        table["kinesis:DescribeStreamSummary", says["ContactRecordStreamArn"]] = None
+    if "HostingMode" in given:
+        table |= {
+            (f"ec2:Describe{what}", "*"): None
+            for what in ("Addresses", "IamInstanceProfileAssociations", "Instances", "InstanceStatus", "SecurityGroups")
+        }
+    if "BackupBucketKeyArn" in given:
+        table["kms:Decrypt", given["BackupBucketKeyArn"]] = {"StringEquals": {"kms:ViaService": f"s3.{cfn.REGION}.amazonaws.com"}}
+    return table
+
+
+def bucket_of(case):
+    name = checks.CASES[case].get("BackupBucketName")
+    return f"arn:aws:s3:::{name}" if name else "<BackupBucket.Arn>"
+
+
+DEFAULTS = {name: str(parameter.get("Default")) for name, parameter in cfn.source()["Parameters"].items()}
 
 
 PUBLISHES = {("events:PutEvents", f"arn:aws:events:{cfn.REGION}:{cfn.ACCOUNT}:event-bus/default"): {"StringEquals": {"events:source": "emite-connect"}}}
 
 
-def health_check(bucket, topic):
-    return looks(bucket, topic) | PUBLISHES | {
+def health_check(case):
+    return looks(case) | PUBLISHES | {
         ("logs:CreateLogStream", log_group("health-check")): None,
         ("logs:PutLogEvents", log_group("health-check")): None,
         ("ssm:GetParameter", SPEC): None,
@@ -407,18 +672,47 @@ def health_check(bucket, topic):
     }
 
 
-def test_the_health_check_may_look_and_tell_and_nothing_else(guide, given):
-    key = checks.CASES["everything given"]["BackupBucketKeyArn"]
-    through_s3 = {"StringEquals": {"kms:ViaService": f"s3.{cfn.REGION}.amazonaws.com"}}
-    assert table(guide, "HealthCheckRole") == health_check("<BackupBucket.Arn>", "<AlertTopic>")
-    assert table(given, "HealthCheckRole") == health_check("arn:aws:s3:::syd-cloudbackup", TOPIC) | {("kms:Decrypt", key): through_s3}
+@pytest.mark.parametrize("case", checks.CASES)
+def test_the_health_check_may_look_and_tell_and_nothing_else(template, case):
+    assert table(cfn.deployed(template, checks.CASES[case]), "HealthCheckRole") == health_check(case)
 
 
-def test_the_health_check_finds_what_firehose_was_told_to_write(template):
-    for case, deployed in checks.each_case(template):
+def test_each_look_of_the_code_is_allowed(template):
+    """What shared/src/looks names as the action that a call needs."""
+    sources = (cfn.TEMPLATE.parents[1] / "shared" / "src" / "looks").glob("*.rs")
+    code = "".join(path.read_text(encoding="utf-8").split("#[cfg(test)]")[0] for path in sources)
+    named = set(re.findall(r'"((?:cloudformation|cloudwatch|connect|ec2|es|firehose|iam|kinesis|s3|sns|sqs):[A-Z]\w+)"', code))
+    assert {"ec2:DescribeSecurityGroups", "kinesis:DescribeStreamSummary", "sns:ListSubscriptionsByTopic"} <= named
+    deployed = cfn.deployed(template, checks.CASES["self-hosted"])
+    for role in ("HealthCheckRole", "RepairRole"):
+        assert named - granted(deployed, role) == set(), role
+
+
+def firehoses_folders():
+    """The spellings that AWS's pages have for a folder of failed records, as the code looks for them."""
+    source = (cfn.TEMPLATE.parents[1] / "shared" / "src" / "failed_object.rs").read_text(encoding="utf-8")
+    folders = re.findall(r'"([^"]+)"', source.split("FIREHOSE_FOLDERS: [&str; 4] = [")[1].split("]")[0])
+    assert len(folders) == 4
+    return folders
+
+
+@pytest.mark.parametrize("role", ["HealthCheckRole", "RepairRole"])
+@pytest.mark.parametrize("case", checks.CASES)
+def test_those_who_look_find_what_firehose_was_told_to_write(template, case, role):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    listed = allowed(deployed, role)["FindFailedRecords"]
+    read = cfn.as_list(allowed(deployed, role)["ReadFailedRecords"]["Resource"])
+    if "DeliveryStream" in deployed:
         backup = deployed["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]
-        statements = allowed(deployed, "HealthCheckRole")
-        assert statements["ReadFailedRecords"]["Resource"] == f"{backup['BucketARN']}/{backup['Prefix']}*", case
+        bucket, folders = backup["BucketARN"], [backup["Prefix"]]
+    else:
+        bucket, folders = bucket_of(case), [f"{cfn.FOUND['FailedPrefix']}{folder}" for folder in firehoses_folders()]
+    assert listed["Resource"] == bucket
+    for folder in folders:
+        assert any(fnmatch.fnmatchcase(folder, prefix) for prefix in listed["Condition"]["StringLike"]["s3:prefix"]), folder
+        assert any(fnmatch.fnmatchcase(f"{bucket}/{folder}2026/11/24/01/object", resource) for resource in read), folder
+    # Nothing else of a bucket that others use too.
+    assert not any(fnmatch.fnmatchcase(f"{bucket}/{other}", resource) for other in ("invoices/1.pdf", "refused/records/other/1") for resource in read)
 
 
 def reporter(topic):
@@ -438,14 +732,16 @@ def test_the_reporter_may_remember_and_publish_and_nothing_else(guide, given):
     assert table(given, "ReporterRole") == reporter(TOPIC)
 
 
-EMITE_ROLE = f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-role"
 CONNECTS_ROLE = f"arn:aws:iam::{cfn.ACCOUNT}:role/aws-service-role/connect.amazonaws.com/AWSServiceRoleForAmazonConnect_*"
 
 
-def repair(bucket, topic, boundary):
+def repair(case):
+    given = checks.CASES[case]
+    says = cfn.preflight({**DEFAULTS, **cfn.REQUIRED, **given})
+    role = says["EmiteRoleArn"]
     streams = {"StringEqualsIfExists": {"connect:StorageResourceType": ["AGENT_EVENTS", "CONTACT_TRACE_RECORDS"]}}
     key = f"arn:aws:kms:{cfn.REGION}:{cfn.ACCOUNT}:key/*"
-    return looks(bucket, topic) | PUBLISHES | {
+    mends = {
         ("logs:CreateLogStream", log_group("repair")): None,
         ("logs:PutLogEvents", log_group("repair")): None,
         ("ssm:GetParameter", SPEC): None,
@@ -463,22 +759,57 @@ def repair(bucket, topic, boundary):
         ("iam:CreateServiceLinkedRole", CONNECTS_ROLE): {"StringEquals": {"iam:AWSServiceName": "connect.amazonaws.com"}},
         ("kms:DescribeKey", key): None,
         ("kms:CreateGrant", key): {"Bool": {"kms:GrantIsForAWSResource": "true"}},
-        ("kinesis:IncreaseStreamRetentionPeriod", STREAM): None,
-        ("es:DescribeDomainConfig", DOMAIN): None,
-        ("es:UpdateDomainConfig", DOMAIN): None,
-        ("iam:PutRolePolicy", EMITE_ROLE): None,
-        ("iam:UpdateAssumeRolePolicy", EMITE_ROLE): None,
-        ("iam:UpdateRole", EMITE_ROLE): None,
-        ("iam:PutRolePermissionsBoundary", EMITE_ROLE): {"StringEquals": {"iam:PermissionsBoundary": boundary}},
+        ("kinesis:IncreaseStreamRetentionPeriod", says["AgentEventStreamArn"]): None,
+        ("es:DescribeDomainConfig", says["DomainArn"]): None,
+        ("es:UpdateDomainConfig", says["DomainArn"]): None,
+        ("iam:PutRolePolicy", role): None,
+        ("iam:UpdateAssumeRolePolicy", role): None,
+        ("iam:UpdateRole", role): None,
     }
+    # A role that was there already and has no boundary of the stack's is held by none.
+    if boundary := given.get("PermissionsBoundaryArn") or ("" if "ExistingRoleName" in given else "<EmiteRoleBoundary>"):
+        mends["iam:PutRolePermissionsBoundary", role] = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+    if "HostingMode" in given:
+        ec2 = f"arn:aws:ec2:{cfn.REGION}:{cfn.ACCOUNT}"
+        mends |= {
+            ("ec2:AssociateIamInstanceProfile", f"{ec2}:instance/<Server>"): None,
+            ("ec2:ReplaceIamInstanceProfileAssociation", f"{ec2}:instance/<Server>"): None,
+            ("iam:PassRole", role): {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+            ("ec2:AssociateAddress", f"{ec2}:elastic-ip/<ServerAddress.AllocationId>"): None,
+            ("ec2:AssociateAddress", f"{ec2}:instance/<Server>"): None,
+            ("ec2:AssociateAddress", f"{ec2}:network-interface/*"): None,
+        }
+    return looks(case) | PUBLISHES | mends
 
 
-def test_repair_may_look_and_mend_what_is_the_stacks_and_nothing_else(guide, given):
-    case = checks.CASES["everything given"]
-    through_s3 = {"StringEquals": {"kms:ViaService": f"s3.{cfn.REGION}.amazonaws.com"}}
-    assert table(guide, "RepairRole") == repair("<BackupBucket.Arn>", "<AlertTopic>", "<EmiteRoleBoundary>")
-    theirs = repair("arn:aws:s3:::syd-cloudbackup", TOPIC, case["PermissionsBoundaryArn"])
-    assert table(given, "RepairRole") == theirs | {("kms:Decrypt", case["BackupBucketKeyArn"]): through_s3}
+@pytest.mark.parametrize("case", checks.CASES)
+def test_repair_may_look_and_mend_what_is_the_stacks_and_nothing_else(template, case):
+    assert table(cfn.deployed(template, checks.CASES[case]), "RepairRole") == repair(case)
+
+
+@pytest.mark.parametrize("case", checks.CASES)
+def test_no_function_passes_a_role_but_the_repair_that_of_the_server_to_ec2(template, case):
+    deployed = cfn.deployed(template, checks.CASES[case])
+    passes = [place for place, statement in cfn.statements(deployed) if statement["Effect"] == "Allow" and "iam:PassRole" in cfn.actions(statement)]
+    assert [place.split("/")[1] for place in passes] == (["RepairRole"] if "Server" in deployed else [])
+
+
+def test_each_right_on_ec2_is_on_resources_that_the_action_takes(template):
+    """AWS's own list says which kinds of resources an action is decided on: one that is not named would never be allowed."""
+    kinds = {
+        action: {pattern.split(":")[5].split("/")[0] for pattern in patterns}
+        for action, patterns in known_actions("ec2").items()
+    }
+    rights = table(cfn.deployed(template, checks.CASES["self-hosted"]), "RepairRole")
+    on = {}
+    for action, resource in rights:
+        if action.startswith("ec2:") and resource != "*":
+            on.setdefault(action, set()).add(resource.split(":")[5].split("/")[0])
+    assert on.keys() == {"ec2:AssociateAddress", "ec2:AssociateIamInstanceProfile", "ec2:ReplaceIamInstanceProfileAssociation"}
+    for action, named in on.items():
+        assert named == kinds[action.split(":")[1].lower()], action
+
+
 # ---- Redrive ---------------------------------------------------------------------------------------------------------------
 
 FAILED, QUARANTINE = "emite-connect/emite-ctrfirehose/failed/*", "emite-connect/emite-ctrfirehose/quarantine/*"
@@ -488,59 +819,77 @@ FIREHOSES_OWN = ("AmazonOpenSearchService-failed/*", "AmazonOpenSearchService_fa
 THROUGH_S3 = {"StringEquals": {"kms:ViaService": f"s3.{cfn.REGION}.amazonaws.com"}}
 
 
-def with_key(given):
-    key = checks.CASES["everything given"]["BackupBucketKeyArn"]
-    return {("kms:Decrypt", key): THROUGH_S3, ("kms:GenerateDataKey", key): THROUGH_S3} if given else {}
+def with_key(case):
+    key = checks.CASES[case].get("BackupBucketKeyArn")
+    return {("kms:Decrypt", key): THROUGH_S3, ("kms:GenerateDataKey", key): THROUGH_S3} if key else {}
 
 
-def redrive(bucket):
-    sources = (FAILED, QUARANTINE, *FIREHOSES_OWN)
-    return PUBLISHES | {
+def plain_bucket(case):
+    """As Fn::Sub names it."""
+    return bucket_of(case).replace("<BackupBucket.Arn>", "arn:aws:s3:::<BackupBucket>")
+
+
+def refused(case):
+    """The folders that a redrive may name, below the bucket: ours, and Firehose's own, which are in the stream's folder if it has one."""
+    given = checks.CASES[case]
+    name = given.get("ExistingDeliveryStreamName", "emite-ctrfirehose")
+    folder = cfn.FOUND["FailedPrefix"] if "ExistingDeliveryStreamName" in given else ""
+    return [below.replace("emite-ctrfirehose", name) for below in (FAILED, QUARANTINE)] + [f"{folder}{own}" for own in FIREHOSES_OWN]
+
+
+def redrive(case):
+    bucket, sources = plain_bucket(case), refused(case)
+    says = cfn.preflight({**DEFAULTS, **cfn.REQUIRED, **checks.CASES[case]})
+    quarantine = sources[1]
+    redriven, results = (below.replace("emite-ctrfirehose", says["DeliveryStreamName"]) for below in (REDRIVEN, RESULTS))
+    return PUBLISHES | with_key(case) | {
         ("logs:CreateLogStream", log_group("redrive")): None,
         ("logs:PutLogEvents", log_group("redrive")): None,
         ("ssm:GetParameter", SPEC): None,
-        **{("s3:GetObject", f"{bucket}/{folder}"): INSIDE for folder in (*sources, RESULTS)},
+        **{("s3:GetObject", f"{bucket}/{folder}"): INSIDE for folder in (*sources, results)},
         **{("s3:DeleteObject", f"{bucket}/{folder}"): INSIDE for folder in sources},
-        **{(action, f"{bucket}/{folder}"): INSIDE for action in ("s3:PutObject", "s3:AbortMultipartUpload") for folder in (QUARANTINE, REDRIVEN)},
+        **{(action, f"{bucket}/{folder}"): INSIDE for action in ("s3:PutObject", "s3:AbortMultipartUpload") for folder in (quarantine, redriven)},
         ("s3:ListBucket", bucket): INSIDE,
-        ("es:ESHttpPost", f"{DOMAIN}/_bulk"): None,
+        ("es:ESHttpPost", f"{says['DomainArn']}/_bulk"): None,
     }
 
 
-@pytest.mark.parametrize(("case", "bucket"), [("the guide", "arn:aws:s3:::<BackupBucket>"), ("everything given", "arn:aws:s3:::syd-cloudbackup")])
-def test_redrive_may_move_refused_records_and_write_them_to_the_domain_and_nothing_else(template, case, bucket):
-    deployed = cfn.deployed(template, checks.CASES[case])
-    assert table(deployed, "RedriveRole") == redrive(bucket) | with_key(case == "everything given")
+@pytest.mark.parametrize("case", checks.CASES)
+def test_redrive_may_move_refused_records_and_write_them_to_the_domain_and_nothing_else(template, case):
+    assert table(cfn.deployed(template, checks.CASES[case]), "RedriveRole") == redrive(case)
 
 
-def state_machine(bucket):
-    arn = f"arn:aws:states:{cfn.REGION}:{cfn.ACCOUNT}"
+def state_machine(case):
+    bucket, arn = plain_bucket(case), f"arn:aws:states:{cfn.REGION}:{cfn.ACCOUNT}"
     executions = (f"{arn}:execution:emite-redrive:*", f"{arn}:execution:emite-redrive/Batches:*")
-    return {
+    results = RESULTS.replace("emite-ctrfirehose", checks.CASES[case].get("ExistingDeliveryStreamName", "emite-ctrfirehose"))
+    return with_key(case) | {
         ("lambda:InvokeFunction", "<RedriveFunction.Arn>"): None,
         # AWS Step Functions developer guide, "IAM policies for using Distributed Map states".
         ("states:StartExecution", f"{arn}:stateMachine:emite-redrive"): None,
         **{(f"states:{action}Execution", execution): None for action in ("Describe", "Stop") for execution in executions},
-        ("s3:ListBucket", bucket): INSIDE | {"StringLike": {"s3:prefix": [FAILED, QUARANTINE, *FIREHOSES_OWN]}},
+        ("s3:ListBucket", bucket): INSIDE | {"StringLike": {"s3:prefix": refused(case)}},
         **{
-            (f"s3:{action}", f"{bucket}/{RESULTS}"): INSIDE
+            (f"s3:{action}", f"{bucket}/{results}"): INSIDE
             for action in ("AbortMultipartUpload", "GetObject", "ListMultipartUploadParts", "PutObject")
         },
     }
 
 
-@pytest.mark.parametrize(("case", "bucket"), [("the guide", "arn:aws:s3:::<BackupBucket>"), ("everything given", "arn:aws:s3:::syd-cloudbackup")])
-def test_the_state_machine_may_list_run_and_keep_results_and_nothing_else(template, case, bucket):
+@pytest.mark.parametrize("case", checks.CASES)
+def test_the_state_machine_may_list_run_and_keep_results_and_nothing_else(template, case):
     deployed = cfn.deployed(template, checks.CASES[case])
-    assert table(deployed, "RedriveStateMachineRole") == state_machine(bucket) | with_key(case == "everything given")
+    assert table(deployed, "RedriveStateMachineRole") == state_machine(case)
     (trust,) = deployed["RedriveStateMachineRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "states.amazonaws.com"}
 
 
 def test_redrive_finds_what_firehose_was_told_to_write(template):
-    for case, deployed in checks.each_case(template):
+    for case in MAKES_DELIVERY:
+        deployed = cfn.deployed(template, checks.CASES[case])
         backup = deployed["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]
         assert backup["Prefix"] == FAILED.removesuffix("*"), case
+    assert [f"{folder}*" for folder in firehoses_folders()] == list(FIREHOSES_OWN)
 
 
 def test_no_function_reaches_the_items_of_another(guide):
@@ -592,6 +941,23 @@ def test_the_domain_admits_emites_addresses_and_this_account_and_names_no_role(g
             "Resource": f"{DOMAIN}/*",
         },
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "admitted"),
+    [
+        ({}, ["203.0.113.10/32", "203.0.113.11/32"]),
+        ({"EmiteServerCidrs": "203.0.113.10"}, ["203.0.113.10"]),
+        (checks.CASES["self-hosted"], ["<ServerAddress>/32"]),
+        (checks.CASES["self-hosted with Remote Desktop"], ["<ServerAddress>/32", "203.0.113.10/32", "203.0.113.11/32"]),
+        ({**checks.CASES["self-hosted"], "EmiteServerCidrs": "203.0.113.10"}, ["<ServerAddress>/32", "203.0.113.10"]),
+    ],
+    ids=["guide", "one", "self-hosted", "both", "both, one"],
+)
+def test_a_server_of_ours_is_let_in_by_its_elastic_ip_alone_and_beside_those_of_emite(template, given, admitted):
+    emite, account = cfn.deployed(template, given)["SearchDomain"]["Properties"]["AccessPolicies"]["Statement"]
+    assert emite["Condition"] == {"IpAddress": {"aws:SourceIp": admitted}}
+    assert account["Sid"] == "ThisAccount"
 
 
 def test_the_six_http_actions_are_all_that_there_are():

@@ -136,12 +136,16 @@ def test_whoever_looks_at_an_execution_sees_whether_something_is_left(states):
 def test_it_reads_and_writes_where_its_role_may(template, case):
     deployed = cfn.deployed(template, checks.CASES[case])
     states = definition(deployed)["States"]
-    stream = deployed["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]["BucketARN"]
     bucket = states["Batches"]["ItemReader"]["Parameters"]["Bucket"]
-    assert stream in (f"arn:aws:s3:::{bucket}", bucket.replace(">", ".Arn>"))
+    if "DeliveryStream" in deployed:
+        stream = deployed["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]["BucketARN"]
+        assert stream in (f"arn:aws:s3:::{bucket}", bucket.replace(">", ".Arn>"))
+    else:
+        assert bucket == checks.CASES[case]["BackupBucketName"]
     assert states["Look"]["Parameters"] == {"Bucket": bucket, "Prefix.$": "$.input.prefix", "MaxKeys": 1}
     assert states["Batches"]["ItemReader"]["Parameters"] == {"Bucket": bucket, "Prefix.$": "$.input.prefix"}
     results = states["Batches"]["ResultWriter"]["Parameters"]
+    assert results["Prefix"] == f"emite-connect/{checks.CASES[case].get('ExistingDeliveryStreamName', 'emite-ctrfirehose')}/results"
     (policy,) = deployed["RedriveStateMachineRole"]["Properties"]["Policies"]
     statements = {statement["Sid"]: statement for statement in policy["PolicyDocument"]["Statement"]}
     assert statements["WriteResults"]["Resource"] == f"arn:aws:s3:::{results['Bucket']}/{results['Prefix']}/*"

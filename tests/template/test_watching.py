@@ -36,17 +36,36 @@ def test_the_spec_has_the_fields_of_the_sample_and_they_are_texts(template, case
     assert "\n" not in text
 
 
+def fields_of_the_code():
+    """As shared/src/spec.rs reads them, in its order."""
+    source = (ROOT / "shared" / "src" / "spec.rs").read_text(encoding="utf-8")
+    read = source.split("fn read(fields: &mut Fields)", 1)[1].split("\n    }\n", 1)[0]
+    together = {kind: source.split(f"fn {kind}(&mut self)", 1)[1].split("\n    }\n", 1)[0] for kind in ("emite", "server")}
+    found = []
+    for method, argument in re.findall(r'fields\.(\w+)\((?:"(\w+)")?', read):
+        found += [argument] if argument else re.findall(r'self\.\w+(?:::<String>)?\("(\w+)"\)', together.get(method, ""))
+    return found
+
+
+def test_the_sample_has_the_fields_that_the_code_reads():
+    sample = json.loads((cfn.TEMPLATE.parent / "events" / "spec.json").read_text(encoding="utf-8"))
+    assert sorted(fields_of_the_code()) == sorted(sample)
+
+
 def test_the_spec_of_the_guide(guide):
     assert spec(guide) == {
         "stackId": cfn.PSEUDO["AWS::StackId"],
-        "integration": "<Preflight.InstanceAlias>",
+        "integration": cfn.FOUND["InstanceAlias"],
         "instanceArn": cfn.INSTANCE_ARN,
+        # Places that are empty count as nothing.
+        "existing": ",,,",
         "agentEventStream": "<AgentEventStream.Arn>",
         "agentEventShards": "1",
         "agentEventRetentionHours": "24",
         "agentEventKey": "",
+        "contactRecordStream": "",
         "deliveryStream": "<DeliveryStream.Arn>",
-        "deliveryRole": "<DeliveryRole.Arn>",
+        "deliveryRole": f"arn:aws:iam::{cfn.ACCOUNT}:role/emite-ctrfirehose-role",
         "domain": "<SearchDomain.Arn>",
         "searchEndpoint": "https://<SearchDomain.DomainEndpoint>",
         "domainInstances": "1",
@@ -55,11 +74,18 @@ def test_the_spec_of_the_guide(guide):
         "contactType": "contacts",
         "indexRotation": "OneMonth",
         "backupBucket": "<BackupBucket>",
+        "failedPrefix": "emite-connect/emite-ctrfirehose/failed/",
         "emiteRole": "<EmiteRole.Arn>",
         "emitePrincipal": "arn:aws:iam::444455556666:root",
         "customerId": "acme-support-7421",
         "roleBoundary": "<EmiteRoleBoundary>",
-        "emiteServers": "203.0.113.10/32,203.0.113.11/32",
+        "server": "",
+        "serverAddress": "",
+        "serverAllocation": "",
+        "serverProfile": "",
+        "serverGroup": "",
+        "rdpFrom": "",
+        "emiteServers": ",203.0.113.10/32,203.0.113.11/32",
         "emiteOrigin": "",
         "alertTopic": "<AlertTopic>",
         "deadLetterQueue": "<DeadLetterQueue>",
@@ -96,23 +122,116 @@ def test_the_spec_of_everything_given(guide, given):
     }
 
 
+def changed(template, case, by=None):
+    """What differs from the guide."""
+    guide = spec(cfn.deployed(template))
+    return {name: value for name, value in spec(cfn.deployed(template, checks.CASES[case], by)).items() if value != guide[name]}
+
+
+OF_THE_SERVER = {
+    "server": "<Server>",
+    "serverAddress": "<ServerAddress>",
+    "serverAllocation": "<ServerAddress.AllocationId>",
+    "serverProfile": "<ServerProfile.Arn>",
+    "serverGroup": "<ServerGroup.GroupId>",
+}
+ARN = f"arn:aws:{{}}:{cfn.REGION}:{cfn.ACCOUNT}:{{}}"
+
+
+def test_the_spec_of_a_server_of_ours(template):
+    alone = {"emitePrincipal": "", "customerId": "", "emiteServers": "<ServerAddress>,"}
+    assert changed(template, "self-hosted") == OF_THE_SERVER | alone
+
+
+def test_the_spec_of_a_server_with_remote_desktop(template):
+    found = changed(template, "self-hosted with Remote Desktop")
+    assert found == OF_THE_SERVER | {
+        "emiteServers": "<ServerAddress>,203.0.113.10/32,203.0.113.11/32",
+        "rdpFrom": "198.51.100.7/32,198.51.100.16/28,60.241.25.74/32,54.79.101.24/32,13.238.169.116/32",
+    }
+
+
+EXISTS = {
+    "existing": "agentEventStream,deliveryStream,domain,emiteRole",
+    "agentEventStream": ARN.format("kinesis", "stream/events"),
+    "deliveryStream": ARN.format("firehose", "deliverystream/records-to-domain"),
+    "deliveryRole": cfn.FOUND["DeliveryRoleArn"],
+    "domain": ARN.format("es", "domain/records"),
+    "searchEndpoint": f"https://{cfn.FOUND['SearchEndpoint']}",
+    "backupBucket": "syd-cloudbackup",
+    "failedPrefix": cfn.FOUND["FailedPrefix"],
+    "emiteRole": f"arn:aws:iam::{cfn.ACCOUNT}:role/{cfn.FOUND['EmiteRolePath']}emite-reader",
+    "roleBoundary": "",
+}
+
+
+def test_the_spec_of_what_exists_already(template):
+    records = {"contactRecordStream": ARN.format("kinesis", "stream/contact-records")}
+    assert changed(template, "everything existing") == EXISTS | records
+    assert changed(template, "records from an existing stream") == records
+    case = checks.CASES["self-hosted with everything existing"]
+    alone = {"emitePrincipal": "", "customerId": "", "emiteServers": "<ServerAddress>,", "roleBoundary": case["PermissionsBoundaryArn"]}
+    assert changed(template, "self-hosted with everything existing") == EXISTS | OF_THE_SERVER | alone
+
+
+def test_the_spec_says_what_preflight_found(template):
+    says = {"FailedPrefix": "", "SearchEndpoint": "search-other.es.amazonaws.com", "InstanceAlias": "other"}
+    found = changed(template, "everything existing", says)
+    assert (found["failedPrefix"], found["searchEndpoint"], found["integration"]) == ("", "https://search-other.es.amazonaws.com", "other")
+
+
+@pytest.mark.parametrize("name", ["AgentEventStreamName", "DeliveryStreamName", "DomainName", "RoleName"])
+def test_each_thing_that_exists_is_told_by_itself(template, name):
+    field = {"AgentEventStreamName": "agentEventStream", "DeliveryStreamName": "deliveryStream", "DomainName": "domain", "RoleName": "emiteRole"}[name]
+    needs = {"ExistingDomainName": "records", "BackupBucketName": "syd-cloudbackup"} if name == "DeliveryStreamName" else {}
+    said = spec(cfn.deployed(template, {f"Existing{name}": "records", **needs}))["existing"]
+    assert {thing for thing in said.split(",") if thing} == {field} | ({"domain"} if needs else set())
+
+
+def members(text):
+    """Of a list of the spec: places that the template leaves empty count as nothing."""
+    return [member for member in text.split(",") if member]
+
+
 @pytest.mark.parametrize("case", checks.CASES)
 def test_the_spec_says_what_was_really_set(template, case):
     deployed = cfn.deployed(template, checks.CASES[case])
-    said, role, stream = spec(deployed), properties(deployed, "EmiteRole"), properties(deployed, "AgentEventStream")
-    assert said["roleBoundary"] == role["PermissionsBoundary"]
-    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
-    assert said["emitePrincipal"] == trust["Principal"]["AWS"]
-    assert said["customerId"] == trust["Condition"]["StringEquals"]["sts:ExternalId"]
-    assert (said["agentEventShards"], said["agentEventRetentionHours"]) == (stream["ShardCount"], stream["RetentionPeriodHours"])
-    assert said["agentEventKey"] == stream.get("StreamEncryption", {}).get("KeyId", "")
-    destination = properties(deployed, "DeliveryStream")["AmazonopensearchserviceDestinationConfiguration"]
-    assert (said["contactIndex"], said["contactType"], said["indexRotation"]) == tuple(destination[k] for k in ("IndexName", "TypeName", "IndexRotationPeriod"))
-    assert destination["S3Configuration"]["BucketARN"] in (f"arn:aws:s3:::{said['backupBucket']}", said["backupBucket"].replace(">", ".Arn>"))
-    domain = properties(deployed, "SearchDomain")
-    assert (said["domainInstances"], said["domainVolumeGib"]) == (domain["ClusterConfig"]["InstanceCount"], domain["EBSOptions"]["VolumeSize"])
-    admitted = domain["AccessPolicies"]["Statement"][0]["Condition"]["IpAddress"]["aws:SourceIp"]
-    assert said["emiteServers"].split(",") == admitted
+    said = spec(deployed)
+    found = members(said["existing"])
+    made = {"EmiteRole": "emiteRole", "AgentEventStream": "agentEventStream", "DeliveryStream": "deliveryStream", "SearchDomain": "domain"}
+    assert {name for name, field in made.items() if field not in found} == made.keys() & deployed.keys()
+    if "EmiteRole" in deployed:
+        role = properties(deployed, "EmiteRole")
+        assert said["roleBoundary"] == role["PermissionsBoundary"]
+        by_emite = [trust for trust in role["AssumeRolePolicyDocument"]["Statement"] if trust["Sid"] == "AllowEmite"]
+        assert [said["emitePrincipal"]] == ([trust["Principal"]["AWS"] for trust in by_emite] or [""])
+        assert [said["customerId"]] == ([trust["Condition"]["StringEquals"]["sts:ExternalId"] for trust in by_emite] or [""])
+    if "AgentEventStream" in deployed:
+        stream = properties(deployed, "AgentEventStream")
+        assert (said["agentEventShards"], said["agentEventRetentionHours"]) == (stream["ShardCount"], stream["RetentionPeriodHours"])
+        assert said["agentEventKey"] == stream.get("StreamEncryption", {}).get("KeyId", "")
+    if "DeliveryStream" in deployed:
+        destination = properties(deployed, "DeliveryStream")["AmazonopensearchserviceDestinationConfiguration"]
+        told = tuple(destination[key] for key in ("IndexName", "TypeName", "IndexRotationPeriod"))
+        assert (said["contactIndex"], said["contactType"], said["indexRotation"]) == told
+        backup = destination["S3Configuration"]
+        assert backup["BucketARN"] in (f"arn:aws:s3:::{said['backupBucket']}", said["backupBucket"].replace(">", ".Arn>"))
+        assert said["failedPrefix"] == backup["Prefix"]
+        assert said["deliveryRole"].endswith(f":role/{properties(deployed, 'DeliveryRole')['RoleName']}")
+        source = properties(deployed, "DeliveryStream").get("KinesisStreamSourceConfiguration", {})
+        assert said["contactRecordStream"] == source.get("KinesisStreamARN", "")
+    if "SearchDomain" in deployed:
+        domain = properties(deployed, "SearchDomain")
+        assert (said["domainInstances"], said["domainVolumeGib"]) == (domain["ClusterConfig"]["InstanceCount"], domain["EBSOptions"]["VolumeSize"])
+        admitted = domain["AccessPolicies"]["Statement"][0]["Condition"]["IpAddress"]["aws:SourceIp"]
+        assert members(said["emiteServers"]) == [address.replace(">/32", ">") for address in admitted]
+    assert bool(said["server"]) == ("Server" in deployed)
+    if "Server" in deployed:
+        opened = [rule["CidrIp"] for rule in properties(deployed, "ServerGroup")["SecurityGroupIngress"] if rule["FromPort"] == 3389]
+        assert members(said["rdpFrom"]) == opened
+    # Where Amazon Connect sends them.
+    assert said["agentEventStream"] == properties(deployed, "AgentEventStreaming")["TargetArn"]
+    assert (said["contactRecordStream"] or said["deliveryStream"]) == properties(deployed, "ContactRecordStreaming")["TargetArn"]
     assert {said["alertTopic"]} == {properties(deployed, name)["AlarmActions"][0] for name in alarms(deployed)}
 
 
@@ -184,9 +303,15 @@ def test_each_interval_is_tried(template):
     assert MINUTES.keys() == template["Mappings"]["HealthCheck"].keys()
 
 
+@pytest.mark.parametrize("case", checks.CASES)
+def test_what_the_domain_reports_starts_a_run_whoever_made_it(template, case):
+    domain = ARN.format("es", f"domain/{checks.CASES[case].get('ExistingDomainName', 'emite-kinesis-connect')}")
+    deployed = cfn.deployed(template, checks.CASES[case])
+    assert properties(deployed, "ServiceNotificationRule")["EventPattern"] == {"source": ["aws.es"], "resources": [domain]}
+
+
 def test_the_schedule_and_what_the_domain_reports_start_a_run(guide):
     assert "EventPattern" not in properties(guide, "HealthCheckSchedule")
-    assert properties(guide, "ServiceNotificationRule")["EventPattern"] == {"source": ["aws.es"], "resources": ["<SearchDomain.Arn>"]}
     for name in ("HealthCheckSchedule", "ServiceNotificationRule"):
         (target,) = properties(guide, name)["Targets"]
         assert target["Arn"] == "<HealthCheckFunction.Arn>"
@@ -324,10 +449,11 @@ def widgets(resources):
 def test_the_dashboard_shows_metrics_of_this_stack_in_this_region(template, case):
     deployed = cfn.deployed(template, checks.CASES[case])
     assert properties(deployed, "Dashboard")["DashboardName"] == f"emite-{cfn.REGION}"
+    given = checks.CASES[case]
     values = {
-        "StreamName": "connect-agentevents",
-        "DeliveryStreamName": "emite-ctrfirehose",
-        "DomainName": "emite-kinesis-connect",
+        "StreamName": given.get("ExistingAgentEventStreamName", "connect-agentevents"),
+        "DeliveryStreamName": given.get("ExistingDeliveryStreamName", "emite-ctrfirehose"),
+        "DomainName": given.get("ExistingDomainName", "emite-kinesis-connect"),
         "ClientId": cfn.ACCOUNT,
         "Stack": "emite",
     }
