@@ -45,18 +45,11 @@ def test_everything_cheap_comes_before_the_domain(template):
 @pytest.mark.parametrize("case", checks.CASES)
 def test_what_the_domain_waits_for_is_named_where_it_exists(template, case):
     deployed = cfn.deployed(template, checks.CASES[case])
-    if "SearchDomain" not in deployed:
-        assert "BeforeSearchDomain" not in deployed
-        return
     named = {"EmiteRole": "EmiteRole", "AgentEventStream": "AgentEventStream", "Server": "ServerAddressAssociation"}
-    assert deployed["BeforeSearchDomain"]["Metadata"] == {key: f"<{name}>" if name in deployed else "" for key, name in named.items()}
-
-
-def test_what_the_domain_waits_for_is_nothing_in_aws(template):
-    handle = template["Resources"]["BeforeSearchDomain"]
-    assert (handle["Type"], "Properties" in handle) == ("AWS::CloudFormation::WaitConditionHandle", False)
-    # Nobody waits for a signal to it.
-    assert [name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::CloudFormation::WaitCondition"] == []
+    if "SearchDomain" in deployed:
+        assert deployed["SearchDomain"]["Metadata"]["After"] == {key: f"<{name}>" if name in deployed else "" for key, name in named.items()}
+    server = "<ServerAddressAssociation>" if "Server" in deployed else ""
+    assert deployed["Spec"]["Metadata"]["After"] == {"Server": server}
 
 
 def test_the_server_has_its_role_and_its_address_before_the_domain_lets_it_in(template):
@@ -195,7 +188,7 @@ ALWAYS = WATCHING | {
 # What may be there already, with what belongs to it.
 STREAM = {"AgentEventStream"}
 DELIVERY = {"DeliveryStream", "DeliveryRole", "DeliveryLogGroup", "DeliveryLogStream", "BackupLogStream"}
-DOMAIN = {"SearchDomain", "SearchDomainLogGroup", "SearchDomainLogPolicy", "BeforeSearchDomain"}
+DOMAIN = {"SearchDomain", "SearchDomainLogGroup", "SearchDomainLogPolicy"}
 OWN = STREAM | DELIVERY | DOMAIN | {"EmiteRole"}
 
 BUCKET = {"BackupBucket", "BackupBucketPolicy"}

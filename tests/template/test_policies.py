@@ -256,8 +256,6 @@ def arns(logical, resource):
             return [ARN.format("ec2", "security-group/sg-0a1b2c3d4e5f60718")]
         case "EC2::EIP" | "EC2::EIPAssociation":
             return [ARN.format("ec2", "elastic-ip/eipalloc-0a1b2c3d4e5f60718")]
-        case "CloudFormation::WaitConditionHandle":
-            return []
     raise ValueError(f"{kind}: how AWS names one for IAM is not known here")
 
 

@@ -496,13 +496,8 @@ def test_our_bucket_forgets_what_was_dealt_with_and_never_what_failed(guide):
 # ---- Outputs ---------------------------------------------------------------------------------------------------------------
 
 
-def outputs(template, given=None):
-    """Without what says where the document lies that has all of it."""
-    return {name: value for name, value in cfn.outputs(template, given).items() if name != "HandoverDocument"}
-
-
 def test_outputs_are_the_guides_list_and_what_administrators_need(template):
-    assert outputs(template) == {
+    assert cfn.outputs(template) == {
         "EmiteRoleArn": "<EmiteRole.Arn>",
         "ConnectInstanceArn": cfn.INSTANCE_ARN,
         "AgentEventStreamArn": "<AgentEventStream.Arn>",
@@ -522,19 +517,19 @@ def test_outputs_are_the_guides_list_and_what_administrators_need(template):
         "RedriveFunctionName": "<RedriveFunction>",
         "DashboardUrl": f"https://{cfn.REGION}.console.aws.amazon.com/cloudwatch/home?region={cfn.REGION}#dashboards/dashboard/<Dashboard>",
     }
-    given = outputs(template, checks.CASES["everything given"])
+    given = cfn.outputs(template, checks.CASES["everything given"])
     assert given["AlertTopicArn"] == checks.CASES["everything given"]["AlertTopicArn"]
     assert given["BackupBucket"] == "syd-cloudbackup"
 
 
 def test_a_server_of_ours_is_told_by_its_address_and_its_id(template):
-    here, there = outputs(template, checks.CASES["self-hosted"]), outputs(template)
+    here, there = cfn.outputs(template, checks.CASES["self-hosted"]), cfn.outputs(template)
     assert here == there | {"EmiteServerIp": "<ServerAddress>", "EmiteServerId": "<Server>"}
 
 
 def test_outputs_tell_what_exists_already_as_what_is_made(template):
     case = "everything existing"
-    assert {name: value for name, value in outputs(template, checks.CASES[case]).items() if value != outputs(template)[name]} == {
+    assert {name: value for name, value in cfn.outputs(template, checks.CASES[case]).items() if value != cfn.outputs(template)[name]} == {
         "EmiteRoleArn": f"arn:aws:iam::{cfn.ACCOUNT}:role/{cfn.FOUND['EmiteRolePath']}emite-reader",
         "AgentEventStreamArn": ARN.format("kinesis", "stream/events"),
         "SearchEndpoint": f"https://{cfn.FOUND['SearchEndpoint']}",

@@ -42,7 +42,7 @@ def test_every_place_where_records_are_kept_has_a_row(template):
         "AWS::EC2::Instance": "eMite server",
     }
     holds_none = {
-        "AWS::CloudFormation::WaitConditionHandle", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role",
+        "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role",
         "AWS::IAM::InstanceProfile", "AWS::EC2::EIP", "AWS::EC2::EIPAssociation", "AWS::EC2::SecurityGroup", "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::Function", "AWS::Lambda::Permission", "AWS::Logs::LogStream", "AWS::Logs::ResourcePolicy", "AWS::S3::BucketPolicy",
         "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::SSM::Parameter",
