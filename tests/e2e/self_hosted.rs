@@ -1,8 +1,11 @@
 //! Owns whole stacks with the eMite server in this account: what is made, that it is watched and mended, that an update never
 //! replaces it, and that it is kept.
 
+use std::collections::BTreeSet;
+
 use emite_connect_tests::local_aws::LocalAws;
 use emite_connect_tests::network::element;
+use emite_connect_tests::stack::Deployment;
 use serde_json::{Value, json};
 
 use crate::life_cycles::Stack;
@@ -11,7 +14,7 @@ use crate::watch::access_policy;
 use crate::watched::Watched;
 
 /// The parameters of a server in the first public subnet, for which nobody at eMite need be known.
-async fn server(stack: &Stack) -> Vec<(&'static str, String)> {
+pub(crate) async fn server(stack: &Stack) -> Vec<(&'static str, String)> {
     let (vpc, subnet) = stack.aws.public_subnets().await.remove(0);
     let none = ["EmiteAccountId", "CustomerId", "EmiteServerCidrs"].map(|name| (name, String::new()));
     let mut parameters = vec![("HostingMode", "SelfHosted".to_owned()), ("VpcId", vpc), ("SubnetId", subnet)];
@@ -20,10 +23,20 @@ async fn server(stack: &Stack) -> Vec<(&'static str, String)> {
 }
 
 /// What is kept, taken away, as the account has room for few addresses.
-async fn clean_up(aws: &LocalAws, server: &str, allocation: &str, group: &str) {
-    aws.ec2("TerminateInstances", &[("InstanceId.1", server)]).await;
-    aws.ec2("ReleaseAddress", &[("AllocationId", allocation)]).await;
-    aws.ec2("DeleteSecurityGroup", &[("GroupId", group)]).await;
+pub(crate) async fn clean_up(aws: &LocalAws, deployment: &Deployment) {
+    let id = |name: &str| deployment.resources[name].physical_id.clone().expect("an id");
+    aws.ec2("TerminateInstances", &[("InstanceId.1", &id("Server"))]).await;
+    let address = aws.ec2("DescribeAddresses", &[("PublicIp.1", &id("ServerAddress"))]).await;
+    let allocation = element(&address, "allocationId").expect("an allocation");
+    aws.ec2("ReleaseAddress", &[("AllocationId", &allocation)]).await;
+    aws.ec2("DeleteSecurityGroup", &[("GroupId", &id("ServerGroup"))]).await;
+}
+
+/// The actions that a role of the stack was allowed to call.
+fn called(watched: &Watched, role: &str) -> BTreeSet<String> {
+    let role = format!("assumed-role/{}-{role}", watched.stack.name);
+    let calls = watched.aws.call_log().into_iter().filter(|call| call.principal.contains(&role) && call.allowed());
+    calls.map(|call| call.action).collect()
 }
 
 async fn described(aws: &LocalAws, server: &str) -> String {
@@ -47,8 +60,7 @@ async fn a_server_of_ones_own_is_made_admitted_watched_mended_and_kept() {
     let watched = Watched::healthy_on(stack).await;
     let aws = watched.aws;
     let setting = |name: &str| watched.setting(name).to_owned();
-    let (server, address, allocation, group) =
-        (setting("server"), setting("serverAddress"), setting("serverAllocation"), setting("serverGroup"));
+    let (server, address, allocation) = (setting("server"), setting("serverAddress"), setting("serverAllocation"));
 
     // The Elastic IP is the server's, in the outputs, and in the domain's access policy by itself.
     assert_eq!(watched.deployment.outputs["EmiteServerIp"], address);
@@ -83,6 +95,40 @@ async fn a_server_of_ones_own_is_made_admitted_watched_mended_and_kept() {
     assert_eq!(outcomes(&answer), ["Applied", "Applied"], "{answer:#}");
     assert_eq!(answer["after"]["status"], "Healthy", "{answer:#}");
 
+    // Another profile in its place is replaced only when that is asked for.
+    let profile = [("Filter.1.Name", "instance-id"), ("Filter.1.Value.1", server.as_str())];
+    let profile = aws.ec2("DescribeIamInstanceProfileAssociations", &profile).await;
+    let association = element(&profile, "associationId").expect("an association");
+    let other = format!("{}-other", watched.stack.name);
+    aws.form_call("iam", &format!("Action=CreateInstanceProfile&Version=2010-05-08&InstanceProfileName={other}")).await;
+    let add = format!("Action=AddRoleToInstanceProfile&Version=2010-05-08&InstanceProfileName={other}");
+    aws.form_call("iam", &format!("{add}&RoleName={}", watched.name_in("emiteRole"))).await;
+    let replaced = [("AssociationId", association.as_str()), ("IamInstanceProfile.Name", other.as_str())];
+    aws.ec2("ReplaceIamInstanceProfileAssociation", &replaced).await;
+    let kept = aws.invoke(watched.id("RepairFunction"), &apply).await.expect("a repair");
+    assert_eq!(outcomes(&kept), ["Failed"], "{kept:#}");
+    assert!(kept["outcomes"][0]["error"].as_str().unwrap().contains("replace"), "{kept:#}");
+    let mut replace = apply.clone();
+    replace["replace"] = json!(true);
+    let answer = aws.invoke(watched.id("RepairFunction"), &replace).await.expect("a repair");
+    assert_eq!(outcomes(&answer), ["Applied"], "{answer:#}");
+    assert_eq!(answer["after"]["status"], "Healthy", "{answer:#}");
+
+    let of_other = format!("Version=2010-05-08&InstanceProfileName={other}");
+    let role = watched.name_in("emiteRole");
+    aws.form_call("iam", &format!("Action=RemoveRoleFromInstanceProfile&{of_other}&RoleName={role}")).await;
+    aws.form_call("iam", &format!("Action=DeleteInstanceProfile&{of_other}")).await;
+
+    // Each right that is there for the server was used.
+    let looks = ["Addresses", "IamInstanceProfileAssociations", "InstanceStatus", "Instances", "SecurityGroups"];
+    let looks: BTreeSet<String> = looks.map(|what| format!("ec2:Describe{what}")).into();
+    let writes = ["AssociateAddress", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation"];
+    let mends: BTreeSet<String> = writes.iter().map(|what| format!("ec2:{what}")).chain(looks.clone()).collect();
+    let of_ec2 =
+        |actions: BTreeSet<String>| actions.into_iter().filter(|one| one.starts_with("ec2:")).collect::<BTreeSet<_>>();
+    assert_eq!(of_ec2(called(&watched, "HealthCheckRole")), looks);
+    assert_eq!(of_ec2(called(&watched, "RepairRole")), mends);
+
     // Stopped by hand: told, with what to do, and not mended by us.
     aws.ec2("StopInstances", &[("InstanceId.1", &server)]).await;
     let stopped = watched.check().await;
@@ -110,13 +156,13 @@ async fn a_server_of_ones_own_is_made_admitted_watched_mended_and_kept() {
     assert_eq!(refused.status, "UPDATE_ROLLBACK_COMPLETE");
 
     // The stack goes, the server stays, with its address.
-    let Watched { stack, .. } = watched;
+    let Watched { stack, deployment, .. } = watched;
     stack.deleted().await;
     let live = described(aws, &server).await;
     assert!(live.contains("<name>running</name>"), "{live}");
     let kept = aws.ec2("DescribeAddresses", &[("AllocationId.1", &allocation)]).await;
     assert_eq!(element(&kept, "instanceId"), Some(server.clone()));
-    clean_up(aws, &server, &allocation, &group).await;
+    clean_up(aws, &deployment).await;
 }
 
 #[tokio::test]
@@ -144,8 +190,6 @@ async fn remote_desktop_is_open_to_the_offices_and_to_nobody_else() {
     from.sort_unstable();
     wanted.sort_unstable();
     assert_eq!(from, wanted, "{group}");
-    let allocation = aws.ec2("DescribeAddresses", &[("PublicIp.1", &deployment.outputs["EmiteServerIp"])]).await;
-    let allocation = element(&allocation, "allocationId").expect("an allocation");
     stack.deleted().await;
-    clean_up(aws, &id("Server"), &allocation, &id("ServerGroup")).await;
+    clean_up(aws, &deployment).await;
 }
