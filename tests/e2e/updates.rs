@@ -52,7 +52,7 @@ async fn an_integration_made_by_hand_gets_health_repair_and_redrive_and_loses_no
     let report = watched.check().await;
     let finding = |report: &Value, part: &str| {
         let found = report["findings"].as_array().unwrap().iter();
-        found.filter(|finding| finding["resource"].as_str().unwrap().ends_with(part)).cloned().next()
+        found.into_iter().find(|finding| finding["resource"].as_str().unwrap().ends_with(part)).cloned()
     };
     let policy = finding(&report, "#policy").unwrap_or_else(|| panic!("{report:#}"));
     assert!(policy["observed"].as_str().unwrap().contains("connect:DescribeInstance"), "{policy:#}");

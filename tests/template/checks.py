@@ -112,7 +112,6 @@ ANY_RESOURCE = {
     "ec2:DescribeAccountAttributes": "Answers for the region; authorised without a resource.",
     "ec2:DescribeAddresses": "Lists over the region; authorised without a resource.",
     "ec2:DescribeIamInstanceProfileAssociations": "Lists over the region; authorised without a resource.",
-    "ec2:DescribeInstances": "Lists over the region; authorised without a resource.",
     "ec2:DescribeInstanceStatus": "Lists over the region; authorised without a resource.",
     "ec2:DescribeInstanceTypeOfferings": "Answers for the region; authorised without a resource.",
     "ec2:DescribeKeyPairs": "Lists over the region; authorised without a resource.",

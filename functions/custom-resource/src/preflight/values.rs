@@ -106,7 +106,7 @@ impl Wanted {
         let stream = |text: &str| name(text, 1, 128, "_.-");
         let role = |text: &str| name(text, 1, 64, "_+=,.@-");
         self.agent_event_stream = thing(read, ["AgentEventStreamName", "ExistingAgentEventStreamName"], [stream; 2]);
-        let delivery: [fn(&str) -> Result<String, String>; 2] =
+        let delivery: [Naming; 2] =
             [|text| name(text, 1, 64 - DELIVERY_ROLE_SUFFIX.len(), "_.-"), |text| name(text, 1, 64, "_.-")];
         self.delivery_stream = thing(read, ["DeliveryStreamName", "ExistingDeliveryStreamName"], delivery);
         self.role = thing(read, ["RoleName", "ExistingRoleName"], [role; 2]);
@@ -179,11 +179,14 @@ fn rotation(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// Reads a name.
+type Naming = fn(&str) -> Result<String, String>;
+
 /// The thing that the second parameter names, if it does, or the first.
 fn thing(
     read: &mut Properties<'_>,
     [made, existing]: [&'static str; 2],
-    [of_made, of_existing]: [fn(&str) -> Result<String, String>; 2],
+    [of_made, of_existing]: [Naming; 2],
 ) -> Option<Thing> {
     if !read.optional(existing).is_empty() {
         // A name that is not used has to be none of our concern, but it is there.
