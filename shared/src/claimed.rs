@@ -88,16 +88,19 @@ fn claim_for(order: Order<'_>, seen: &Seen) -> Claim {
         None => Claim::on(live, order.request_id),
     };
     claim.life = Life::Held;
-    if let Some(left) = live.filter(|live| claim.set_by_us(&live.target)) {
+    // A data stream may have been theirs before ours: our delivery stream reads from it all the same.
+    let read_by_us = |left: &Target| matches!(left, Target::KinesisStream(_)) && claim.accepted.contains(left);
+    if let Some(left) = live.filter(|live| claim.set_by_us(&live.target) || read_by_us(&live.target)) {
         note_drain(&mut claim, &left.target, order.source);
     }
     claim.targets.insert(order.target.clone());
     claim
 }
 
-/// Contact records that leave a delivery stream of ours leave some behind in its buffer, which goes when it is deleted.
+/// Contact records that leave a delivery stream of ours, or the data stream that it reads from, leave some behind in its buffer,
+/// which goes when it is deleted.
 pub fn note_drain(claim: &mut Claim, left: &Target, source: &Source) {
-    if source.resource_type == ResourceType::ContactTraceRecords && matches!(left, Target::KinesisFirehose(_)) {
+    if source.resource_type == ResourceType::ContactTraceRecords && !matches!(left, Target::Other(_)) {
         claim.draining = Some(left.clone());
     }
 }

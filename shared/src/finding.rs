@@ -94,6 +94,12 @@ impl Finding {
         }
     }
 
+    /// With these texts: summary, expected, observed, impact, remedy.
+    pub(crate) fn worded(self, texts: [String; 5]) -> Self {
+        let [summary, expected, observed, impact, remedy] = texts;
+        Self { summary, expected, observed, impact, remedy, ..self }
+    }
+
     /// The finding that `check` could not look at something it needs: not healthy, and not broken either. Its resource is
     /// the one that `resource` names, with the call that failed behind a `#`.
     pub fn unobservable(check: &str, resource: &str, unseen: &Unseen) -> Self {

@@ -349,6 +349,12 @@ impl Spec {
         FIREHOSE_FOLDERS.into_iter().map(|folder| format!("{prefix}{folder}")).collect()
     }
 
+    /// What the names of objects begin with in which the delivery stream puts failed records, where others may use the same folders:
+    /// its own name (<https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html>). None: nobody else does.
+    pub fn failed_names(&self) -> Option<String> {
+        self.found(Existing::DeliveryStream).then(|| format!("{}-", self.delivery_stream_name()))
+    }
+
     /// The name of the search domain.
     pub fn domain_name(&self) -> &str {
         last_part(&self.domain)

@@ -360,6 +360,18 @@ async fn an_update_that_was_accepted_and_fails_later_can_be_rolled_back_any_numb
     world.end().await;
 }
 
+/// An Update to what was accepted before the last one.
+pub(crate) async fn back(world: &World) -> Event {
+    let first = properties(world, &Names::new());
+    let create = Event::new("Create", PREFLIGHT, &first);
+    world.send(&create).await.succeeded();
+    let mut second = first.clone();
+    second["TimeZone"] = json!("Europe/Dublin");
+    let update = create.update(&second, "preflight");
+    world.send(&update).await.succeeded();
+    update.update(&first, "preflight")
+}
+
 /// An accepted Create whose domain has been made, and an Update of it to another engine.
 pub(crate) async fn engine_upgrade(world: &World, engine: &str) -> Event {
     let names = Names::new();

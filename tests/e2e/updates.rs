@@ -72,14 +72,19 @@ async fn an_integration_made_by_hand_gets_health_repair_and_redrive_and_loses_no
         arrival_ms: ARRIVAL_MS,
         document: json!({ "ContactId": "hand-1" }).to_string(),
     };
-    let key = "elasticsearch-failed/2026/11/24/01/hand-1-2026-11-24-01-00-00-x";
+    let folder = "elasticsearch-failed/2026/11/24/01";
+    let key = &format!("{folder}/{}-1-2026-11-24-01-00-00-x", hand.firehose);
+    let anothers = &format!("{folder}/another-stream-1-2026-11-24-01-00-00-x");
+    aws.put_object(&hand.bucket, anothers, object(std::slice::from_ref(&record))).await;
+    let report = watched.check().await;
+    assert!(report["findings"].as_array().unwrap().iter().all(|one| one["check"] != "failed-records"), "{report:#}");
     aws.put_object(&hand.bucket, key, object(&[record])).await;
     let report = watched.check().await;
     assert!(report["findings"].as_array().unwrap().iter().any(|one| one["check"] == "failed-records"), "{report:#}");
     let begin = json!({ "mode": "begin", "input": { "mode": "apply" } });
     let begun = aws.invoke(watched.id("RedriveFunction"), &begin).await.expect("an input");
     assert_eq!(begun["prefix"], "elasticsearch-failed/", "{begun}");
-    let run = json!({ "mode": "plan", "keys": [key] });
+    let run = json!({ "mode": "plan", "keys": [key, anothers] });
     let read = aws.invoke(watched.id("RedriveFunction"), &run).await.expect("an answer");
     assert_eq!((&read["objects"], &read["records"]), (&json!(1), &json!(1)), "{read}");
 
@@ -210,4 +215,23 @@ async fn a_second_stack_looks_after_a_second_instance_beside_the_first() {
     first.deleted().await;
     assert_eq!(targets(&aws.instance_state(&instance).await), streaming);
     second.deleted().await;
+}
+
+#[tokio::test]
+async fn who_wants_again_what_was_before_is_checked_anew_and_a_rollback_is_not() {
+    let stack = Stack::new(Before::Nothing).await;
+    stack.created().await;
+    let aws = stack.aws;
+    let domain = stack.name.clone();
+    let state = aws.instance_state(&stack.instance).await;
+    let (good, changed) = aws.deploy(&stack.name, &[("ExistingDomainName", domain.as_str())]).await;
+    assert!(good, "{:#?}", changed.reasons);
+    assert!(!changed.resources.contains_key("SearchDomain"), "{changed:#?}");
+    // The domain that the stack left is there, and its name is taken.
+    let (good, refused) = aws.deploy(&stack.name, &[("ExistingDomainName", "")]).await;
+    assert!(!good);
+    told(&refused, &["DomainName", "exists already", "ExistingDomainName"]);
+    assert_eq!(refused.status, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(aws.instance_state(&stack.instance).await, state);
+    stack.gone().await;
 }

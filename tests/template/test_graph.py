@@ -48,6 +48,8 @@ def test_what_the_domain_waits_for_is_named_where_it_exists(template, case):
     named = {"EmiteRole": "EmiteRole", "AgentEventStream": "AgentEventStream", "Server": "ServerAddressAssociation"}
     if "SearchDomain" in deployed:
         assert deployed["SearchDomain"]["Metadata"]["After"] == {key: f"<{name}>" if name in deployed else "" for key, name in named.items()}
+    delivery = "<DeliveryStream>" if "DeliveryStream" in deployed else ""
+    assert deployed["ContactRecordStreaming"]["Metadata"]["After"] == {"Delivery": delivery}
     server = "<ServerAddressAssociation>" if "Server" in deployed else ""
     assert deployed["Spec"]["Metadata"]["After"] == {"Server": server}
 

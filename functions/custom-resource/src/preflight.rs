@@ -1,9 +1,8 @@
 //! Owns `Custom::EmitePreflight`: everything that would make a deployment fail later is found in its first minute, all
 //! of it at once, each with what to do.
 //!
-//! What was accepted last, and before that, is remembered. An update back to it is the rollback of an update that was
-//! accepted here and failed later; it must go through whatever the account looks like by now. The same holds for a
-//! duplicate of a request.
+//! What was accepted last, and before that, is remembered. A rollback to it must go through whatever the account looks like by
+//! now: the update that is rolled back was accepted here and failed later. The same holds for a duplicate of a request.
 
 mod existing;
 mod looks;
@@ -14,6 +13,7 @@ use std::collections::BTreeMap;
 
 use emite_connect::arn::Home;
 use emite_connect::ledger::Key;
+use emite_connect::looks::stack;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -166,7 +166,11 @@ async fn accept(services: &Services, request: &Request) -> Result<Data, Failure>
     let entry = services.ledger.read::<History>(&key()).await?;
     let version = entry.as_ref().map(|entry| entry.version);
     let history = entry.map(|entry| entry.value).unwrap_or_default();
-    if let Some(reordered) = history.back_to(&properties) {
+    let back = history.back_to(&properties);
+    // An update to what was before the last one may be its rollback, or somebody who wants it again: then what was free may be taken.
+    let again = back.as_ref().is_some_and(|back| *back != history)
+        && stack::is_updated_forward(&services.aws.cloudformation, &services.stack_id).await;
+    if let Some(reordered) = back.filter(|_| !again) {
         if reordered != history {
             services.ledger.write(&key(), &reordered, version, None).await?;
         }

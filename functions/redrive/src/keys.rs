@@ -11,6 +11,8 @@ pub(crate) struct Places {
     base: String,
     /// Below what the delivery stream puts failed records.
     failed: Vec<String>,
+    /// What their names begin with, where others may put theirs into the same folders.
+    named: Option<String>,
 }
 
 /// An object of failed records.
@@ -33,7 +35,19 @@ impl Source {
 impl Places {
     /// The folders of the stack's delivery stream.
     pub(crate) fn of(spec: &Spec) -> Self {
-        Self { base: format!("emite-connect/{}/", spec.delivery_stream_name()), failed: spec.failed_folders() }
+        Self {
+            base: format!("emite-connect/{}/", spec.delivery_stream_name()),
+            failed: spec.failed_folders(),
+            named: spec.failed_names(),
+        }
+    }
+
+    /// Whether an object is of another delivery stream, which puts its failed records into the same folder. Those are nobody's to
+    /// touch but their owner's.
+    pub(crate) fn is_anothers(&self, key: &str) -> bool {
+        let name = key.rsplit('/').next().unwrap_or_default();
+        let in_folder = self.failed.iter().any(|folder| key.starts_with(folder));
+        self.named.as_ref().is_some_and(|named| in_folder && !name.starts_with(named))
     }
 
     /// The object with this key, or why it must not be touched.
@@ -93,7 +107,7 @@ impl Places {
     /// The folders of a stack's own delivery stream.
     pub(crate) fn named(delivery_stream: &str) -> Self {
         let base = format!("emite-connect/{delivery_stream}/");
-        Self { failed: vec![format!("{base}failed/")], base }
+        Self { failed: vec![format!("{base}failed/")], named: None, base }
     }
 }
 
@@ -111,6 +125,11 @@ mod tests {
         let source = places.source("ctr/elasticsearch-failed/2026/x").unwrap();
         assert_eq!(source.moved_to, "emite-connect/s/redriven/ctr/elasticsearch-failed/2026/x");
         assert_eq!(source.quarantine, "emite-connect/s/quarantine/ctr/elasticsearch-failed/2026/x");
+        let shared = Places { named: Some("hand-".to_owned()), ..places.clone() };
+        assert!(shared.is_anothers("ctr/elasticsearch-failed/2026/other-1-x"));
+        assert!(!shared.is_anothers("ctr/elasticsearch-failed/2026/hand-1-x"));
+        assert!(!shared.is_anothers("emite-connect/s/quarantine/ctr/other-1-x"));
+        assert!(!places.is_anothers("ctr/elasticsearch-failed/2026/other-1-x"));
         assert!(places.source("ctr/2026/x").unwrap_err().contains("ctr/elasticsearch-failed/"));
     }
 

@@ -45,15 +45,7 @@ fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
 
 /// A finding about `part` of the policy, with the texts: summary, expected, observed, impact, remedy.
 fn finding(spec: &Spec, part: &str, status: Status, severity: Severity, texts: [String; 5]) -> Finding {
-    let [summary, expected, observed, impact, remedy] = texts;
-    Finding {
-        summary,
-        expected,
-        observed,
-        impact,
-        remedy,
-        ..Finding::about(CHECK.name, status, severity, format!("{}#{part}", spec.domain))
-    }
+    Finding::about(CHECK.name, status, severity, format!("{}#{part}", spec.domain)).worded(texts)
 }
 
 fn remedy(change: &str) -> String {

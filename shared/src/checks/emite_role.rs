@@ -48,15 +48,7 @@ fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
 
 /// A finding about `part` of the role, with the texts: summary, expected, observed, impact, remedy.
 fn finding(spec: &Spec, part: &str, status: Status, severity: Severity, texts: [String; 5]) -> Finding {
-    let [summary, expected, observed, impact, remedy] = texts;
-    Finding {
-        summary,
-        expected,
-        observed,
-        impact,
-        remedy,
-        ..Finding::about(CHECK.name, status, severity, format!("{}{part}", spec.emite_role))
-    }
+    Finding::about(CHECK.name, status, severity, format!("{}{part}", spec.emite_role)).worded(texts)
 }
 
 fn cannot_read(spec: &Spec) -> String {
@@ -174,6 +166,9 @@ fn needs(spec: &Spec) -> Vec<(&'static str, Vec<String>, bool)> {
     if let Some(key) = &spec.agent_event_key {
         needs.push(("kms:Decrypt", vec![key.to_string()], true));
     }
+    if spec.server.as_ref().is_some_and(|server| server.rdp_from.is_empty()) {
+        needs.extend(emite_role::SESSIONS.iter().map(|action| (*action, vec!["*".to_owned()], false)));
+    }
     needs.extend([
         ("connect:DescribeInstance", vec![instance.clone()], false),
         ("connect:ListUsers", vec![instance.clone()], false),
@@ -202,8 +197,14 @@ fn policies(spec: &Spec, role: &Role) -> Option<Finding> {
     let (severity, impact) = if events {
         (Severity::Critical, cannot_read(spec))
     } else {
-        let impact = "eMite cannot show some of Amazon Connect's figures or names. No records are lost.".to_owned();
-        (Severity::Warning, impact)
+        let sessions = actions.iter().any(|action| emite_role::SESSIONS.contains(action));
+        let impact = match sessions {
+            true => {
+                "Session Manager does not reach the eMite server, or eMite cannot show some of Amazon Connect's figures. No records are lost."
+            }
+            false => "eMite cannot show some of Amazon Connect's figures or names. No records are lost.",
+        };
+        (Severity::Warning, impact.to_owned())
     };
     let texts = [
         "The role with which eMite reads does not allow all that eMite needs.".to_owned(),
@@ -249,7 +250,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::checks::fixtures::{findings, healthy, is_unobservable_without, only, spec};
+    use crate::checks::fixtures::{findings, healthy, healthy_of, is_unobservable_without, only, self_hosted, spec};
 
     fn with(change: impl FnOnce(&mut Role)) -> Snapshot {
         let mut snapshot = healthy();
@@ -340,6 +341,17 @@ mod tests {
             only(&CHECK, &spec(), &denied).observed,
             "not allowed: kinesis:GetShardIterator, kinesis:GetRecords"
         );
+    }
+
+    #[test]
+    fn a_server_without_an_open_port_needs_session_manager() {
+        let mut snapshot = healthy_of(&self_hosted());
+        let by_hand = snapshot.emite_role.as_mut().unwrap().as_mut().unwrap();
+        let policy = by_hand.inline.get_mut("emite-role-policy").unwrap();
+        policy["Statement"].as_array_mut().unwrap().retain(|one| one["Sid"] != "AllowSessions");
+        let told = only(&CHECK, &self_hosted(), &snapshot);
+        assert!(told.observed.contains("ssmmessages:OpenDataChannel"), "{told:#?}");
+        assert!(mend(&self_hosted(), &snapshot, &told).is_some());
     }
 
     #[test]

@@ -59,15 +59,7 @@ fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
 
 /// A finding about `part` of the server, with the texts: summary, expected, observed, impact, remedy.
 fn finding(spec: &Spec, part: &str, status: Status, severity: Severity, texts: [String; 5]) -> Finding {
-    let [summary, expected, observed, impact, remedy] = texts;
-    Finding {
-        summary,
-        expected,
-        observed,
-        impact,
-        remedy,
-        ..Finding::about(CHECK.name, status, severity, format!("{}{part}", resource(spec)))
-    }
+    Finding::about(CHECK.name, status, severity, format!("{}{part}", resource(spec))).worded(texts)
 }
 
 /// When the first agent event is lost, if nobody reads from now on.
@@ -92,8 +84,8 @@ fn missing(spec: &Spec, wanted: &Wanted) -> Finding {
         format!("the EC2 instance {} exists", wanted.instance_id),
         "EC2 does not know it, or it is terminated".to_owned(),
         format!("{} Nobody can open eMite.", does_not_read(spec)),
-        "Find out who terminated it. CloudFormation makes a new server when somebody updates the stack with another ServerImage; \
-         the eMite team then has to install eMite on it."
+        "Find out who terminated it. For a new server, update the stack with HostingMode EmiteHosted (with what the eMite team gave you), \
+         then with SelfHosted again; it has another address, and the eMite team has to install eMite on it."
             .to_owned(),
     ];
     finding(spec, "", Status::Missing, Severity::Critical, texts)

@@ -87,6 +87,12 @@ fn unfit(wanted: &Wanted, name: &str, status: &DomainStatus) -> Vec<String> {
             "{PARAMETER}: the search domain '{name}' is inside a VPC, where eMite cannot reach it. Name one with public access, or leave it empty."
         ));
     }
+    let guarded = status.advanced_security_options.as_ref();
+    if guarded.is_some_and(|guarded| guarded.enabled == Some(true) && guarded.anonymous_auth_enabled != Some(true)) {
+        problems.push(format!(
+            "{PARAMETER}: the search domain '{name}' has fine-grained access control, which asks everybody for credentials; eMite comes by its address alone. Name another domain, or leave it empty."
+        ));
+    }
     let engine = status.engine_version.as_deref().unwrap_or_default();
     let chosen = wanted.engine.as_deref().unwrap_or_default();
     if has_types(engine) != has_types(chosen) {
@@ -199,7 +205,13 @@ fn fit(
         ("ExistingDomainName", "delivers to the domain", domain, live.domain_arn.clone()),
         ("ContactIndexName", "writes to the index", wanted.index.clone(), live.index.clone()),
         ("IndexRotation", "rotates its index by", wanted.rotation.clone(), live.rotation.clone()),
-        ("ContactTypeName", "writes documents of the type", wanted.document_type.clone(), live.document_type.clone()),
+        // An engine without types takes none, whatever the stream has.
+        (
+            "ContactTypeName",
+            "writes documents of the type",
+            wanted.document_type.clone().filter(|one| !one.is_empty()),
+            live.document_type.clone(),
+        ),
         ("BackupBucketName", "puts failed records into the bucket", bucket, live.bucket_arn.clone()),
         (
             "ExistingContactRecordStreamName",
@@ -218,9 +230,14 @@ fn fit(
             })
         })
         .collect();
-    let Some(failed_prefix) = prefix_of(live.prefix.as_deref(), live.error_prefix.as_deref()) else {
+    // It goes into policies and settings.
+    let plain = |prefix: &String| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.=()!'-".contains(&byte);
+        prefix.len() <= 100 && prefix.bytes().all(allowed)
+    };
+    let Some(failed_prefix) = prefix_of(live.prefix.as_deref(), live.error_prefix.as_deref()).filter(plain) else {
         return Err(vec![format!(
-            "{PARAMETER}: the error prefix of the Firehose stream '{name}' does not begin with plain text and !{{firehose:error-output-type}}, so failed records would not be found. Edit it in the Firehose console, for example to emite-connect/{name}/failed/!{{firehose:error-output-type}}/"
+            "{PARAMETER}: the error prefix of the Firehose stream '{name}' does not begin with plain text of at most 100 letters, digits and /_.=()!'- before !{{firehose:error-output-type}}, so failed records would not be found. Edit it in the Firehose console, for example to emite-connect/{name}/failed/!{{firehose:error-output-type}}/"
         )]);
     };
     match (problems.is_empty(), live.role_arn) {

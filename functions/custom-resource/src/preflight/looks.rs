@@ -133,10 +133,20 @@ fn taken_over(before: Before<'_>, wanted: &Wanted) -> Vec<Problem> {
         before.text("ExistingContactRecordStreamName") != wanted.contact_record_stream.as_deref().unwrap_or_default();
     let source = (keeps && reads_elsewhere).then(|| {
         Problem::new(
-            "ExistingContactRecordStreamName: a Firehose stream cannot change where it reads from. Give DeliveryStreamName another name in the same update: a new Firehose stream is then made, and the old one deleted once it is empty.",
+            "ExistingContactRecordStreamName: a Firehose stream cannot change where it reads from. Give DeliveryStreamName another name in the same update: a new Firehose stream is then made, and the old one deleted after DrainSeconds.",
         )
     });
-    own.chain(source).collect()
+    // It goes with the update that names another one.
+    let passed_on = before.made(AGENT_EVENT_STREAM).filter(|made| {
+        let kept = wanted.agent_event_stream.as_ref().and_then(Thing::made) == Some(*made);
+        !kept && wanted.contact_record_stream.as_deref() == Some(*made)
+    });
+    let passed_on = passed_on.map(|name| {
+        Problem::new(format!(
+            "ExistingContactRecordStreamName: the stream '{name}' was made by this stack for agent events, and is deleted once it is not used for them any more. Name another stream."
+        ))
+    });
+    own.chain(source).chain(passed_on).collect()
 }
 
 fn unseen(parameter: &str, error: &AwsError) -> Problem {

@@ -64,6 +64,16 @@ pub(super) fn read(read: &mut Properties<'_>, self_hosted: bool) -> Option<Serve
         }
         count
     });
+    let mut all = read.list("OfficeCidrs");
+    all.extend(read.list("EmiteOfficeCidrs"));
+    all.sort_unstable();
+    if let Some(twice) = all.windows(2).find(|pair| pair[0] == pair[1]) {
+        let shown: String = twice[0].chars().take(50).collect();
+        read.problem(
+            "OfficeCidrs",
+            format!("and EmiteOfficeCidrs have '{shown}' twice, which EC2 refuses. Give each range once"),
+        );
+    }
     if rdp && key_pair.is_empty() {
         let why = "is Rdp, which needs KeyPairName: the administrator's password is encrypted with it";
         read.problem("ServerAccess", format!("{why}. Name a key pair, or choose SessionManager"));

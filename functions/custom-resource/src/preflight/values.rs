@@ -509,6 +509,7 @@ mod tests {
             with(&[("OfficeCidrs", json!(many))]),
             with(&[("OfficeCidrs", json!(["203.0.113.1"]))]),
             with(&[("EmiteOfficeCidrs", json!([""]))]),
+            with(&[("OfficeCidrs", json!(["60.241.25.74/32"]))]),
         ];
         let told: Vec<String> = wrong.iter().map(|changes| self_hosted(changes)).collect();
         assert!(told.iter().all(|text| !text.is_empty() && !text.contains('\n')), "{told:#?}");

@@ -58,7 +58,8 @@ pub(super) fn read(fields: &Map<String, Value>, places: &Places, problems: &mut 
     Some(Order { mode: mode(beside, problems), wanted, window: window(beside, problems).0, so_far })
 }
 
-/// One object: a key, a [`Position`](crate::answer::Position), or an item of a listing. None for an empty one, which stands for a folder.
+/// One object: a key, a [`Position`](crate::answer::Position), or an item of a listing. None for an empty one, which stands for a
+/// folder, and for one of another delivery stream.
 fn wanted(item: &Value, index: usize, places: &Places, problems: &mut Problems) -> Option<Wanted> {
     let field = |name: &str| item.get(name).filter(|value| !value.is_null());
     if field("Size").or_else(|| field("size")).and_then(Value::as_u64) == Some(0) {
@@ -68,6 +69,9 @@ fn wanted(item: &Value, index: usize, places: &Places, problems: &mut Problems) 
         problems.add(format!("object {index} must have a key"));
         return None;
     };
+    if places.is_anothers(key) {
+        return None;
+    }
     let place = if item.is_object() { Place::deserialize(item).ok() } else { Some(Place::default()) };
     if place.is_none() {
         problems.add(format!(
