@@ -222,3 +222,33 @@ where
         tracing::warn!(%error, "the claim was not taken back");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arn::{Arn, InstanceId};
+
+    fn arn(text: &str) -> Arn {
+        text.parse().unwrap()
+    }
+
+    fn claimed(resource_type: ResourceType, accepted: bool) -> Option<Target> {
+        let instance = InstanceId::of(&arn("arn:aws:connect:eu-west-2:111122223333:instance/1b2c")).unwrap();
+        let source = Source { instance, resource_type };
+        let theirs = Target::KinesisStream(arn("arn:aws:kinesis:eu-west-2:111122223333:stream/theirs"));
+        let target = Target::KinesisFirehose(arn("arn:aws:firehose:eu-west-2:111122223333:deliverystream/ours"));
+        let live = Association { id: "a1".into(), target: theirs.clone() };
+        // As adopting it left the claim.
+        let mut adopted = Claim { adopted: true, ..Claim::on(Some(&live), "r1") };
+        adopted.accept(&theirs);
+        let seen = Seen { live: Some(live), claim: accepted.then_some(adopted), version: None };
+        claim_for(Order { source: &source, target: &target, request_id: "r2" }, &seen).draining
+    }
+
+    #[test]
+    fn records_that_leave_a_stream_which_ours_reads_from_are_waited_for_and_no_others() {
+        assert!(claimed(ResourceType::ContactTraceRecords, true).is_some());
+        assert_eq!(claimed(ResourceType::ContactTraceRecords, false), None);
+        assert_eq!(claimed(ResourceType::AgentEvents, true), None);
+    }
+}

@@ -255,3 +255,38 @@ async fn role(services: &Services, wanted: &Wanted) -> Option<Result<String, Vec
     let found = there(PARAMETER, "the role", name, found).map_err(|problem| vec![problem]);
     Some(found.and_then(|found| found.role.map(|role| role.arn).ok_or_else(Vec::new)))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_opensearch::types::builders::DomainStatusBuilder;
+    use aws_sdk_opensearch::types::{AdvancedSecurityOptions, ClusterConfig, VpcDerivedInfo};
+
+    use super::*;
+
+    fn problems(change: impl FnOnce(DomainStatusBuilder) -> DomainStatusBuilder) -> Vec<String> {
+        let domain = DomainStatus::builder().domain_id("1/records").domain_name("records").arn("arn");
+        let domain = domain.cluster_config(ClusterConfig::builder().build()).engine_version("Elasticsearch_6.3");
+        let wanted = Wanted { engine: Some("Elasticsearch_6.8".into()), ..Wanted::default() };
+        unfit(&wanted, "records", &change(domain).build().unwrap())
+    }
+
+    #[test]
+    fn a_domain_that_emite_or_firehose_cannot_use_is_told_and_one_of_the_guide_is_not() {
+        assert_eq!(problems(|domain| domain), Vec::<String>::new());
+        let guarded =
+            |anonymous| AdvancedSecurityOptions::builder().enabled(true).anonymous_auth_enabled(anonymous).build();
+        assert_eq!(problems(|domain| domain.advanced_security_options(guarded(true))), Vec::<String>::new());
+        for (words, told) in [
+            ("being deleted", problems(|domain| domain.deleted(true))),
+            ("inside a VPC", problems(|domain| domain.vpc_options(VpcDerivedInfo::builder().vpc_id("vpc-1").build()))),
+            ("fine-grained", problems(|domain| domain.advanced_security_options(guarded(false)))),
+            ("no document types", problems(|domain| domain.engine_version("OpenSearch_1.3"))),
+            (
+                "allow_explicit_index",
+                problems(|domain| domain.advanced_options("rest.action.multi.allow_explicit_index", "false")),
+            ),
+        ] {
+            assert!(told.len() == 1 && told[0].contains(words), "{words}: {told:?}");
+        }
+    }
+}
