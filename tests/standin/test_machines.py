@@ -35,9 +35,9 @@ def outputs(local: LocalAws) -> Iterator[dict[str, str]]:
     template = {
         "Parameters": {
             "DeliveryStreamName": {"Type": "String", "Default": "records"},
-            **{name: {"Type": "String", "Default": ""} for name in ("PermissionsBoundaryArn", "BackupBucketName", "BackupBucketKeyArn")},
+            **{name: {"Type": "String", "Default": ""} for name in ("PermissionsBoundaryArn", "BackupBucketName", "BackupBucketKeyArn", "ExistingDeliveryStreamName", "FailedPrefix")},
         },
-        "Conditions": {name: whole["Conditions"][name] for name in ("HasBoundary", "HasBackupKey", "OwnBucket")},
+        "Conditions": {name: whole["Conditions"][name] for name in ("HasBoundary", "HasBackupKey", "OwnBucket", "ExistingDeliveryStream")},
         "Resources": {
             **{name: whole["Resources"][name] for name in ("RedriveStateMachineRole", "RedriveStateMachine")},
             "BackupBucket": {"Type": "AWS::S3::Bucket"},
@@ -53,7 +53,9 @@ def outputs(local: LocalAws) -> Iterator[dict[str, str]]:
             "Function": {"Value": {"Ref": "RedriveFunction"}},
         },
     }
-    cloudformation.create_stack(StackName="machine", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"])
+    # What Preflight says stands here as parameters.
+    text = json.dumps(template).replace("${Preflight.", "${").replace('{"Fn::GetAtt": ["Preflight", "FailedPrefix"]}', '{"Ref": "FailedPrefix"}')
+    cloudformation.create_stack(StackName="machine", TemplateBody=text, Capabilities=["CAPABILITY_NAMED_IAM"])
     stack = _rest(cloudformation, "machine")
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
