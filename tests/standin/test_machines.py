@@ -35,7 +35,8 @@ def outputs(local: LocalAws) -> Iterator[dict[str, str]]:
     template = {
         "Parameters": {
             "DeliveryStreamName": {"Type": "String", "Default": "records"},
-            **{name: {"Type": "String", "Default": ""} for name in ("PermissionsBoundaryArn", "BackupBucketName", "BackupBucketKeyArn", "ExistingDeliveryStreamName", "FailedPrefix")},
+            **{name: {"Type": "String", "Default": ""} for name in (
+                "PermissionsBoundaryArn", "BackupBucketName", "BackupBucketKeyArn", "ExistingDeliveryStreamName", "FailedPrefix")},
         },
         "Conditions": {name: whole["Conditions"][name] for name in ("HasBoundary", "HasBackupKey", "OwnBucket", "ExistingDeliveryStream")},
         "Resources": {
