@@ -23,6 +23,13 @@ pub struct Arn {
     pub resource: String,
 }
 
+impl Arn {
+    /// The name behind the last slash of the resource: of a role with a path, what IAM's calls take.
+    pub fn name(&self) -> &str {
+        self.resource.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 /// A text that should have been an ARN and is not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not an ARN of the form arn:partition:service:region:account:resource")]
@@ -110,6 +117,11 @@ impl Home {
             account: self.account.clone(),
             resource: resource.into(),
         }
+    }
+
+    /// An ARN of this home's account in IAM, whose ARNs name no region.
+    pub fn iam_arn(&self, resource: impl Into<String>) -> Arn {
+        Arn { region: String::new(), ..self.arn("iam", resource) }
     }
 
     /// Says in one clause why `arn` is not in this account and region, or nothing if it is.

@@ -357,33 +357,28 @@ impl Spec {
 
     /// The name of the search domain.
     pub fn domain_name(&self) -> &str {
-        last_part(&self.domain)
+        self.domain.name()
     }
 
     /// The name of the agent event stream.
     pub fn agent_event_stream_name(&self) -> &str {
-        last_part(&self.agent_event_stream)
+        self.agent_event_stream.name()
     }
 
     /// The name of the stream that contact records go through, if they do.
     pub fn contact_record_stream_name(&self) -> Option<&str> {
-        self.contact_record_stream.as_ref().map(last_part)
+        self.contact_record_stream.as_ref().map(Arn::name)
     }
 
     /// The name of the delivery stream.
     pub fn delivery_stream_name(&self) -> &str {
-        last_part(&self.delivery_stream)
+        self.delivery_stream.name()
     }
 
     /// The name of the role that eMite assumes.
     pub fn emite_role_name(&self) -> &str {
-        last_part(&self.emite_role)
+        self.emite_role.name()
     }
-}
-
-/// The name behind the last slash of the resource.
-fn last_part(arn: &Arn) -> &str {
-    arn.resource.rsplit('/').next().unwrap_or_default()
 }
 
 /// The fields that are not read yet, and what was wrong with those that were.

@@ -12,6 +12,7 @@ mod values;
 use std::collections::BTreeMap;
 
 use emite_connect::arn::Home;
+use emite_connect::error::AwsError;
 use emite_connect::ledger::Key;
 use emite_connect::looks::stack;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,11 @@ struct Problem {
 impl Problem {
     fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), denied: false }
+    }
+
+    /// That a look failed: unknown is not good.
+    fn unseen(parameter: &str, error: &AwsError) -> Self {
+        Self { text: format!("{parameter} could not be checked: {error}."), denied: error.is_denied() }
     }
 }
 
@@ -71,9 +77,7 @@ impl Findings {
             name.map(|name| home.arn(service, format!("{kind}/{name}")).to_string()).unwrap_or_default()
         };
         let role = |known: String, name: Option<String>| {
-            let role = |name: String| {
-                Home { region: String::new(), ..home.clone() }.arn("iam", format!("role/{name}")).to_string()
-            };
+            let role = |name| home.iam_arn(format!("role/{name}")).to_string();
             if known.is_empty() { name.map(role).unwrap_or_default() } else { known }
         };
         let delivery = wanted.delivery_stream.as_ref();

@@ -98,7 +98,7 @@ impl Link<'_> {
             ),
         };
         let first = if status == Status::Incorrect { "Find out who needs them there. Then, in" } else { "In" };
-        let name = wanted.resource.rsplit('/').next().unwrap_or_default();
+        let name = wanted.name();
         Ok(Some(Finding {
             check: CHECK.name.to_owned(),
             status,

@@ -258,14 +258,13 @@ pub async fn observe(connect: &Client, source: &Source) -> Result<Option<Associa
 
 /// Whether the stream that `target` names is there. Needs `kinesis:DescribeStream` or `firehose:DescribeDeliveryStream`.
 pub async fn exists(aws: &Aws, target: &Target) -> Result<bool, AwsError> {
-    let name = |arn: &Arn| arn.resource.rsplit('/').next().unwrap_or_default().to_owned();
     let found = match target {
         Target::KinesisStream(arn) => {
-            let described = aws.kinesis.describe_stream().stream_name(name(arn)).send().await;
+            let described = aws.kinesis.describe_stream().stream_name(arn.name()).send().await;
             described.map(drop).map_err(AwsError::of("kinesis:DescribeStream"))
         }
         Target::KinesisFirehose(arn) => {
-            let described = aws.firehose.describe_delivery_stream().delivery_stream_name(name(arn)).send().await;
+            let described = aws.firehose.describe_delivery_stream().delivery_stream_name(arn.name()).send().await;
             described.map(drop).map_err(AwsError::of("firehose:DescribeDeliveryStream"))
         }
         Target::Other(_) => Ok(()),

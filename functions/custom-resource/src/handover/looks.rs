@@ -117,7 +117,7 @@ async fn all(services: &Services, wanted: &Wanted) -> Vec<Seen> {
 async fn role(services: &Services, wanted: &Wanted) -> (State, State) {
     const ACTION: &str = "iam:GetRole";
     let gone = || (State::wrong("the role does not exist"), State::wrong("the role that asks for it does not exist"));
-    let name = wanted.role.resource.rsplit('/').next().unwrap_or_default();
+    let name = wanted.role.name();
     let answer = services.aws.iam.get_role().role_name(name).send().await.map_err(AwsError::of(ACTION));
     let role = match answer {
         Ok(answer) => answer.role,

@@ -108,8 +108,7 @@ impl Wanted {
 
 fn role(text: &str, home: &Home) -> Result<Arn, String> {
     let arn: Arn = text.parse().map_err(|error: emite_connect::arn::NotAnArn| error.to_string())?;
-    // IAM's are of no region.
-    let ours = Arn { region: String::new(), ..home.arn("iam", arn.resource.clone()) };
+    let ours = home.iam_arn(arn.resource.clone());
     // A path may stand before the name.
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@/-".contains(&byte);
     let named = arn

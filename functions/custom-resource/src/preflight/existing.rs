@@ -12,17 +12,13 @@ use super::values::{Wanted, has_types};
 use super::{Findings, Problem};
 use crate::services::Services;
 
-fn unseen(parameter: &str, error: &AwsError) -> Problem {
-    Problem { text: format!("{parameter} could not be checked: {error}."), denied: error.is_denied() }
-}
-
 /// What there is of this name; a problem if there is nothing.
 fn there<T>(parameter: &str, what: &str, name: &str, found: Result<T, AwsError>) -> Result<T, Problem> {
     found.map_err(|error| match error.is_not_found() {
         true => Problem::new(format!(
             "{parameter}: {what} '{name}' does not exist in this account and region. Correct it, or leave it empty: the stack then makes one."
         )),
-        false => unseen(parameter, &error),
+        false => Problem::unseen(parameter, &error),
     })
 }
 

@@ -48,11 +48,10 @@ pub(super) async fn all(services: &Services, wanted: &Wanted, before: Option<Bef
     let delivery = new(DELIVERY_STREAM, &wanted.delivery_stream);
     let domain_name = new(DOMAIN, &wanted.domain);
     let delivery_role = delivery.as_ref().map(|name| format!("{name}{DELIVERY_ROLE_SUFFIX}"));
-    let made_domain = wanted.domain.as_ref().and_then(Thing::made);
-    let upgrades = made_domain.is_some()
+    let makes_domain = wanted.domain.as_ref().is_some_and(|domain| domain.made().is_some());
+    let upgrades = makes_domain
         && domain_name.is_none()
         && before.map(|before| before.text("SearchEngineVersion")) != wanted.engine.as_deref();
-    let makes_domain = made_domain.is_some();
     let server = wanted.server.as_ref();
     let server_before = before.and_then(|before| server::Before::of(before.old, before.image));
     let mut known = Findings::default();
@@ -149,10 +148,6 @@ fn taken_over(before: Before<'_>, wanted: &Wanted) -> Vec<Problem> {
     own.chain(source).chain(passed_on).collect()
 }
 
-fn unseen(parameter: &str, error: &AwsError) -> Problem {
-    Problem { text: format!("{parameter} could not be checked: {error}."), denied: error.is_denied() }
-}
-
 /// The instance, and what it streams to today.
 async fn instance(services: &Services, wanted: &Wanted) -> (Findings, Vec<Problem>) {
     const PARAMETER: &str = "ConnectInstanceArn";
@@ -168,7 +163,7 @@ async fn instance(services: &Services, wanted: &Wanted) -> (Findings, Vec<Proble
     let instance = match described {
         Ok(described) => described.instance,
         Err(error) if error.is_not_found() => None,
-        Err(error) => return (Findings::default(), vec![unseen(PARAMETER, &error)]),
+        Err(error) => return (Findings::default(), vec![Problem::unseen(PARAMETER, &error)]),
     };
     let Some(instance) = instance else {
         let text = format!(
@@ -204,7 +199,7 @@ async fn streaming(services: &Services, wanted: &Wanted, source: &Source, target
     const PARAMETER: &str = "OnExistingStreaming";
     let live = match data_streaming::observe(&services.aws.connect, source).await {
         Ok(live) => live?,
-        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
     let claim = match services.ledger.read::<Claim>(&source.key()).await {
         Ok(entry) => entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released),
@@ -240,8 +235,7 @@ fn keeping(existing: &Target, resource_type: ResourceType) -> String {
         (Target::KinesisFirehose(arn), _) => ("ExistingDeliveryStreamName", arn),
         (Target::Other(_), _) => return String::new(),
     };
-    let name = arn.resource.rsplit('/').next().unwrap_or_default();
-    format!("To keep it, set {parameter} to {name}. ")
+    format!("To keep it, set {parameter} to {}. ", arn.name())
 }
 
 /// A name that only one thing of the account can have. `existing` is the parameter with which that one is used as it is.
@@ -251,7 +245,7 @@ fn taken<T>(parameter: &str, existing: &str, what: &str, name: &str, found: Resu
             "{parameter}: {what} '{name}' exists already, perhaps kept by an earlier stack. Set {existing} to use it as it is, choose another {parameter}, or delete that one if nobody needs it."
         ))),
         Err(error) if error.is_not_found() => None,
-        Err(error) => Some(unseen(parameter, &error)),
+        Err(error) => Some(Problem::unseen(parameter, &error)),
     }
 }
 
@@ -304,7 +298,7 @@ async fn engine(services: &Services, wanted: &Wanted) -> Option<Problem> {
     let pages = services.aws.opensearch.list_versions().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
     let pages = match pages.map_err(AwsError::of("es:ListVersions")) {
         Ok(pages) => pages,
-        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
     let offered: Vec<&str> = pages.iter().flat_map(|page| page.versions()).map(String::as_str).collect();
     (!offered.contains(&engine.as_str())).then(|| {
@@ -321,7 +315,7 @@ async fn domain_instances(services: &Services, wanted: &Wanted) -> Option<Proble
     let pages = request.into_paginator().send().collect::<Result<Vec<_>, _>>().await;
     let pages = match pages.map_err(AwsError::of("es:ListInstanceTypeDetails")) {
         Ok(pages) => pages,
-        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
     let mut offered =
         pages.iter().flat_map(|page| page.instance_type_details()).filter_map(|offer| offer.instance_type());
@@ -342,7 +336,7 @@ async fn upgrade(services: &Services, wanted: &Wanted) -> Option<Problem> {
     let compatible = match found.map_err(AwsError::of("es:GetCompatibleVersions")) {
         Ok(found) => found.compatible_versions.unwrap_or_default(),
         Err(error) if error.is_not_found() => return None,
-        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
     let mut targets = compatible.iter().flat_map(|versions| versions.target_versions());
     if targets.clone().any(|target| target == engine)
@@ -390,7 +384,7 @@ async fn bucket(services: &Services, name: Option<&str>) -> Option<Problem> {
             ),
             denied: true,
         }),
-        Err(error) => Some(unseen(PARAMETER, &error)),
+        Err(error) => Some(Problem::unseen(PARAMETER, &error)),
     }
 }
 
@@ -405,7 +399,7 @@ async fn bucket_encryption(services: &Services, wanted: &Wanted) -> Option<Probl
         Err(error) if error.is_not_found() => return None,
         // The other look at the bucket tells where it is.
         Err(error) if error.is_of_another_region() => return None,
-        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
     let defaults = found.rules().iter().filter_map(|rule| rule.apply_server_side_encryption_by_default());
     let key = defaults.filter_map(|default| default.kms_master_key_id()).find(|key| !key.ends_with("alias/aws/s3"))?;
@@ -425,7 +419,7 @@ async fn key(services: &Services, parameter: &str, arn: Option<&Arn>, customer_m
                 "{parameter}: the key {arn} does not exist. Correct it, or leave it empty."
             )));
         }
-        Err(error) => return Some(unseen(parameter, &error)),
+        Err(error) => return Some(Problem::unseen(parameter, &error)),
     };
     let state = key.key_state.as_ref().map_or("unknown", |state| state.as_str());
     if state != "Enabled" {
@@ -454,7 +448,7 @@ async fn topic(services: &Services, arn: Option<&Arn>) -> Option<Problem> {
                 "{PARAMETER}: the topic {arn} does not exist. Correct it, or leave it empty: the stack then makes a topic."
             )));
         }
-        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
     let policy = attributes.get("Policy").and_then(|policy| serde_json::from_str(policy).ok()).unwrap_or(Value::Null);
     if !admits_alarms(&policy) {

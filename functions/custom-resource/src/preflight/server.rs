@@ -53,21 +53,22 @@ pub(super) fn read(read: &mut Properties<'_>, self_hosted: bool) -> Option<Serve
     let image = read.parsed("ServerImage", image);
     let key_pair = read.optional("KeyPairName").to_owned();
     let rdp = read.parsed("ServerAccess", access).unwrap_or(false);
-    let offices = ["OfficeCidrs", "EmiteOfficeCidrs"].map(|parameter| {
-        let count = ranges(read, parameter);
-        // Here EC2 takes no address alone.
-        if read.list(parameter).iter().any(|range| !range.contains('/')) {
-            read.problem(parameter, "has an address without a prefix. Write one address as 203.0.113.10/32");
-        }
-        if count > MOST_RANGES {
-            read.problem(parameter, format!("has {count} addresses. Give {MOST_RANGES} at most; a range is one"));
-        }
-        count
-    });
-    let mut all = read.list("OfficeCidrs");
-    all.extend(read.list("EmiteOfficeCidrs"));
-    all.sort_unstable();
-    if let Some(twice) = all.windows(2).find(|pair| pair[0] == pair[1]) {
+    let mut offices = ["OfficeCidrs", "EmiteOfficeCidrs"]
+        .map(|parameter| {
+            let ranges = ranges(read, parameter);
+            // Here EC2 takes no address alone.
+            if ranges.iter().any(|range| !range.contains('/')) {
+                read.problem(parameter, "has an address without a prefix. Write one address as 203.0.113.10/32");
+            }
+            if ranges.len() > MOST_RANGES {
+                let count = ranges.len();
+                read.problem(parameter, format!("has {count} addresses. Give {MOST_RANGES} at most; a range is one"));
+            }
+            ranges
+        })
+        .concat();
+    offices.sort_unstable();
+    if let Some(twice) = offices.windows(2).find(|pair| pair[0] == pair[1]) {
         let shown: String = twice[0].chars().take(50).collect();
         read.problem(
             "OfficeCidrs",
@@ -78,7 +79,7 @@ pub(super) fn read(read: &mut Properties<'_>, self_hosted: bool) -> Option<Serve
         let why = "is Rdp, which needs KeyPairName: the administrator's password is encrypted with it";
         read.problem("ServerAccess", format!("{why}. Name a key pair, or choose SessionManager"));
     }
-    if rdp && offices == [0, 0] {
+    if rdp && offices.is_empty() {
         let why = "is Rdp, which needs addresses in OfficeCidrs or EmiteOfficeCidrs";
         read.problem("ServerAccess", format!("{why}. Give some, or choose SessionManager"));
     }
@@ -171,10 +172,6 @@ impl<'a> Before<'a> {
     }
 }
 
-fn unseen(parameter: &str, error: &AwsError) -> Problem {
-    Problem { text: format!("{parameter} could not be checked: {error}."), denied: error.is_denied() }
-}
-
 fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
@@ -195,7 +192,7 @@ async fn newest_image(services: &Services, server: &Server) -> Result<String, Pr
             "{PARAMETER} {image} is not offered in {}. Choose another {PARAMETER}.",
             services.home.region
         ))),
-        Err(error) => Err(unseen(PARAMETER, &error)),
+        Err(error) => Err(Problem::unseen(PARAMETER, &error)),
     }
 }
 
@@ -207,7 +204,7 @@ async fn network(services: &Services, server: &Server) -> Vec<Problem> {
     let found = ec2.describe_subnets().filters(filter("subnet-id", subnet)).send().await;
     let found = match found.map_err(AwsError::of("ec2:DescribeSubnets")) {
         Ok(found) => found.subnets.unwrap_or_default().into_iter().next(),
-        Err(error) => return vec![unseen(PARAMETER, &error)],
+        Err(error) => return vec![Problem::unseen(PARAMETER, &error)],
     };
     let Some(found) = found else {
         return vec![Problem::new(format!(
@@ -241,7 +238,7 @@ async fn route(services: &Services, server: &Server) -> Option<Problem> {
     };
     let found = match found {
         Ok(found) => found,
-        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
     let public = found.iter().flat_map(|table| table.routes()).any(|route| {
         let gateway = route.gateway_id().is_some_and(|gateway| gateway.starts_with("igw-"));
@@ -265,7 +262,7 @@ async fn offer(services: &Services, server: &Server, zone: &str) -> Option<Probl
             "{PARAMETER} {instance_type} is not offered in {zone}, where SubnetId is. Choose another type, or a subnet in another zone."
         ))),
         Ok(_) => None,
-        Err(error) => Some(unseen(PARAMETER, &error)),
+        Err(error) => Some(Problem::unseen(PARAMETER, &error)),
     }
 }
 
@@ -281,7 +278,7 @@ async fn key_pair(services: &Services, server: &Server) -> Option<Problem> {
         Err(error) if error.code == "InvalidKeyPair.NotFound" => Some(Problem::new(format!(
             "{PARAMETER} '{key_pair}' does not exist in this region. Correct it, or make one in the EC2 console, Key Pairs."
         ))),
-        Err(error) => Some(unseen(PARAMETER, &error)),
+        Err(error) => Some(Problem::unseen(PARAMETER, &error)),
     }
 }
 
@@ -296,11 +293,11 @@ async fn address(services: &Services) -> Option<Problem> {
     );
     let limit = match limit.map_err(AwsError::of("ec2:DescribeAccountAttributes")) {
         Ok(answer) => answer.account_attributes.unwrap_or_default(),
-        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
     let taken = match addresses.map_err(AwsError::of("ec2:DescribeAddresses")) {
         Ok(answer) => answer.addresses().len(),
-        Err(error) => return Some(unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
     // An account that does not say has the limit told by AWS when the address is made.
     let values = limit.iter().filter(|attribute| attribute.attribute_name() == Some(LIMIT));

@@ -264,13 +264,13 @@ fn emite(read: &mut Properties<'_>, self_hosted: bool) {
 
 /// From where eMite reaches the search domain.
 fn addresses(read: &mut Properties<'_>, self_hosted: bool) {
-    if ranges(read, "EmiteServerCidrs") == 0 && !self_hosted {
+    if ranges(read, "EmiteServerCidrs").is_empty() && !self_hosted {
         read.problem("EmiteServerCidrs", "is empty. Give the addresses that eMite sends you, such as 203.0.113.10/32");
     }
 }
 
-/// The number of addresses and ranges that a parameter has, none of them too wide.
-pub(super) fn ranges(read: &mut Properties<'_>, parameter: &'static str) -> usize {
+/// The addresses and ranges that a parameter has, none of them too wide.
+pub(super) fn ranges<'a>(read: &mut Properties<'a>, parameter: &'static str) -> Vec<&'a str> {
     let texts = read.list(parameter);
     for text in &texts {
         if let Err(problem) = public_range(text) {
@@ -278,7 +278,7 @@ pub(super) fn ranges(read: &mut Properties<'_>, parameter: &'static str) -> usiz
             read.problem(parameter, format!("has '{shown}', which {problem}"));
         }
     }
-    texts.len()
+    texts
 }
 
 fn public_range(text: &str) -> Result<(), &'static str> {
@@ -510,6 +510,7 @@ mod tests {
             with(&[("OfficeCidrs", json!(["203.0.113.1"]))]),
             with(&[("EmiteOfficeCidrs", json!([""]))]),
             with(&[("OfficeCidrs", json!(["60.241.25.74/32"]))]),
+            with(&[("OfficeCidrs", json!(["203.0.113.1/32", ""]))]),
         ];
         let told: Vec<String> = wrong.iter().map(|changes| self_hosted(changes)).collect();
         assert!(told.iter().all(|text| !text.is_empty() && !text.contains('\n')), "{told:#?}");
