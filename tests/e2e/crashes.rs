@@ -1,11 +1,9 @@
 //! Owns sudden death: the process is killed right after a write took effect, before it can note so. Nobody is answered, so
 //! CloudFormation or Lambda comes again, to another process.
 
-use std::collections::BTreeMap;
+use emite_connect_tests::faults::Plan;
 
-use emite_connect_tests::faults::{Fault, Plan};
-
-use crate::matrix::{CELLS, is_read};
+use crate::matrix::{CELLS, stuck_writes};
 use crate::scenario::{Clean, Scenario, Step, every_scenario, expect_success};
 use crate::world::AMPLE;
 
@@ -44,15 +42,11 @@ async fn crashes(scenario: Scenario) -> Vec<String> {
         Ok(clean) => clean,
         Err(problem) => return vec![format!("{scenario:?}: {problem}")],
     };
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut cells = Vec::new();
-    for action in clean.calls.iter().filter(|action| !is_read(action)) {
-        let nth = seen.entry(action).or_default();
-        *nth += 1;
+    for plan in stuck_writes(&clean.calls) {
         for next in [Next::Again, Next::RollBack] {
-            let plan = Plan { action: action.clone(), nth: *nth, times: 1, fault: Fault::Stuck };
-            let name = format!("{scenario:?}, {action} call {nth}, {next:?}");
-            let cell = crash(scenario, &clean, plan, next);
+            let name = format!("{scenario:?}, {} call {}, {next:?}", plan.action, plan.nth);
+            let cell = crash(scenario, &clean, plan.clone(), next);
             cells.push(async move { cell.await.err().map(|problem| format!("{name}: {problem}")) });
         }
     }

@@ -1,17 +1,16 @@
 //! Owns the hand-over: what is stored and announced agrees whatever breaks, however often and in whatever order it is asked for;
 //! nothing is called verified that nobody saw, and no deployment is taken back for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use emite_connect_tests::faults::{Fault, Plan};
 use emite_connect_tests::local_aws::local_aws;
-use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::matrix::{CELLS, Then, is_read, patience, plans};
+use crate::matrix::{ATTEMPTS, CELLS, NEVER_CAME, Then, broken, is_read, plans, problems, stuck_writes};
 use crate::preflight::make_key;
 use crate::scenario::expect_success;
 use crate::world::{AMPLE, Answer, Event, RESERVE, Targets, World};
@@ -285,19 +284,16 @@ async fn unverified_only_by(stage: &Stage, action: &str, answer: &Answer) -> Res
 }
 
 async fn cell(step: Step, clean: &str, plan: &Plan, then: Then) -> Result<(), String> {
-    let _turn = CELLS.acquire().await.unwrap();
-    for factor in [1, 3, 9] {
+    for factor in ATTEMPTS {
         let stage = Stage::new(step).await?;
         stage.world.proxy.plan([plan.clone()]);
-        let moment = Instant::now();
-        let answer = stage.world.try_send(&stage.event, RESERVE + factor * patience(plan)).await?;
-        stage.world.proxy.heal();
-        if stage.world.calls_since(moment).iter().any(|call| call.fault == Some(plan.fault)) {
+        if let Some(answer) = broken(&stage.world, &stage.event, plan, factor).await? {
+            stage.world.proxy.heal();
             judge(&stage, step, plan, &answer).await?;
             return stage.end(then, clean).await;
         }
     }
-    Err("the fault never came: the calls differ from those of the clean run".to_owned())
+    Err(NEVER_CAME.to_owned())
 }
 
 async fn matrix(step: Step) {
@@ -306,14 +302,7 @@ async fn matrix(step: Step) {
     assert_eq!(called, BTreeSet::from(CALLS));
     let plans = plans(&calls);
     let cells = plans.len();
-    let outcomes = futures::stream::iter(plans).map(|(plan, then)| {
-        let clean = &clean;
-        async move {
-            let name = format!("{} call {} {:?} x{}, {then:?}", plan.action, plan.nth, plan.fault, plan.times.min(9));
-            cell(step, clean, &plan, then).await.err().map(|problem| format!("{name}: {problem}"))
-        }
-    });
-    let problems: Vec<String> = outcomes.buffer_unordered(64).filter_map(|problem| async { problem }).collect().await;
+    let problems = problems(plans, async |plan, then| cell(step, &clean, plan, then).await).await;
     assert!(problems.is_empty(), "{} of {cells} cells:\n{}", problems.len(), problems.join("\n"));
 }
 
@@ -344,13 +333,10 @@ async fn a_process_that_dies_right_after_a_write_leaves_a_hand_over_that_the_nex
     let mut cells = Vec::new();
     for step in [Step::Create, Step::Update] {
         let (calls, clean) = clean_run(step).await;
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        for action in calls.into_iter().filter(|action| !is_read(action)) {
-            let nth = seen.entry(action.clone()).or_default();
-            *nth += 1;
+        for plan in stuck_writes(&calls) {
             for then in [Then::Rerun, Then::RollBack] {
-                let plan = Plan { action: action.clone(), nth: *nth, times: 1, fault: Fault::Stuck };
-                let (clean, name) = (clean.clone(), format!("{step:?}, {action} call {nth}, {then:?}"));
+                let name = format!("{step:?}, {} call {}, {then:?}", plan.action, plan.nth);
+                let (plan, clean) = (plan.clone(), clean.clone());
                 cells.push(async move {
                     let outcome = async {
                         let _turn = CELLS.acquire().await.unwrap();

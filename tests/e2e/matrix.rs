@@ -2,14 +2,14 @@
 //! not written here: a clean run of each scenario shows them, so that a new call is covered from its first day.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use emite_connect_tests::faults::{Fault, Plan};
 use futures::StreamExt;
 use tokio::sync::Semaphore;
 
 use crate::scenario::{Before, Clean, Link, Scenario, Stage, Step, check_physical_id, expect_success};
-use crate::world::{AMPLE, Answer, RESERVE};
+use crate::world::{AMPLE, Answer, Event, RESERVE, World};
 
 /// What CloudFormation does after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,25 +23,36 @@ pub(crate) enum Then {
 /// How long the function has to work. A call that works again after one attempt of 5 s in silence, that is denied (which
 /// is waited out, with looks for stale reads in between) or that fails after all attempts gets the time that this takes;
 /// one that would need longer than any deadline gets little, so that the deadline is what it meets.
-pub(crate) fn patience(plan: &Plan) -> Duration {
+fn patience(plan: &Plan) -> Duration {
     let comes_to_an_end = plan.times == 1 || matches!(plan.fault, Fault::Denied | Fault::Internal);
     Duration::from_secs(if comes_to_an_end { 25 } else { 3 })
 }
 
-/// One cell: one scenario with one plan of faults. On a busy machine the little time may be over before the call to break
-/// is even made; then there is more.
+/// By how much [`patience`] grows from one attempt at a cell to the next: on a busy machine the little time may be over
+/// before the call to break is even made.
+pub(crate) const ATTEMPTS: [u32; 3] = [1, 3, 9];
+
+pub(crate) const NEVER_CAME: &str = "the fault never came: the calls differ from those of the clean run";
+
+/// What is answered to `event` with what `plan` breaks, if that came to be called in the time.
+pub(crate) async fn broken(world: &World, event: &Event, plan: &Plan, factor: u32) -> Result<Option<Answer>, String> {
+    let moment = Instant::now();
+    let answer = world.try_send(event, RESERVE + factor * patience(plan)).await?;
+    let came = world.calls_since(moment).iter().any(|call| call.fault == Some(plan.fault));
+    Ok(came.then_some(answer))
+}
+
+/// One cell: one scenario with one plan of faults.
 async fn cell(scenario: Scenario, clean: &Clean, plan: &Plan, then: Then) -> Result<(), String> {
-    for factor in [1, 3, 9] {
+    for factor in ATTEMPTS {
         let stage = scenario.stage().await?;
         stage.world.proxy.plan([plan.clone()].into_iter().chain(scenario.nature()));
-        let moment = std::time::Instant::now();
-        let answer = stage.world.try_send(&stage.event, RESERVE + factor * patience(plan)).await?;
-        stage.world.proxy.plan(scenario.nature());
-        if stage.world.calls_since(moment).iter().any(|call| call.fault == Some(plan.fault)) {
+        if let Some(answer) = broken(&stage.world, &stage.event, plan, factor).await? {
+            stage.world.proxy.plan(scenario.nature());
             return stage.conclude(scenario, clean, plan, then, &answer).await;
         }
     }
-    Err("the fault never came: the calls differ from those of the clean run".to_owned())
+    Err(NEVER_CAME.to_owned())
 }
 
 impl Stage {
@@ -88,19 +99,16 @@ fn judge(plan: &Plan, answer: &Answer) -> Result<(), String> {
 /// Every plan for the calls of a clean run. Each call breaks once in every way. For good, each write does too, followed by
 /// a rerun and by a rollback; of the reads of one action the first does, and later ones in the two ways that differ by then.
 pub(crate) fn plans(calls: &[String]) -> Vec<(Plan, Then)> {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut plans = Vec::new();
-    for action in calls {
-        let nth = seen.entry(action).or_default();
-        *nth += 1;
-        let plan = |fault, times| Plan { action: action.clone(), nth: *nth, times, fault };
+    for (action, nth) in numbered(calls) {
+        let plan = |fault, times| Plan { action: action.to_owned(), nth, times, fault };
         let turns = [Then::Rerun, Then::RollBack].into_iter().cycle();
         for (fault, then) in Fault::ALL.into_iter().zip(turns) {
             plans.push((plan(fault, 1), then));
             let reads = is_read(action);
             // To the caller, a read whose answer is lost is one that was reset.
             let repeats =
-                reads && (fault == Fault::Lost || *nth > 1 && !matches!(fault, Fault::Internal | Fault::Denied));
+                reads && (fault == Fault::Lost || nth > 1 && !matches!(fault, Fault::Internal | Fault::Denied));
             if !repeats {
                 plans.push((plan(fault, usize::MAX), then));
             }
@@ -110,6 +118,22 @@ pub(crate) fn plans(calls: &[String]) -> Vec<(Plan, Then)> {
         }
     }
     plans
+}
+
+/// Each call, and which one of its action it is, from 1.
+fn numbered(calls: &[String]) -> impl Iterator<Item = (&str, usize)> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    calls.iter().map(move |action| {
+        let nth = seen.entry(action).or_default();
+        *nth += 1;
+        (action.as_str(), *nth)
+    })
+}
+
+/// For each write of a clean run, a plan with which nothing comes back of it, so that the process can be killed.
+pub(crate) fn stuck_writes(calls: &[String]) -> impl Iterator<Item = Plan> {
+    let writes = numbered(calls).filter(|(action, _)| !is_read(action));
+    writes.map(|(action, nth)| Plan { action: action.to_owned(), nth, times: 1, fault: Fault::Stuck })
 }
 
 /// Whether the action leaves everything as it is.
@@ -126,8 +150,23 @@ const EVERYTHING: &[Before] = &[Before::Nothing, Before::Foreign, Before::Equal]
 /// For the other kind, which differs by its delivery stream only.
 const FOREIGN: &[Before] = &[Before::Foreign];
 
+/// What is wrong in the cells of `plans`, each problem with its cell's name.
+pub(crate) async fn problems(
+    plans: Vec<(Plan, Then)>,
+    cell: impl AsyncFn(&Plan, Then) -> Result<(), String>,
+) -> Vec<String> {
+    let cell = &cell;
+    let outcomes = futures::stream::iter(plans).map(|(plan, then)| async move {
+        let _turn = CELLS.acquire().await.unwrap();
+        let problem = cell(&plan, then).await.err()?;
+        let Plan { action, nth, times, fault } = plan;
+        Some(format!("{action} call {nth} {fault:?} x{}, {then:?}: {problem}", times.min(9)))
+    });
+    outcomes.buffer_unordered(64).filter_map(|problem| async { problem }).collect().await
+}
+
 async fn matrix(link: Link, step: Step, befores: &[Before], expected: &[&str]) {
-    let mut problems = Vec::new();
+    let mut all = Vec::new();
     let mut cells = 0;
     let mut called = BTreeSet::new();
     for &before in befores {
@@ -136,25 +175,10 @@ async fn matrix(link: Link, step: Step, befores: &[Before], expected: &[&str]) {
         called.extend(clean.calls.iter().cloned());
         let plans = plans(&clean.calls);
         cells += plans.len();
-        let outcomes = futures::stream::iter(plans).map(|(plan, then)| {
-            let clean = &clean;
-            async move {
-                let _turn = CELLS.acquire().await.unwrap();
-                let name = format!(
-                    "{before:?}, {} call {} {:?} x{}, {then:?}",
-                    plan.action,
-                    plan.nth,
-                    plan.fault,
-                    plan.times.min(9)
-                );
-                let problem = cell(scenario, clean, &plan, then).await.err()?;
-                Some(format!("{name}: {problem}"))
-            }
-        });
-        problems
-            .extend(outcomes.buffer_unordered(64).filter_map(|problem| async { problem }).collect::<Vec<_>>().await);
+        let problems = problems(plans, async |plan, then| cell(scenario, &clean, plan, then).await).await;
+        all.extend(problems.into_iter().map(|problem| format!("{before:?}, {problem}")));
     }
-    assert!(problems.is_empty(), "{} of {cells} cells:\n{}", problems.len(), problems.join("\n"));
+    assert!(all.is_empty(), "{} of {cells} cells:\n{}", all.len(), all.join("\n"));
     assert!(cells > 0);
     let expected: BTreeSet<String> = expected.iter().map(|action| (*action).to_owned()).collect();
     assert_eq!(called, expected, "the calls of {link:?} {step:?}");
