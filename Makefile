@@ -1,7 +1,8 @@
 # Everything that a user or a developer runs. Long steps say what they do. Nothing but `deploy` needs an AWS account.
 
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+# Begins every recipe of several commands, so that the first one that fails ends it. GNU make 3.81, which macOS ships, ignores .SHELLFLAGS.
+strict := set -eu -o pipefail;
 .DEFAULT_GOAL := help
 .PHONY: help build demo up down test bench lint deploy package clean
 
@@ -22,7 +23,9 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 # The Python of a locked environment, made when first used.
 venv = $$($(PYTHON) tests/venv.py $(1))
-localaws = PYTHONPATH=tests "$(call venv,local)" -m localaws
+localaws = $(strict) python="$(call venv,local)"; PYTHONPATH=tests "$$python" -m localaws
+package = PYTHONPATH=infra:tests "$$python" -m package
+needs_cargo = @command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -31,7 +34,7 @@ help: ## this list
 	@echo 'An example:  make up PARAMS="OnExistingStreaming=Replace EmiteServerCidrs=203.0.113.10/32,203.0.113.11/32"'
 
 build: ## compile everything (the first time 6 to 11 minutes)
-	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
+	$(needs_cargo)
 	@echo "Building (the first time 6 to 11 minutes, then seconds) ..." >&2
 	@cargo build --locked --workspace --all-targets
 
@@ -45,13 +48,14 @@ down: ## delete that stack and stop the local AWS
 	@$(localaws) down
 
 test: build ## run all tests
-	@EMITE_PYTHON="$(call venv,local)" LINT_PYTHON="$(call venv,lint)" $(PYTHON) tests/total.py
+	@$(strict) local="$(call venv,local)"; lint="$(call venv,lint)"; EMITE_PYTHON="$$local" LINT_PYTHON="$$lint" $(PYTHON) tests/total.py
 
 bench: ## measure start-up, memory, the health check and the redrive against Python, into docs/benchmarks.md
-	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
+	$(needs_cargo)
 	@echo "Building releases (the first time 15 to 25 minutes, then seconds) ..." >&2
 	@cargo build --locked --release --workspace
-	@sam="$(call venv,sam)"; client="$(call venv,bench)"; PYTHONPATH=tests "$(call venv,local)" -m bench --sam "$$sam" --client "$$client"
+	@$(strict) sam="$(call venv,sam)"; client="$(call venv,bench)"; python="$(call venv,local)"; \
+		PYTHONPATH=tests "$$python" -m bench --sam "$$sam" --client "$$client"
 
 lint: ## check format, lints, licences, template and Python
 	cargo fmt --all --check
@@ -62,20 +66,24 @@ lint: ## check format, lints, licences, template and Python
 	"$(call venv,local)" -m ruff check --config tests/ruff.toml infra/package
 	tests/template/lint
 
+# `sam build` cannot pass --locked to cargo, so the lock file is checked, and all that it names fetched, first.
 deploy: ## build for Lambda and deploy to the AWS account of your credentials, asking for the parameters
-	@python="$(call venv,sam)"; export PATH="$$(dirname "$$python"):$$PATH" SAM_CLI_TELEMETRY=0; unset CARGO_TARGET_DIR; \
+	$(needs_cargo)
+	@$(strict) sam="$(call venv,sam)"; python="$(call venv,local)"; \
+		export PATH="$$(dirname "$$sam"):$$PATH" SAM_CLI_TELEMETRY=0; unset CARGO_TARGET_DIR; \
+		cargo fetch --locked; \
 		echo "Building for Lambda (the first time 15 to 25 minutes) ..." >&2; \
-		"$$python" -m samcli build --template infra/template.yaml; \
-		PYTHONPATH=infra:tests "$(call venv,local)" -m package questions; \
-		"$$python" -m samcli deploy --guided
+		"$$sam" -m samcli build --template infra/template.yaml; \
+		$(package) questions; \
+		"$$sam" -m samcli deploy --guided || { $(package) failures; exit 1; }
 
 # BUCKET, BUCKET_REGION and KEY_PREFIX (with a / at its end) set where the release will be published; ICONS is a folder of AWS's icons for the diagram.
 package: ARCH ?= x86_64
 package: KEY_PREFIX ?= emite-connect/
 package: ## make infra/marketplace.yaml, and in dist/ all that is published for AWS Marketplace; ARCH=arm64 is the other one
-	@command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
-	@sam="$(call venv,sam)"; python="$(call venv,local)"; echo "Building for Lambda (the first time 15 to 25 minutes) ..." >&2; \
-		PYTHONPATH=infra:tests "$$python" -m package bundle --cargo-lambda "$$(dirname "$$sam")/cargo-lambda" --architecture "$(ARCH)" \
+	$(needs_cargo)
+	@$(strict) sam="$(call venv,sam)"; python="$(call venv,local)"; echo "Building for Lambda (the first time 15 to 25 minutes) ..." >&2; \
+		$(package) bundle --cargo-lambda "$$(dirname "$$sam")/cargo-lambda" --architecture "$(ARCH)" \
 		--bucket "$(BUCKET)" --bucket-region "$(BUCKET_REGION)" --prefix "$(KEY_PREFIX)" $(if $(ICONS),--icons "$(ICONS)")
 
 clean: ## remove what was built here (the cache of all clones stays; its place is printed)

@@ -18,6 +18,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import botocore.session
+import people
 from botocore.config import Config
 from modelled import check_answer
 
@@ -110,6 +111,12 @@ def user(client: Callable[..., Any]) -> Iterator[Callable[..., dict[str, str]]]:
         for policy in iam.list_user_policies(UserName=name)["PolicyNames"]:
             iam.delete_user_policy(UserName=name, PolicyName=policy)
         iam.delete_user(UserName=name)
+
+
+@pytest.fixture(scope="module")
+def person_with(local: LocalAws) -> Iterator[people.PersonWith]:
+    with people.person_with(local) as make:
+        yield make
 
 
 @pytest.fixture

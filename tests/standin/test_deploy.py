@@ -1,25 +1,42 @@
 """`make deploy`: the SAM CLI with this project's samconfig.toml guides through the parameters, keeps the answers, and begins with them the
-next time. A small template stands for the project's, already built."""
+next time; for a person with exactly the documented policies too; and what is printed when a deployment fails. A small template stands for the
+project's, already built."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import WaiterError
+from botocore.stub import Stubber
+from people import Person, PersonWith, statements
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra"))
+
+from package import failures
+from package import template as marketplace
 
 from localaws import places
+from localaws.clients import Clients
 from localaws.launcher import LocalAws
 
-TEMPLATE = """
+# Too long to be sent with a call, as the project's is: the SAM CLI uploads it.
+TEMPLATE = f"""
 AWSTemplateFormatVersion: 2010-09-09
 Transform: AWS::Serverless-2016-10-31
+Metadata: {{ Long: {"x" * 60_000} }}
+""" + """
 Parameters:
   StreamName: { Type: String }
   Shards: { Type: Number, Default: 1 }
@@ -41,25 +58,84 @@ def sam() -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+@dataclass
+class Guided:
+    """A clone with the template built, and a person in front of it."""
+
+    sam: str
+    local: LocalAws
+    directory: Path
+
+    def environment(self, person: Person | None = None) -> dict[str, str]:
+        """The account's root, unless a person is given."""
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        keys = person.environment if person else {}
+        return plain | self.local.offer.environment() | keys | {"SAM_CLI_TELEMETRY": "0", "HOME": str(self.directory)}
+
+    def attempt(self, *answers: str, person: Person | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.sam, "-m", "samcli", "deploy", "--guided"], cwd=self.directory, env=self.environment(person), text=True, timeout=120,
+            input="\n".join([*BEFORE, *answers, *AFTER, ""]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def __call__(self, *answers: str, person: Person | None = None) -> str:
+        done = self.attempt(*answers, person=person)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+
 @pytest.fixture
-def guided(sam: str, local: LocalAws, tmp_path: Path) -> Callable[..., str]:
+def guided(sam: str, local: LocalAws, tmp_path: Path) -> Guided:
     shutil.copy(places.ROOT / "samconfig.toml", tmp_path)
     built = tmp_path / ".aws-sam" / "build" / "template.yaml"
     built.parent.mkdir(parents=True)
     built.write_text(TEMPLATE, encoding="utf-8")
-    environment = {**{name: value for name, value in os.environ.items() if not name.startswith("AWS_")}, **local.offer.environment(),
-                   "SAM_CLI_TELEMETRY": "0", "HOME": str(tmp_path)}
-
-    def run(*answers: str) -> str:
-        done = subprocess.run([sam, "-m", "samcli", "deploy", "--guided"], cwd=tmp_path, env=environment, text=True, timeout=120,
-                              input="\n".join([*BEFORE, *answers, *AFTER, ""]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    return run
+    return Guided(sam, local, tmp_path)
 
 
-def test_the_answers_are_kept_and_offered_the_next_time(guided: Callable[..., str], client: Callable[..., Any], tmp_path: Path) -> None:
+MANAGED = "aws-sam-cli-managed-default"
+
+
+@pytest.fixture
+def packages(sam: str, local: LocalAws, tmp_path: Path) -> Iterator[None]:
+    """The SAM CLI's bucket, created by an administrator with the commands of docs/permissions.md."""
+    text = (places.ROOT / "docs" / "permissions.md").read_text(encoding="utf-8")
+    commands = re.search(r"```sh\n(.*?sam package.*?)```", text, re.DOTALL)
+    assert commands
+    program = tmp_path / "bin" / "sam"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sam}" -m samcli "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    environment = Guided(sam, local, tmp_path).environment()
+    environment["PATH"] = f"{program.parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(["bash", "-euc", commands[1]], cwd=tmp_path, env=environment, text=True, timeout=120, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    yield
+    remove(Clients.of(local.offer), MANAGED)
+
+
+def remove(clients: Clients, stack: str) -> None:
+    """Deletes a stack with all that its buckets hold."""
+    for resource in clients.cloudformation.list_stack_resources(StackName=stack)["StackResourceSummaries"]:
+        if resource["ResourceType"] == "AWS::S3::Bucket":
+            bucket = resource["PhysicalResourceId"]
+            page = clients.s3.list_object_versions(Bucket=bucket)
+            for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                clients.s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+    clients.cloudformation.delete_stack(StackName=stack)
+    clients.cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+
+
+@pytest.fixture
+def deployer(local: LocalAws, person_with: PersonWith) -> Person:
+    return person_with(policies(local))
+
+
+def policies(local: LocalAws) -> list[dict[str, Any]]:
+    return statements(local, "deployer-1", "deployer-2", packages=f"{MANAGED}-samclisourcebucket-*")
+
+
+def test_the_answers_are_kept_and_offered_the_next_time(guided: Guided, packages: None, client: Callable[..., Any], tmp_path: Path) -> None:
     said = guided("from-the-guide", "")
     assert "Parameter StreamName []" in said
     # All that the guide asks beside the parameters has an answer that fits.
@@ -80,3 +156,131 @@ def test_the_answers_are_kept_and_offered_the_next_time(guided: Callable[..., st
     assert {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]} == {"StreamName": "from-the-guide", "Shards": "2"}
     client("cloudformation").delete_stack(StackName="emite-connect")
     client("cloudformation").get_waiter("stack_delete_complete").wait(StackName=stack["StackId"], WaiterConfig={"Delay": 1})
+
+
+# ---- With the documented policies, IAM enforced ----------------------------------------------------------------------------
+
+
+def test_a_person_with_the_documented_policies_deploys_and_updates(
+        guided: Guided, packages: None, deployer: Person, client: Callable[..., Any]) -> None:
+    guided("from-the-guide", "", person=deployer)
+    said = guided("", "2", person=deployer)
+    assert f"Managed S3 bucket: {MANAGED}-samclisourcebucket-" in said
+    assert client("cloudformation").describe_stacks(StackName="emite-connect")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
+    remove(deployer, "emite-connect")
+
+
+def test_without_the_bucket_for_packages_a_deployer_may_not_create_it(guided: Guided, deployer: Person) -> None:
+    done = guided.attempt("from-the-guide", "", person=deployer)
+    assert done.returncode != 0
+    assert "Failed to create managed resources" in done.stdout and "AccessDenied" in done.stdout
+
+
+@pytest.mark.parametrize(("stack", "denied"), [(MANAGED, "CreateChangeSet"), ("CompanionStack", "DescribeStacks")])
+def test_without_the_right_to_find_either_stack_of_the_sam_cli_nothing_is_deployed(
+        guided: Guided, packages: None, local: LocalAws, person_with: PersonWith, stack: str, denied: str) -> None:
+    rest = policies(local)
+    find = next(statement for statement in rest if statement["Sid"] == "FindSamStacks")
+    find["Resource"] = [arn for arn in find["Resource"] if stack not in arn]
+    done = guided.attempt("from-the-guide", "", person=person_with(rest))
+    assert done.returncode != 0
+    assert f"(AccessDenied) when calling the {denied} operation" in done.stdout
+
+
+# ---- What is printed when a deployment fails -------------------------------------------------------------------------------
+
+
+TAKEN = "Resources: { BackupBucket: { Type: AWS::S3::Bucket, Properties: { BucketName: deploy-taken } } }"
+
+
+def test_a_person_with_the_documented_policies_reads_why_a_name_is_refused(deployer: Person, client: Callable[..., Any], local: LocalAws) -> None:
+    # Not through a change set: the local CloudFormation validates those, but keeps no events of them.
+    s3 = client("s3")
+    s3.create_bucket(Bucket="deploy-taken", CreateBucketConfiguration={"LocationConstraint": local.offer.region})
+    deployer.cloudformation.create_stack(StackName="emite-connect", TemplateBody=TAKEN)
+    with pytest.raises(WaiterError):
+        deployer.cloudformation.get_waiter("stack_create_complete").wait(StackName="emite-connect", WaiterConfig={"Delay": 1})
+    said = failures.explain(marketplace.source(), failures.Deployment(region=local.offer.region), deployer.cloudformation)
+    deployer.cloudformation.delete_stack(StackName="emite-connect")
+    s3.delete_bucket(Bucket="deploy-taken")
+    assert re.search(r"^  BackupBucket: .*deploy-taken.* already exists", said, re.MULTILINE), said
+
+
+def test_what_iam_denies_is_left_to_someone_else_with_the_command(guided: Guided, local: LocalAws, person_with: PersonWith) -> None:
+    stranger = person_with([{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}])
+    said = failures.explain({}, failures.Deployment(region=local.offer.region), stranger.cloudformation)
+    assert "AccessDenied" in said and "cloudformation:ListChangeSets" in said
+    assert f"aws cloudformation describe-events --stack-name emite-connect --region {local.offer.region} --filters FailedEvents=true" in said
+
+
+def test_a_stack_that_was_never_reached_is_said_to_be_none(local: LocalAws) -> None:
+    said = failures.explain({}, failures.Deployment("never-made"), Clients.of(local.offer).cloudformation)
+    assert said.startswith("CloudFormation has no stack never-made")
+
+
+def test_where_the_stack_is_comes_from_the_saved_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-2")
+    # As it is in a new clone.
+    assert failures.Deployment.last(places.ROOT / "samconfig.toml") == failures.Deployment("emite-connect", "eu-west-2", None)
+    config = tmp_path / "samconfig.toml"
+    config.write_text("""
+[default.global.parameters]
+stack_name = "emite-connect"
+region = "ap-southeast-2"
+[default.deploy.parameters]
+stack_name = "emite-two"
+profile = "work"
+""", encoding="utf-8")
+    assert failures.Deployment.last(config) == failures.Deployment("emite-two", "ap-southeast-2", "work")
+
+
+# What CloudFormation answers, in the form of its model and with the values of its user guide ("Validate stack deployments"). The local
+# CloudFormation keeps no events of change sets.
+AT = datetime(2026, 11, 30, tzinfo=UTC)
+REFUSED = "The following hook(s)/validation failed: [AWS::EarlyValidation::ResourceExistenceCheck]."
+
+
+def event(logical: str, type_name: str, name: str, operation: str = "op-2", minute: int = 0) -> dict[str, Any]:
+    return {
+        "EventId": f"{logical}-{minute}", "OperationId": operation, "EventType": "VALIDATION_ERROR", "LogicalResourceId": logical,
+        "ResourceType": type_name, "Timestamp": AT.replace(minute=minute), "ValidationFailureMode": "FAIL",
+        "ValidationName": "NAME_CONFLICT_VALIDATION", "ValidationStatus": "FAILED",
+        "ValidationStatusReason": f"Resource of type '{type_name}' with identifier '{name}' already exists."}
+
+
+def test_a_taken_name_comes_with_the_parameters_that_decide_it() -> None:
+    client = boto3.client("cloudformation", region_name="eu-west-2", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as answers:
+        change_sets = [
+            {"ChangeSetName": "samcli-deploy1", "Status": "CREATE_COMPLETE", "CreationTime": AT},
+            {"ChangeSetName": "samcli-deploy2", "Status": "FAILED", "StatusReason": REFUSED, "CreationTime": AT.replace(hour=1)}]
+        answers.add_response("list_change_sets", {"Summaries": change_sets}, {"StackName": "emite-connect"})
+        asked = {"StackName": "emite-connect", "ChangeSetName": "samcli-deploy2", "Filters": {"FailedEvents": True}}
+        answers.add_response("describe_events", {"NextToken": "more", "OperationEvents": [
+            event("SearchDomain", "AWS::OpenSearchService::Domain", "emite-kinesis-connect", minute=2),
+            {"EventId": "end", "OperationId": "op-2", "EventType": "STACK_EVENT", "OperationStatus": "FAILED", "Timestamp": AT.replace(minute=3)},
+        ]}, asked)
+        answers.add_response("describe_events", {"OperationEvents": [
+            event("AgentEventStream", "AWS::Kinesis::Stream", "connect-agentevents", minute=1),
+            event("AgentEventStream", "AWS::Kinesis::Stream", "an-earlier-attempt", operation="op-1")]}, asked | {"NextToken": "more"})
+        said = failures.explain(marketplace.source(), failures.Deployment(), client)
+        answers.assert_no_pending_responses()
+    assert said.splitlines() == [
+        "What AWS says about the stack emite-connect:",
+        "",
+        "  AgentEventStream: Resource of type 'AWS::Kinesis::Stream' with identifier 'connect-agentevents' already exists.",
+        "    Choose another AgentEventStreamName, or set ExistingAgentEventStreamName to use the existing one as it is.",
+        "  SearchDomain: Resource of type 'AWS::OpenSearchService::Domain' with identifier 'emite-kinesis-connect' already exists.",
+        "    Choose another DomainName, or set ExistingDomainName to use the existing one as it is.",
+        "",
+        "docs/troubleshooting.md explains the common reasons."]
+
+
+def test_an_empty_change_set_is_no_reason() -> None:
+    client = boto3.client("cloudformation", region_name="eu-west-2", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as answers:
+        reason = "The submitted information didn't contain changes."
+        empty = {"ChangeSetName": "samcli-deploy3", "Status": "FAILED", "StatusReason": reason, "CreationTime": AT}
+        answers.add_response("list_change_sets", {"Summaries": [empty]}, {"StackName": "emite-connect"})
+        answers.add_response("describe_events", {"OperationEvents": []}, {"StackName": "emite-connect", "Filters": {"FailedEvents": True}})
+        assert failures.explain({}, failures.Deployment(), client).startswith("AWS keeps no failed events")

@@ -16,77 +16,15 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from people import STACK, Person, PersonWith, statements
 
-from localaws import deployer, kept, package, places
+from localaws import deployer, package, places
 from localaws.clients import Clients
-from localaws.launcher import LocalAws, Offer
+from localaws.launcher import LocalAws
 from localaws.template import Template
 
-STACK = "emite-connect"
 DEPLOYER = ("deployer-1", "deployer-2")
 TOMORROW = f"{datetime.now(UTC) + timedelta(days=1):%FT%TZ}"
-
-
-def statements(local: LocalAws, *names: str) -> list[dict[str, Any]]:
-    offer = local.offer
-    values = {
-        "<account>": offer.accountId,
-        "<region>": offer.region,
-        "<stack>": STACK,
-        "<packages>": f"local-packages-{offer.accountId}-{offer.region}",
-        "<instance>": offer.instanceId,
-        "<bucket>": f"{STACK}-backupbucket-*",
-    }
-    found: list[dict[str, Any]] = []
-    for name in names:
-        text = (places.ROOT / "docs" / "policies" / f"{name}.json").read_text(encoding="utf-8")
-        for placeholder, value in values.items():
-            text = text.replace(placeholder, value)
-        found += json.loads(text)["Statement"]
-    return found
-
-
-class Person(Clients):
-    """Somebody with keys of their own."""
-
-    def __init__(self, offer: Offer, key: dict[str, str]) -> None:
-        super().__init__(offer.endpoint, offer.connectEndpoint, offer.region, key["AccessKeyId"], key["SecretAccessKey"], attempts=1)
-        self.environment = {
-            **kept.environment(offer), "AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-
-    def make_bucket(self, name: str) -> None:
-        """The bucket for packages is there before, as the documents say."""
-
-
-Somebody = Callable[[list[dict[str, Any]]], Person]
-
-
-@pytest.fixture(scope="module")
-def somebody(local: LocalAws) -> Iterator[Somebody]:
-    """Makes users with managed policies of these statements, as many to a policy as fit."""
-    offer, iam = local.offer, Clients.of(local.offer).iam
-    made: list[tuple[str, str, list[str]]] = []
-
-    def make(allowed: list[dict[str, Any]]) -> Person:
-        name = f"person-{len(made)}"
-        iam.create_user(UserName=name)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        arns = []
-        half = (len(allowed) + 1) // 2
-        for number, part in enumerate((allowed[:half], allowed[half:])):
-            document = json.dumps({"Version": "2012-10-17", "Statement": part})
-            arns.append(iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=document)["Policy"]["Arn"])
-            iam.attach_user_policy(UserName=name, PolicyArn=arns[-1])
-        made.append((name, key["AccessKeyId"], arns))
-        return Person(offer, key)
-
-    yield make
-    for name, key_id, arns in made:
-        iam.delete_access_key(UserName=name, AccessKeyId=key_id)
-        for arn in arns:
-            iam.detach_user_policy(UserName=name, PolicyArn=arn)
-            iam.delete_policy(PolicyArn=arn)
-        iam.delete_user(UserName=name)
 
 
 def deploy(clients: Clients, **given: str) -> deployer.Result:
@@ -103,9 +41,9 @@ def bucket_for_packages(local: LocalAws) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(local: LocalAws, somebody: Somebody) -> Iterator[deployer.Result]:
-    """Deployed, updated and deleted by somebody with the deployer's policies and nothing else."""
-    clients = somebody(statements(local, *DEPLOYER))
+def stack(local: LocalAws, person_with: PersonWith) -> Iterator[deployer.Result]:
+    """Deployed, updated and deleted by a person with the deployer's policies and nothing else."""
+    clients = person_with(statements(local, *DEPLOYER))
     made = deploy(clients)
     assert (made.status, made.reasons) == ("CREATE_COMPLETE", [])
     updated = deploy(clients, AgentEventShards="2")
@@ -116,8 +54,8 @@ def stack(local: LocalAws, somebody: Somebody) -> Iterator[deployer.Result]:
 
 
 @pytest.fixture(scope="module")
-def operator(local: LocalAws, somebody: Somebody) -> Person:
-    return somebody(statements(local, "operator"))
+def operator(local: LocalAws, person_with: PersonWith) -> Person:
+    return person_with(statements(local, "operator"))
 
 
 def code_of(call: Callable[..., Any], **arguments: Any) -> str:
@@ -139,9 +77,9 @@ def test_with_the_deployers_policies_the_stack_is_made_and_changed(stack: deploy
 
 @pytest.mark.parametrize("missing", ["ChangeStack", "Package"])
 def test_without_one_of_the_statements_that_are_asked_for_here_nothing_is_deployed(
-        local: LocalAws, somebody: Somebody, missing: str) -> None:
+        local: LocalAws, person_with: PersonWith, missing: str) -> None:
     rest = [statement for statement in statements(local, *DEPLOYER) if statement["Sid"] != missing]
-    clients = somebody(rest)
+    clients = person_with(rest)
     try:
         refused = deploy(clients)
     except ClientError as error:
@@ -150,8 +88,8 @@ def test_without_one_of_the_statements_that_are_asked_for_here_nothing_is_deploy
         assert refused.status == "REFUSED"
 
 
-def test_a_deployer_reads_no_record_and_touches_no_other_stack(local: LocalAws, somebody: Somebody, stack: deployer.Result) -> None:
-    clients = somebody(statements(local, *DEPLOYER))
+def test_a_deployer_reads_no_record_and_touches_no_other_stack(local: LocalAws, person_with: PersonWith, stack: deployer.Result) -> None:
+    clients = person_with(statements(local, *DEPLOYER))
     bucket = stack.outputs["BackupBucket"]
     key = "emite-connect/emite-ctrfirehose/failed/one"
     Clients.of(local.offer).s3.put_object(Bucket=bucket, Key=key, Body=b"")

@@ -324,7 +324,12 @@ def test_each_statement_of_the_first_two_files_is_needed(template):
     policy = statements("deployer-1", "deployer-2")
     rows = [row[1:] for row in asked(template, {"AlertEmail": "ops@example.com"})]
     passed = [("iam:PassRole", arn, service) for _, arn, service in passed_roles(template)]
-    other = [("cloudformation:CreateChangeSet", STACK), ("cloudformation:ValidateTemplate", "*"), ("cloudformation:CreateChangeSet", SAM)]
+    other = [
+        ("cloudformation:CreateChangeSet", STACK),
+        ("cloudformation:ValidateTemplate", "*"),
+        ("cloudformation:CreateChangeSet", SAM),
+        ("cloudformation:DescribeStacks", PACKAGES_STACK),
+    ]
     idle = []
     for statement in policy:
         rest = [one for one in policy if one is not statement]
@@ -336,6 +341,7 @@ def test_each_statement_of_the_first_two_files_is_needed(template):
 
 
 STACK = ARN.format("cloudformation", "stack/emite/0c1d2e3f-0000-1111-2222-333344445555")
+PACKAGES_STACK = ARN.format("cloudformation", "stack/aws-sam-cli-managed-default/0c1d2e3f-0000-1111-2222-333344445555")
 SAM = f"arn:aws:cloudformation:{cfn.REGION}:aws:transform/Serverless-2016-10-31"
 
 # What is granted beyond the handlers' lists, and why.
@@ -430,6 +436,8 @@ def test_no_other_role_may_be_passed_to_a_function(resource):
         ("dynamodb:GetItem", ARN.format("dynamodb", f"table/emite-Ledger-{RANDOM}")),
         ("connect:UpdateInstanceStorageConfig", cfn.INSTANCE_ARN),
         ("cloudformation:DeleteStack", ARN.format("cloudformation", "stack/payroll/1")),
+        ("cloudformation:CreateChangeSet", PACKAGES_STACK),
+        ("cloudformation:UpdateStack", PACKAGES_STACK),
     ],
 )
 def test_a_deployer_does_not_reach_what_is_not_the_stacks_nor_the_data_in_it(action, resource):
