@@ -13,7 +13,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 
-/// The clients of every service that the functions call.
+/// The clients of the services that more than one function calls.
 #[derive(Clone, Debug)]
 pub struct Aws {
     /// CloudFormation.
@@ -50,21 +50,25 @@ pub struct Aws {
     pub ssm: aws_sdk_ssm::Client,
 }
 
+/// The credentials, region and endpoints of the environment, with the time-outs and retries of every client.
+pub async fn config_from_env() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(3))
+                .operation_attempt_timeout(Duration::from_secs(5))
+                .operation_timeout(Duration::from_secs(25))
+                .build(),
+        )
+        .retry_config(RetryConfig::standard().with_max_attempts(5))
+        .load()
+        .await
+}
+
 impl Aws {
     /// Clients for the credentials, region and endpoints of the environment.
     pub async fn from_env() -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(3))
-                    .operation_attempt_timeout(Duration::from_secs(5))
-                    .operation_timeout(Duration::from_secs(25))
-                    .build(),
-            )
-            .retry_config(RetryConfig::standard().with_max_attempts(5))
-            .load()
-            .await;
-        Self::new(&config)
+        Self::new(&config_from_env().await)
     }
 
     /// Clients that share `config`.

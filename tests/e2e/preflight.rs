@@ -36,7 +36,7 @@ pub(crate) fn properties(world: &World, names: &Names) -> Value {
         "TimeZone": "Australia/Sydney", "AlertTopicArn": "", "OnExistingStreaming": "Fail",
         "AgentEventStreamName": names.stream, "AgentEventKeyArn": "", "DeliveryStreamName": names.firehose,
         "DomainName": names.domain, "SearchEngineVersion": "Elasticsearch_6.8", "DomainInstanceType": "m5.large.search",
-        "BackupBucketName": "", "BackupBucketKeyArn": "", "RoleName": names.role, "BusinessHours": "", "HostingMode": "EmiteHosted",
+        "DomainLogs": "Enabled", "BackupBucketName": "", "BackupBucketKeyArn": "", "RoleName": names.role, "BusinessHours": "", "HostingMode": "EmiteHosted",
         "ContactIndexName": "emite-contacts", "ContactTypeName": "contacts", "IndexRotation": "OneMonth",
         "ExistingDomainName": "", "ExistingAgentEventStreamName": "", "ExistingDeliveryStreamName": "",
         "ExistingContactRecordStreamName": "", "ExistingRoleName": "", "VpcId": "", "SubnetId": "", "KeyPairName": "",
@@ -160,6 +160,7 @@ async fn obstacles(aws: &LocalAws, world: &World, prefix: &str) -> Obstacles {
         case("RoleName", &role, &["exists", "another"]),
         case("SearchEngineVersion", "Elasticsearch_0.1", &["not offered"]),
         case("DomainInstanceType", "z9.colossal.search", &["not offered"]),
+        case("DomainLogs", "Perhaps", &["Enabled", "Disabled"]),
         case("EmiteServerCidrs", "0.0.0.0/0", &["/24"]),
         case("EmiteServerCidrs", "203.0.113.0/23", &["/24"]),
         case("EmiteServerCidrs", "10.1.2.3/32", &["public"]),
@@ -410,6 +411,39 @@ async fn an_update_checks_the_names_that_it_changes_and_lets_the_stacks_own_be()
     make_stream(&taken.stream).await;
     changed["AgentEventStreamName"] = json!(taken.stream);
     world.send(&create.update(&changed, "preflight")).await.failed_naming(&["AgentEventStreamName"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn log_policies_are_counted_only_for_a_stack_that_is_about_to_make_one() {
+    let (world, names) = (World::new().await, Names::new());
+    let with = |logs: Option<&str>, time_zone: &str| {
+        let mut properties = properties(&world, &names);
+        properties["TimeZone"] = json!(time_zone);
+        match logs {
+            Some(logs) => properties["DomainLogs"] = json!(logs),
+            None => drop(properties.as_object_mut().unwrap().remove("DomainLogs")),
+        }
+        properties
+    };
+    let create = Event::new("Create", PREFLIGHT, &with(Some("Enabled"), "UTC"));
+    let off = Event::new("Create", PREFLIGHT, &with(Some("Disabled"), "UTC"));
+    // A release that did not know the property made the policy in any case.
+    let older = Event::new("Create", PREFLIGHT, &with(None, "UTC"));
+    let cases = [
+        ("a new stack", create.clone(), true),
+        ("a new stack without the log", off.clone(), false),
+        ("logs as before", create.update(&with(Some("Enabled"), "Europe/Paris"), "preflight"), false),
+        ("logs from now on", off.update(&with(Some("Enabled"), "Europe/Rome"), "preflight"), true),
+        ("logs no longer", create.update(&with(Some("Disabled"), "Europe/Oslo"), "preflight"), false),
+        ("an older release", older.update(&with(Some("Enabled"), "Europe/Riga"), "preflight"), false),
+    ];
+    for (case, event, asks) in cases {
+        let moment = Instant::now();
+        world.send(&event).await.succeeded();
+        let asked = world.calls_since(moment).iter().any(|call| call.action == "logs:DescribeResourcePolicies");
+        assert_eq!(asked, asks, "{case}");
+    }
     world.end().await;
 }
 

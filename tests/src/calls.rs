@@ -6,7 +6,7 @@ use crate::http::Request;
 /// How a service spells its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// `X-Amz-Target`, errors as `__type` (DynamoDB, Kinesis, Firehose, KMS, EventBridge, SQS, SSM).
+    /// `X-Amz-Target`, errors as `__type` (DynamoDB, Kinesis, Firehose, KMS, EventBridge, Logs, SQS, SSM).
     AwsJson,
     /// The operation in the path, bodies in CBOR, errors as `__type` (CloudWatch).
     Cbor,
@@ -46,7 +46,7 @@ pub fn identify(request: &Request) -> Result<Asked, String> {
     // <key>/<date>[/<region>]/<service>/aws4_request: SigV4a names no region.
     let [access_key, .., service, _] = scope.as_slice() else { return Err(format!("credential scope {credential}")) };
     let (operation, protocol) = match *service {
-        "dynamodb" | "kinesis" | "firehose" | "kms" | "events" | "sqs" | "ssm" => {
+        "dynamodb" | "kinesis" | "firehose" | "kms" | "events" | "logs" | "sqs" | "ssm" => {
             (target_operation(request), Protocol::AwsJson)
         }
         "monitoring" => (target_operation(request), Protocol::Cbor),

@@ -92,12 +92,17 @@ CASES: dict[str, dict[str, str]] = {
     "records from an existing stream": {"ExistingContactRecordStreamName": "contact-records"},
 }
 
-# Service principals whose service is not documented to send aws:SourceAccount, with the page that says what to use instead: the ARN of
-# the one resource that it acts for.
-BY_SOURCE_ARN = {"events.amazonaws.com": "Amazon EventBridge user guide, Using dead-letter queues, Granting permissions to the dead-letter queue"}
-
-# Those that can only ever act for the account that the role is in, and why.
-OF_THIS_ACCOUNT = {"ec2.amazonaws.com": "An instance profile takes roles of its own account only, and EC2 sends no aws:SourceAccount for its instances."}
+# What narrows each service principal to this account. The AWS page that documents it stands in ARCHITECTURE.md (test_principals.py).
+SERVICE_CONDITIONS = {
+    "cloudwatch.amazonaws.com": {"StringEquals": {"aws:SourceAccount": cfn.ACCOUNT}},
+    "ec2.amazonaws.com": None,
+    "es.amazonaws.com": {"StringEquals": {"aws:SourceAccount": cfn.ACCOUNT}, "ArnEquals": {"aws:SourceArn": f"arn:aws:es:{cfn.REGION}:{cfn.ACCOUNT}:domain/emite-kinesis-connect"}},
+    # One resource of this stack, and no pattern.
+    "events.amazonaws.com": {"ArnEquals": {"aws:SourceArn": "<ReportRule.Arn>"}},
+    "firehose.amazonaws.com": {"StringEquals": {"sts:ExternalId": cfn.ACCOUNT}},
+    "lambda.amazonaws.com": {"StringEquals": {"aws:SourceAccount": cfn.ACCOUNT}},
+    "states.amazonaws.com": {"StringEquals": {"aws:SourceAccount": cfn.ACCOUNT}},
+}
 
 # Allowed on "*", as the action has no resource to name.
 ANY_RESOURCE = {
@@ -107,6 +112,7 @@ ANY_RESOURCE = {
     "ec2:DescribeInstances": "Authorised without a resource.",
     "es:ListInstanceTypeDetails": "Answers for the region; authorised without a resource.",
     "es:ListVersions": "Answers for the region; authorised without a resource.",
+    "logs:DescribeResourcePolicies": "Answers for the region; authorised without a resource.",
     "cloudwatch:PutMetricData": "Metrics have no ARN; narrowed by cloudwatch:namespace.",
     "cloudwatch:GetMetricData": "Metrics have no ARN; authorised without a resource.",
     "ec2:DescribeAccountAttributes": "Answers for the region; authorised without a resource.",
@@ -222,23 +228,22 @@ def one_sided_conditions(template: Json) -> list[str]:
     return [f"{name} is always {values.pop()} in CASES" for name, values in seen.items() if len(values) == 1]
 
 
-def missing_source_account(template: Json) -> list[str]:
-    found = []
+def service_principals(template: Json) -> Iterator[tuple[str, str, str, Json]]:
+    """Each service that something of the stack admits: the case, the place, the service and the condition."""
     for case, resources in each_case(template):
         for place, statement in cfn.statements(resources):
             principal = statement.get("Principal")
-            for service in cfn.as_list(principal["Service"]) if isinstance(principal, dict) and "Service" in principal else []:
-                condition = statement.get("Condition", {})
-                if service in OF_THIS_ACCOUNT:
-                    bound = True
-                elif service in BY_SOURCE_ARN:
-                    # One resource of this stack, and no pattern.
-                    bound = str(condition.get("ArnEquals", {}).get("aws:SourceArn", "")).endswith(".Arn>")
-                else:
-                    bound = condition.get("StringEquals", {}).get("aws:SourceAccount") == cfn.ACCOUNT
-                if not bound and statement["Effect"] != "Deny":
-                    found.append(f"{case}: {place} lets {service} act for any account")
-    return found
+            if isinstance(principal, dict) and statement["Effect"] == "Allow":
+                for service in cfn.as_list(principal.get("Service", [])):
+                    yield case, place, service, statement.get("Condition")
+
+
+def undocumented_conditions(template: Json) -> list[str]:
+    return [
+        f"{case}: {place} admits {service} under {condition}"
+        for case, place, service, condition in service_principals(template)
+        if service not in SERVICE_CONDITIONS or condition != SERVICE_CONDITIONS[service]
+    ]
 
 
 def wildcard_actions(template: Json) -> list[str]:

@@ -74,6 +74,8 @@ def test_what_comes_on_top_follows_from_the_prices():
     rows = {row[0]: row[1] for row in _section("What changes them")}
     assert rows["eMite's server in your own account: r5.large with Windows"] == f"{730 * PRICES['r5.large with Windows, hour']:.2f}"
     assert rows["its volume of 100 GiB gp3"] == f"{100 * PRICES['gp3 of EC2, GB and month']:.2f}"
+    # AWS charges the instance price again for Elasticsearch 6.3.
+    assert rows["Elasticsearch 6.3 instead of 6.8, for each m5.large.search: AWS's extended support"] == f"{730 * PRICES['m5.large.search, hour']:.2f}"
     assert rows["its public IPv4 address"] == f"{730 * PRICES['public IPv4 address, hour']:.2f}"
 
 

@@ -37,15 +37,30 @@ def test_the_function_needs_nothing_of_what_it_serves(template, name):
 def test_everything_cheap_comes_before_the_domain(template):
     after = {"DeliveryStream", "ContactRecordStreaming", "AgentEventStreaming", "ApprovedOrigin", "Spec", "Watch", "Handover"} | WATCHING
     # These need nothing, so CloudFormation begins with them; they cannot be named in DependsOn, as they do not always exist.
-    at_once = {"BackupBucketPolicy", "AlertTopicPolicy", "AlertEmailSubscription"}
+    at_once = {"BackupBucketPolicy", "AlertTopicPolicy"}
     assert all(cfn.before(template, name) <= {"BackupBucket", "AlertTopic"} for name in at_once)
-    assert cfn.before(template, "SearchDomain") == template["Resources"].keys() - after - at_once - {"SearchDomain"}
+    expected = template["Resources"].keys() - after - at_once - {"AlertEmailSubscription", "SearchDomain"}
+    assert cfn.before(template, "SearchDomain") == expected
+
+
+def test_no_confirmation_is_emailed_before_preflight_has_accepted_the_deployment(template):
+    before = cfn.before(template, "AlertEmailSubscription")
+    assert before == cfn.before(template, "Preflight") | {"Preflight", "AlertTopic"}
+
+
+def test_the_log_policy_is_counted_before_it_is_made(template):
+    assert "Preflight" in cfn.before(template, "SearchDomainLogPolicy")
 
 
 @pytest.mark.parametrize("case", checks.CASES)
 def test_what_the_domain_waits_for_is_named_where_it_exists(template, case):
     deployed = cfn.deployed(template, checks.CASES[case])
-    named = {"EmiteRole": "EmiteRole", "AgentEventStream": "AgentEventStream", "Server": "ServerAddressAssociation"}
+    named = {
+        "EmiteRole": "EmiteRole",
+        "AgentEventStream": "AgentEventStream",
+        "Server": "ServerAddressAssociation",
+        "LogPolicy": "SearchDomainLogPolicy",
+    }
     if "SearchDomain" in deployed:
         assert deployed["SearchDomain"]["Metadata"]["After"] == {key: f"<{name}>" if name in deployed else "" for key, name in named.items()}
     delivery = "<DeliveryStream>" if "DeliveryStream" in deployed else ""
@@ -90,10 +105,10 @@ def test_watching_begins_last_and_ends_first(template):
 
 
 def test_the_hand_over_comes_last_of_all(template):
-    # What fails after it would leave a bucket with documents in it, which CloudFormation cannot delete. The last three need nothing, so
+    # What fails after it would leave a bucket with documents in it, which CloudFormation cannot delete. The others need nothing but Preflight, so
     # CloudFormation begins with them.
-    at_once = {"BackupBucketPolicy", "AlertTopicPolicy", "AlertEmailSubscription"}
-    assert cfn.before(template, "Handover") == template["Resources"].keys() - at_once - {"Handover"}
+    early = {"BackupBucketPolicy", "AlertTopicPolicy", "AlertEmailSubscription"}
+    assert cfn.before(template, "Handover") == template["Resources"].keys() - early - {"Handover"}
 
 
 def test_the_watchers_need_nothing_of_what_they_watch(template):
@@ -190,7 +205,8 @@ ALWAYS = WATCHING | {
 # What may be there already, with what belongs to it.
 STREAM = {"AgentEventStream"}
 DELIVERY = {"DeliveryStream", "DeliveryRole", "DeliveryLogGroup", "DeliveryLogStream", "BackupLogStream"}
-DOMAIN = {"SearchDomain", "SearchDomainLogGroup", "SearchDomainLogPolicy"}
+DOMAIN_LOG = {"SearchDomainLogGroup", "SearchDomainLogPolicy"}
+DOMAIN = {"SearchDomain"} | DOMAIN_LOG
 OWN = STREAM | DELIVERY | DOMAIN | {"EmiteRole"}
 
 BUCKET = {"BackupBucket", "BackupBucketPolicy"}
@@ -202,7 +218,7 @@ SERVER = {"Server", "ServerAddress", "ServerAddressAssociation", "ServerGroup", 
 
 EXISTS = {
     "the guide": OWN | BOUNDARY | BUCKET | TOPIC,
-    "everything given": OWN | {"ApprovedOrigin"},
+    "everything given": (OWN - DOMAIN_LOG) | {"ApprovedOrigin"},
     "mail and an own bucket under a key": OWN | BOUNDARY | BUCKET | TOPIC | {"AlertEmailSubscription"},
     "self-hosted": OWN | BOUNDARY | BUCKET | TOPIC | SERVER,
     "self-hosted with Remote Desktop": OWN | BOUNDARY | BUCKET | TOPIC | SERVER,
@@ -226,6 +242,7 @@ def test_what_exists(template, case):
         ({"ExistingDomainName": "records", "ExistingDeliveryStreamName": "records", "BackupBucketName": "syd-cloudbackup"}, DOMAIN | DELIVERY | BUCKET),
         ({"ExistingRoleName": "emite-reader"}, {"EmiteRole"} | BOUNDARY),
         ({"ExistingContactRecordStreamName": "contact-records"}, set()),
+        ({"DomainLogs": "Disabled"}, DOMAIN_LOG),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )

@@ -149,7 +149,7 @@ def test_the_copier_reads_this_release_and_writes_its_own_bucket_only(filled_in)
 
 
 @pytest.mark.parametrize("check", [
-    checks.cycles, checks.dangling, checks.missing_source_account, checks.wildcard_actions, checks.any_resource, checks.open_to_anyone,
+    checks.cycles, checks.dangling, checks.undocumented_conditions, checks.wildcard_actions, checks.any_resource, checks.open_to_anyone,
     checks.policies_elsewhere, checks.log_groups, checks.service_timeouts, checks.late_events, checks.literal_names, checks.before_preflight,
     checks.untagged, checks.unexplained_suppressions])
 def test_what_holds_for_the_source_holds_for_it(check, template, filled_in):

@@ -463,6 +463,8 @@ def test_the_function_may_do_what_it_calls_and_what_connect_asks_behind_that(tem
         more |= {"sns:GetTopicAttributes"}
     if "HostingMode" in given:
         more |= FOR_THE_SERVER
+    if given.get("DomainLogs") != "Disabled" and "ExistingDomainName" not in given:
+        more |= {"logs:DescribeResourcePolicies"}
     assert granted(cfn.deployed(template, given), "CustomResourceRole") == CALLS | BEHIND | more
 
 

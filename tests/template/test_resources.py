@@ -109,6 +109,7 @@ LOOKED_AT = {
     "DomainName": "emite-kinesis-connect",
     "SearchEngineVersion": "Elasticsearch_6.8",
     "DomainInstanceType": "m5.large.search",
+    "DomainLogs": "Enabled",
     "BackupBucketName": "",
     "BackupBucketKeyArn": "",
     "RoleName": "emite-role",
@@ -383,7 +384,8 @@ def test_the_domain_logs_errors_and_never_what_callers_said(guide, given):
     assert properties(guide, "SearchDomain")["LogPublishingOptions"] == {
         "ES_APPLICATION_LOGS": {"CloudWatchLogsLogGroupArn": "<SearchDomainLogGroup.Arn>", "Enabled": True}
     }
-    assert properties(given, "SearchDomain")["LogPublishingOptions"]["ES_APPLICATION_LOGS"]["Enabled"] is False
+    # Said explicitly: an option that is left out of an update keeps its last value (aws-cdk issue 29294).
+    assert properties(given, "SearchDomain")["LogPublishingOptions"] == {"ES_APPLICATION_LOGS": {"Enabled": False}}
 
 
 def test_another_engine_is_an_upgrade_in_place(template):

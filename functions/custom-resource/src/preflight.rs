@@ -5,6 +5,7 @@
 //! now: the update that is rolled back was accepted here and failed later. The same holds for a duplicate of a request.
 
 mod existing;
+mod log_policies;
 mod looks;
 mod server;
 mod values;

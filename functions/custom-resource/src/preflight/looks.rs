@@ -8,7 +8,7 @@ use emite_connect::links::data_streaming::{self, Claim, ResourceType, Source, Ta
 use serde_json::Value;
 
 use super::values::{DELIVERY_ROLE_SUFFIX, Thing, Wanted};
-use super::{Findings, Problem, existing, server};
+use super::{Findings, Problem, existing, log_policies, server};
 use crate::request::Object;
 use crate::services::{Failure, Services};
 
@@ -52,10 +52,12 @@ pub(super) async fn all(services: &Services, wanted: &Wanted, before: Option<Bef
     let upgrades = makes_domain
         && domain_name.is_none()
         && before.map(|before| before.text("SearchEngineVersion")) != wanted.engine.as_deref();
+    let logs = makes_domain && wanted.domain_logs;
+    let logged = before.is_some_and(|before| before.made(DOMAIN).is_some() && before.text("DomainLogs") != "Disabled");
     let server = wanted.server.as_ref();
     let server_before = before.and_then(|before| server::Before::of(before.old, before.image));
     let mut known = Findings::default();
-    let ((findings, on_instance), names, roles, engine, buckets, keys, topic, existing, server) = tokio::join!(
+    let ((findings, on_instance), names, roles, engine, log_policies, buckets, keys, topic, existing, server) = tokio::join!(
         instance(services, wanted),
         async {
             tokio::join!(
@@ -77,6 +79,7 @@ pub(super) async fn all(services: &Services, wanted: &Wanted, before: Option<Bef
             let upgrade = async { if upgrades { upgrade(services, wanted).await } else { None } };
             tokio::join!(engine(services, wanted), domain_instances(services, wanted), upgrade)
         },
+        async { if logs && !logged { log_policies::full(services).await } else { None } },
         async { tokio::join!(bucket(services, wanted.bucket.as_deref()), bucket_encryption(services, wanted)) },
         async {
             tokio::join!(
@@ -94,8 +97,20 @@ pub(super) async fn all(services: &Services, wanted: &Wanted, before: Option<Bef
         },
     );
     let single = [
-        names.0, names.1, names.2, roles.0, roles.1, engine.0, engine.1, engine.2, buckets.0, buckets.1, keys.0,
-        keys.1, topic,
+        names.0,
+        names.1,
+        names.2,
+        roles.0,
+        roles.1,
+        engine.0,
+        engine.1,
+        engine.2,
+        log_policies,
+        buckets.0,
+        buckets.1,
+        keys.0,
+        keys.1,
+        topic,
     ];
     let (server_image_id, of_server) = server;
     let findings = Findings {

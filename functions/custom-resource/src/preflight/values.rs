@@ -56,6 +56,8 @@ pub(super) struct Wanted {
     pub(super) rotation: Option<String>,
     pub(super) engine: Option<String>,
     pub(super) domain_instance_type: Option<String>,
+    /// Whether a domain that the stack makes writes its error log.
+    pub(super) domain_logs: bool,
     pub(super) bucket: Option<String>,
     pub(super) bucket_key: Option<Arn>,
     pub(super) agent_event_key: Option<Arn>,
@@ -80,6 +82,8 @@ impl Wanted {
             replace: read.parsed("OnExistingStreaming", on_existing).unwrap_or(false),
             engine: read.parsed("SearchEngineVersion", text),
             domain_instance_type: read.parsed("DomainInstanceType", text),
+            // A template from before this property always logs.
+            domain_logs: given(&mut read, "DomainLogs", domain_logs).unwrap_or(true),
             index: read.parsed("ContactIndexName", index),
             rotation: read.parsed("IndexRotation", rotation),
             bucket: given(&mut read, "BackupBucketName", bucket_name),
@@ -218,6 +222,14 @@ fn connect_instance(text: &str, home: &Home) -> Result<InstanceId, String> {
     instance(text, home).map_err(|what| {
         format!("{what}. Copy the instance ARN from the Amazon Connect console of this account and region")
     })
+}
+
+fn domain_logs(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "Enabled" => Ok(true),
+        "Disabled" => Ok(false),
+        _ => Err("must be Enabled or Disabled"),
+    }
 }
 
 fn on_existing(text: &str) -> Result<bool, &'static str> {
