@@ -222,7 +222,7 @@ impl Change {
             Self::AllowOrigin { .. } => vec!["connect:ListApprovedOrigins", "connect:AssociateApprovedOrigin"],
             Self::RemoveOrigin { .. } => vec!["connect:ListApprovedOrigins", "connect:DisassociateApprovedOrigin"],
             Self::SetRetention { .. } => vec!["kinesis:DescribeStreamSummary", "kinesis:IncreaseStreamRetentionPeriod"],
-            Self::AdmitToDomain { .. } => vec!["es:DescribeDomainConfig", "es:UpdateDomainConfig"],
+            Self::AdmitToDomain { .. } => vec!["es:DescribeDomain", "es:DescribeDomainConfig", "es:UpdateDomainConfig"],
             Self::SetTrust { .. } => vec!["iam:GetRole", "iam:UpdateAssumeRolePolicy"],
             Self::SetSession { .. } => vec!["iam:GetRole", "iam:UpdateRole"],
             Self::SetRolePolicy { .. } => vec!["iam:GetRolePolicy", "iam:PutRolePolicy"],
@@ -259,6 +259,9 @@ pub enum ApplyError {
     /// Something else is there than when the change was decided: look again and decide anew.
     #[error("{0} changed in between")]
     ChangedMeanwhile(String),
+    /// AWS is carrying out another change of it, and accepts no second one until then.
+    #[error("another change of {0} is in progress")]
+    InProgress(&'static str),
     /// It was done, and undone again, as the stack turned out to be going.
     #[error("this was done and undone again: the stack gave its claim on {0} up meanwhile")]
     Undone(String),
@@ -268,6 +271,15 @@ impl ApplyError {
     /// Whether somebody else was there in between.
     pub fn is_changed_meanwhile(&self) -> bool {
         matches!(self, Self::ChangedMeanwhile(_) | Self::Ledger(LedgerError::ChangedMeanwhile(_)))
+    }
+
+    /// Whether AWS may accept it a little later.
+    pub fn is_in_progress(&self) -> bool {
+        match self {
+            Self::InProgress(_) => true,
+            Self::Aws(error) => error.is_in_use(),
+            _ => false,
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use std::error::Error as StdError;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// A failed AWS call, after the SDK's own retries.
@@ -16,7 +15,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 pub struct AwsError {
     /// The IAM action that the call needs, such as `connect:AssociateInstanceStorageConfig`.
     pub operation: &'static str,
-    /// The service's error code; [`AwsError::TIMED_OUT`] or [`AwsError::UNREACHABLE`] if it never answered.
+    /// The service's error code; [`AwsError::TIMED_OUT`] or [`AwsError::UNREACHABLE`] if it never answered, and
+    /// [`AwsError::UNREADABLE`] if its answer is not of the service's protocol.
     pub code: String,
     /// The service's message, or what went wrong on the way to it.
     pub message: String,
@@ -29,6 +29,8 @@ impl AwsError {
     pub const TIMED_OUT: &str = "TimedOut";
     /// The code of a call that could not be sent, or whose answer broke off.
     pub const UNREACHABLE: &str = "Unreachable";
+    /// The code of a call that succeeded with an answer which the SDK cannot parse.
+    pub const UNREADABLE: &str = "UnreadableAnswer";
 
     /// Turns an SDK error of the call behind `operation` into ours; for `map_err(AwsError::of("…"))`.
     pub fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Self
@@ -40,21 +42,32 @@ impl AwsError {
                 |code: &str, message: String| Self { operation, code: code.to_owned(), message, request_id: None };
             match &error {
                 SdkError::ServiceError(answer) => {
-                    let meta = answer.err().meta();
+                    let (meta, status) = (answer.err().meta(), answer.raw().status());
+                    let code = match meta.code() {
+                        Some(code) => code.to_owned(),
+                        None if status.is_success() => Self::UNREADABLE.to_owned(),
+                        None => format!("HTTP {}", status.as_u16()),
+                    };
                     Self {
                         operation,
-                        code: meta
-                            .code()
-                            .map_or_else(|| format!("HTTP {}", answer.raw().status().as_u16()), str::to_owned),
-                        message: meta.message().unwrap_or("no message").to_owned(),
+                        code,
+                        message: match (meta.message(), answer.err().source()) {
+                            (Some(message), _) => message.to_owned(),
+                            (None, Some(cause)) => causes(cause),
+                            (None, None) => "no message".to_owned(),
+                        },
                         request_id: meta.extra("aws_request_id").map(str::to_owned),
                     }
+                }
+                // Its body is there if it arrived whole.
+                SdkError::ResponseError(answer) if answer.raw().body().bytes().is_some() => {
+                    plain(Self::UNREADABLE, causes(&error))
                 }
                 SdkError::TimeoutError(_) => plain(Self::TIMED_OUT, "no answer in time".to_owned()),
                 SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                     plain(Self::TIMED_OUT, "no answer in time".to_owned())
                 }
-                other => plain(Self::UNREACHABLE, DisplayErrorContext(other).to_string()),
+                other => plain(Self::UNREACHABLE, causes(other)),
             }
         }
     }
@@ -113,6 +126,16 @@ impl AwsError {
         )
     }
 
+    /// The request as it is cannot be carried out. Some services also say so while they carry out another one.
+    pub fn is_invalid_request(&self) -> bool {
+        self.code == "ValidationException"
+    }
+
+    /// Something else is being done to the resource, such as a Kinesis stream that is not `ACTIVE`.
+    pub fn is_in_use(&self) -> bool {
+        self.code == "ResourceInUseException"
+    }
+
     /// S3 has the bucket in another region than the one that was asked, and says so in one of these ways.
     pub fn is_of_another_region(&self) -> bool {
         matches!(
@@ -150,12 +173,81 @@ impl AwsError {
     }
 }
 
+/// An error and its causes, each as it describes itself. Never in debug form: that of the SDK's errors holds the whole answer, which
+/// may hold what no log should.
+pub fn causes(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let told = cause.to_string();
+        if !text.ends_with(&told) {
+            text = format!("{text}: {told}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
+    use aws_sdk_connect::Client;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+
     use super::*;
 
     fn code(code: &str) -> AwsError {
         AwsError { operation: "x:Y", code: code.to_owned(), message: String::new(), request_id: None }
+    }
+
+    /// What comes of an answer with this status and body.
+    async fn answered(status: u16, body: &'static str) -> AwsError {
+        let rule =
+            mock!(Client::describe_instance).sequence().http_status(status, Some(body.to_owned())).times(9).build();
+        let client = mock_client!(aws_sdk_connect, RuleMode::MatchAny, [&rule]);
+        let answer = client.describe_instance().instance_id("x").send().await;
+        answer.map_err(AwsError::of("connect:DescribeInstance")).unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_parsed_has_a_code_of_its_own_and_its_causes() {
+        let error = answered(200, r#"{"Instance": 5}"#).await;
+        assert_eq!(error.code, AwsError::UNREADABLE);
+        insta::assert_snapshot!(error, @"connect:DescribeInstance failed: UnreadableAnswer: failed to parse JSON: expected start object or null");
+        let error = answered(503, "<html>").await;
+        let text = error.to_string();
+        assert!(
+            text.starts_with("connect:DescribeInstance failed: HTTP 503: Error at offset 0: unexpected token"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_stands_in_an_answer_stands_in_no_error() {
+        for (status, body) in [
+            (200, r#"{"Instance": "+61412345678""#),
+            (200, "+61412345678"),
+            (400, "+61412345678"),
+            (500, "+61412345678"),
+        ] {
+            let error = answered(status, body).await;
+            assert!(!format!("{error} {error:?}").contains("614"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn causes_are_named_once_each() {
+        let inner = std::io::Error::other("the wire was cut");
+        let outer = AwsErrorLike { text: "no answer: the wire was cut", source: inner };
+        assert_eq!(causes(&outer), "no answer: the wire was cut");
+        let outer = AwsErrorLike { text: "no answer", ..outer };
+        assert_eq!(causes(&outer), "no answer: the wire was cut");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct AwsErrorLike {
+        text: &'static str,
+        source: std::io::Error,
     }
 
     #[test]

@@ -20,7 +20,8 @@ use crate::error::AwsError;
 #[derive(Clone, Debug)]
 pub struct Ledger {
     client: aws_sdk_dynamodb::Client,
-    table: String,
+    /// The table's name.
+    pub table: String,
 }
 
 /// Where an entry stands. The function's role is limited to its own partition keys.
@@ -58,6 +59,13 @@ pub enum LedgerError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+impl LedgerError {
+    /// Whether the whole table is gone: DynamoDB has no other answer that is "not found".
+    pub fn is_table_gone(&self) -> bool {
+        matches!(self, Self::Aws(error) if error.is_not_found())
+    }
 }
 
 impl Ledger {

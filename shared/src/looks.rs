@@ -120,8 +120,14 @@ async fn look<T>(action: &'static str, work: impl Future<Output = Result<T, AwsE
 }
 
 fn unseen(error: AwsError) -> Unseen {
-    tracing::warn!(action = error.operation, code = error.code, request_id = error.request_id, "could not look");
+    log(&error, "could not look");
     Unseen::from(error)
+}
+
+/// Notes why a read failed, and what that leaves open. A finding names the action and the kind of the cause only.
+fn log(error: &AwsError, open: &'static str) {
+    let AwsError { operation, code, message, request_id } = error;
+    tracing::warn!(action = operation, code, reason = message, request_id, "{open}");
 }
 
 /// Nothing, if the thing that was looked at is not there.

@@ -19,6 +19,7 @@ mod duplicates;
 mod found;
 mod handover;
 mod life_cycles;
+mod lost_ledger;
 mod matrix;
 mod policy;
 mod preflight;

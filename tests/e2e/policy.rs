@@ -325,6 +325,38 @@ async fn a_look_that_is_denied_is_unobservable_and_hides_no_other() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// One call of each protocol.
+const PROTOCOLS: [&str; 5] = [
+    "cloudwatch:GetMetricData",
+    "es:DescribeDomain",
+    "firehose:DescribeDeliveryStream",
+    "iam:GetRole",
+    "s3:ListBucket",
+];
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_parsed_is_logged_with_its_reason_and_nothing_of_its_content() {
+    const CONTENT: &str = "a caller's number: +61412345678";
+    let watched = Watched::shared().await;
+    let process = Process::of(&watched, "health-check", "HealthCheckFunction").await;
+    process.proxy.plan(PROTOCOLS.map(|action| {
+        let fault = Fault::Garbled(CONTENT);
+        Plan { action: action.to_owned(), nth: 1, times: usize::MAX, fault }
+    }));
+    process.invoke(&json!({})).await.unwrap();
+    let log = process.log();
+    for action in PROTOCOLS {
+        let line = log.lines().find(|line| line.contains(action) && line.contains("could not look"));
+        let line = line.unwrap_or_else(|| panic!("{action}: {log}"));
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["fields"]["code"], "UnreadableAnswer", "{line:#}");
+        let reason = line["fields"]["reason"].as_str().unwrap();
+        assert!(reason.len() > 20 && reason != "no message", "{line:#}");
+    }
+    assert!(!log.contains("61412345678"), "{log}");
+    process.end().await;
+}
+
 #[tokio::test]
 async fn a_right_that_the_reporter_misses_is_named_by_its_error() {
     let actions = calls_of_a_report().await;

@@ -55,7 +55,12 @@ impl Process {
 
     /// The answer to an event, or the error.
     pub(crate) async fn invoke(&self, event: &Value) -> Result<Value, String> {
-        self.read(self.function.invoke(event.to_string(), AMPLE).await)
+        self.invoke_within(AMPLE, event).await
+    }
+
+    /// The same, with this much time until the function's deadline.
+    pub(crate) async fn invoke_within(&self, remaining: Duration, event: &Value) -> Result<Value, String> {
+        self.read(self.function.invoke(event.to_string(), remaining).await)
     }
 
     fn read(&self, invocation: Invocation) -> Result<Value, String> {
@@ -83,6 +88,11 @@ impl Process {
     pub(crate) fn actions(&self) -> BTreeSet<String> {
         assert_eq!(self.proxy.strangers(), Vec::<String>::new());
         self.proxy.calls().into_iter().map(|call| call.action).collect()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.function.log()
     }
 
     /// Ends it; every action that was called.

@@ -2,8 +2,10 @@
 //! commands of the messages run it in [`crate::watch`]; here its real binary runs behind a network that breaks.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use emite_connect_tests::faults::{Fault, Plan};
+use emite_connect_tests::functions::until;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
@@ -257,6 +259,58 @@ async fn what_somebody_changes_in_between_is_left_alone_and_said() {
         process.end().await;
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[tokio::test]
+async fn a_domain_that_is_being_changed_is_waited_for_and_holds_up_no_other_change() {
+    let mut watched = shared().await;
+    Breakage::AccessNarrowed.happen(&mut watched).await;
+    Breakage::SessionShortened.happen(&mut watched).await;
+    watched.aws.keep_changing(watched.name_in("domain"), true).await;
+    let process = repair(&watched).await;
+    let event = apply();
+    let (answer, ()) = tokio::join!(process.invoke(&event), async {
+        until("the session is repaired", || async {
+            process.proxy.actions().contains(&"iam:UpdateRole".to_owned()).then_some(())
+        })
+        .await;
+        watched.aws.keep_changing(watched.name_in("domain"), false).await;
+    });
+    let answer = answer.unwrap();
+    assert_eq!(outcomes(&answer), [("Applied", ""), ("Applied", "")], "{answer:#}");
+    assert_eq!(answer["after"]["status"], "Healthy", "{answer:#}");
+    let writes = process.proxy.calls().into_iter().filter(|call| call.action == "es:UpdateDomainConfig").count();
+    assert_eq!(writes, 2, "refused once, then accepted");
+    process.end().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_being_changed_is_waited_for_too() {
+    let mut watched = shared().await;
+    Breakage::RetentionShortened.happen(&mut watched).await;
+    let process = repair(&watched).await;
+    // As AWS answers while the stream is not ACTIVE.
+    process.proxy.plan(once("kinesis:IncreaseStreamRetentionPeriod", Fault::Refused("ResourceInUseException")));
+    let answer = process.invoke(&apply()).await.unwrap();
+    assert_eq!(outcomes(&answer), [("Applied", "")], "{answer:#}");
+    process.end().await;
+}
+
+#[tokio::test]
+async fn a_domain_that_is_still_being_changed_at_the_end_is_to_be_tried_again_later() {
+    let mut watched = shared().await;
+    Breakage::AccessNarrowed.happen(&mut watched).await;
+    watched.aws.keep_changing(watched.name_in("domain"), true).await;
+    let process = repair(&watched).await;
+    // All but a few seconds of it are kept back for reading again and publishing.
+    let answer = process.invoke_within(Duration::from_secs(112), &apply()).await;
+    watched.aws.keep_changing(watched.name_in("domain"), false).await;
+    let answer = answer.unwrap();
+    let advice = "another change of the search domain is in progress: run the repair again when that is done";
+    assert_eq!(outcomes(&answer), [("TryAgainLater", advice)], "{answer:#}");
+    let again = process.invoke(&apply()).await.unwrap();
+    assert_eq!(outcomes(&again), [("Applied", "")], "{again:#}");
+    process.end().await;
 }
 
 #[tokio::test]

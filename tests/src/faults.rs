@@ -35,6 +35,8 @@ pub enum Fault {
     Renamed(&'static str),
     /// The service does not do it, with this error code.
     Refused(&'static str),
+    /// The call succeeds with this body, which is not of the service's protocol.
+    Garbled(&'static str),
     /// Somebody else gets in first: see [`Proxy::race`].
     Raced,
 }
@@ -221,6 +223,7 @@ async fn pass(state: &State, request: Request) -> Outcome {
             let stale = state.seen.lock().unwrap().before_the_last_write.get(&request.target).cloned();
             Outcome::Reply(stale.unwrap_or_else(|| Reply::new(501, "there was no read before the last write")))
         }
+        Some(Fault::Garbled(body)) => Outcome::Reply(Reply::new(200, body)),
         Some(Fault::Refused(code)) => Outcome::Reply(renamed(Reply::new(400, ""), code)),
         Some(Fault::Renamed(code)) => Outcome::Reply(renamed(forward_and_note(state, upstream, request).await, code)),
         Some(Fault::Raced) => {

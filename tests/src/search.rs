@@ -45,6 +45,14 @@ impl LocalAws {
         self.gate(domain, "POST", "options", &json!({ "mostBytes": most_bytes })).await;
     }
 
+    /// Whether AWS is carrying out a change of the domain of this name, so that it refuses another one.
+    pub async fn keep_changing(&self, name: &str, changing: bool) {
+        let input = json!({ "changing": changing }).to_string();
+        let request = Request::new("POST", &format!("/domains/{name}/changing"), input);
+        let reply = http::send(&self.place.search_control, request).await.expect("the gate answers");
+        read(&format!("changing of {name}"), &reply);
+    }
+
     /// Breaks requests to a domain, from the one behind `skip` others: `times` of them, or all for 0. The kinds are in
     /// `localaws/search/faults.py`.
     pub async fn break_domain(&self, domain: &Domain, kind: &str, skip: usize, times: usize) {

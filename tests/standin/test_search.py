@@ -18,6 +18,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from test_access import User, allow
 
 from engines import NAMES, libraries
@@ -209,6 +210,19 @@ def test_the_endpoint_of_a_template_is_the_gates(stack: Callable[..., dict[str, 
     found = Domain(offer, "of-template", endpoint.removeprefix("https://"))
     assert found.control("GET", "")["endpoint"] == endpoint
     assert found.bulk(("a", {}))[0] == 200
+
+
+def test_a_domain_that_is_being_changed_says_so_and_refuses_another_change(domain: Callable[..., Domain], client: Client) -> None:
+    opensearch, gated = client("opensearch"), domain()
+    gated.control("POST", "changing", changing=True)
+    shown = opensearch.describe_domain(DomainName=gated.name)["DomainStatus"]
+    assert (shown["Processing"], shown["DomainProcessingStatus"]) == (True, "Modifying")
+    with pytest.raises(ClientError, match="A change/update is in progress") as refused:
+        opensearch.update_domain_config(DomainName=gated.name, AccessPolicies="")
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    gated.control("POST", "changing", changing=False)
+    opensearch.update_domain_config(DomainName=gated.name, AccessPolicies="")
+    assert opensearch.describe_domain(DomainName=gated.name)["DomainStatus"]["Processing"] is False
 
 
 def test_a_body_that_is_too_large_is_refused(domain: Callable[..., Domain]) -> None:

@@ -476,6 +476,7 @@ def test_the_dashboard_shows_the_whole_chain(guide):
         ("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", "Maximum"),
         ("EmiteConnect", "OpenFindings", "Maximum"),
         ("AWS/Firehose", "IncomingRecords", "Sum"),
+        ("AWS/Firehose", "DataReadFromKinesisStream.Records", "Sum"),
         ("AWS/Firehose", "DeliveryToAmazonOpenSearchService.Success", "Average"),
         ("AWS/Firehose", "DeliveryToElasticsearch.Success", "Average"),
         ("AWS/Firehose", "DeliveryToAmazonOpenSearchService.DataFreshness", "Maximum"),

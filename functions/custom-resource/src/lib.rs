@@ -169,11 +169,24 @@ async fn dispatch(services: &Services, request: &Request) -> Result<Done, Failur
 }
 
 async fn remove(services: &Services, kind: Kind, properties: &Object) -> Result<Done, Failure> {
-    match kind {
+    let removed = match kind {
         // The documents of a hand-over are the customer's record, in a bucket that is kept.
         Kind::Preflight | Kind::Watch | Kind::Handover => Ok(Done::default()),
         Kind::DataStreaming => data_streaming::remove(services, properties).await,
         Kind::ApprovedOrigin => approved_origin::remove(services, properties).await,
+    };
+    match removed {
+        // It never comes back, so a failure would only keep the stack from being deleted, for ever.
+        Err(failure) if failure.is_ledger_gone() => {
+            let note = format!(
+                "The ledger table {} no longer exists, so the configuration from before this stack cannot be restored. \
+                 Check Data streaming and Approved origins of the instance in the Amazon Connect console",
+                services.ledger.table
+            );
+            tracing::warn!(%failure, note);
+            Ok(Done { note, ..Done::default() })
+        }
+        removed => removed,
     }
 }
 

@@ -96,6 +96,10 @@ impl Failure {
         }
     }
 
+    pub(crate) fn is_ledger_gone(&self) -> bool {
+        matches!(self, Self::Broken(ApplyError::Ledger(error)) if error.is_table_gone())
+    }
+
     pub(crate) fn is_changed_meanwhile(&self) -> bool {
         matches!(self, Self::Broken(error) if error.is_changed_meanwhile())
     }

@@ -8,9 +8,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use bytes::Bytes;
-use emite_connect::error::AwsError;
+use emite_connect::error::{AwsError, causes};
 use emite_connect::{clock, https};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -80,7 +79,7 @@ impl Domain<'_> {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
                 // Of the way to the domain, and so of nobody's record.
-                tracing::warn!(error = %DisplayErrorContext(&error), "no connection to the search domain");
+                tracing::warn!(error = causes(&error), "no connection to the search domain");
                 return Answer::Whole(bulk::LOST);
             }
             Err(_) => return lost("the connection broke off"),

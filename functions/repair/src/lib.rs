@@ -93,6 +93,8 @@ pub enum ChangeResult {
     Failed,
     /// Somebody changed it since it was looked at; it was left alone.
     ChangedMeanwhile,
+    /// AWS was still carrying out another change of it when the repair's time was up.
+    TryAgainLater,
 }
 
 /// Plans a repair, or does it.
@@ -136,6 +138,8 @@ struct Repair<'a> {
 const RESERVE: Duration = Duration::from_secs(100);
 /// Of that, what publishing and giving the lock back may take.
 const TELLING: Duration = Duration::from_secs(55);
+/// Between two attempts at a change that AWS does not accept yet.
+const PAUSE: Duration = Duration::from_secs(5);
 
 impl Repair<'_> {
     async fn look(&self) -> (Snapshot, Report) {
@@ -169,12 +173,7 @@ impl Repair<'_> {
         let (planned, before) = self.plan().await;
         let (planned, changes): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
         let audit = Audit::begin(ledger, self.input, self.request_id, &planned, &changes).await?;
-        let mut outcomes = Vec::new();
-        for (planned, change) in planned.iter().zip(&changes) {
-            let outcome = Box::pin(self.carry_out(planned, change, deadline - RESERVE)).await;
-            tracing::info!(change = outcome.change, result = ?outcome.result, error = outcome.error, "repair");
-            outcomes.push(outcome);
-        }
+        let outcomes = self.carry_out_all(&planned, &changes, deadline - RESERVE).await;
         audit.end(ledger, &planned, &changes, &outcomes).await;
         let after = self.look_again(&planned, &outcomes, deadline - TELLING).await;
         let mut answer = Answer { outcomes, after: Some(after), ..self.answer(planned, before) };
@@ -190,7 +189,31 @@ impl Repair<'_> {
         Ok(answer)
     }
 
+    /// Carries out one change after the other, then again those that AWS does not accept yet, for as long as there is time.
+    async fn carry_out_all(&self, planned: &[PlannedChange], changes: &[Change], until: Instant) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for (planned, change) in planned.iter().zip(changes) {
+            outcomes.push(Box::pin(self.carry_out(planned, change, until)).await);
+        }
+        let waits = |outcome: &Outcome| outcome.result == ChangeResult::TryAgainLater;
+        while outcomes.iter().any(waits) && Instant::now() + PAUSE < until {
+            tokio::time::sleep(PAUSE).await;
+            for ((planned, change), outcome) in planned.iter().zip(changes).zip(&mut outcomes) {
+                if waits(outcome) && Instant::now() < until {
+                    *outcome = Box::pin(self.carry_out(planned, change, until)).await;
+                }
+            }
+        }
+        outcomes
+    }
+
     async fn carry_out(&self, planned: &PlannedChange, change: &Change, until: Instant) -> Outcome {
+        let outcome = self.attempt(planned, change, until).await;
+        tracing::info!(change = outcome.change, result = ?outcome.result, error = outcome.error, "repair");
+        outcome
+    }
+
+    async fn attempt(&self, planned: &PlannedChange, change: &Change, until: Instant) -> Outcome {
         let outcome =
             |result, error: Option<String>| Outcome { change: planned.id.clone(), result, error: error.map(bounded) };
         let refused = |reason: &str| outcome(ChangeResult::Failed, Some(reason.to_owned()));
@@ -210,6 +233,10 @@ impl Repair<'_> {
             Ok(Err(error)) if error.is_changed_meanwhile() => {
                 let advice = format!("{error}, and was left alone: look at it, then run the repair again");
                 outcome(ChangeResult::ChangedMeanwhile, Some(advice))
+            }
+            Ok(Err(error)) if error.is_in_progress() => {
+                let advice = format!("{error}: run the repair again when that is done");
+                outcome(ChangeResult::TryAgainLater, Some(advice))
             }
             Ok(Err(error)) => outcome(ChangeResult::Failed, Some(error.to_string())),
             Err(_) => refused("it did not end in time, and may or may not have been done: run the repair again"),

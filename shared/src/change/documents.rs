@@ -11,8 +11,8 @@ use crate::error::AwsError;
 use crate::links::{domain_access, emite_role};
 use crate::policy::merge;
 
-/// Lets `statements` be in the access policy of `domain`. A domain takes its time to put one in force, and only one change at
-/// a time; both are waited for.
+/// Lets `statements` be in the access policy of `domain`. A domain accepts one change at a time, which is not waited for here; it
+/// takes its time to put a policy in force, which is.
 pub(super) async fn admit_to_domain(
     aws: &Aws,
     domain: &str,
@@ -20,11 +20,11 @@ pub(super) async fn admit_to_domain(
     statements: &[Value],
 ) -> Result<Applied, ApplyError> {
     const WHAT: &str = "the access policy of the search domain";
-    if !in_force(aws, domain).await? {
-        return Err(ApplyError::ChangedMeanwhile(WHAT.to_owned()));
+    if !domain_access::policy(&aws.opensearch, domain).await?.1 {
+        return Err(ApplyError::InProgress(WHAT));
     }
     let read = async || Ok(domain_access::policy(&aws.opensearch, domain).await?.0);
-    let write = async |policy: String| domain_access::set_policy(&aws.opensearch, domain, policy).await;
+    let write = async |policy: String| domain_access::set_policy(&aws.opensearch, domain, &policy).await;
     let applied = Document { what: WHAT, seen }.put(|live| merge::merged(live, statements), read, write).await?;
     if applied == Applied::Done && !in_force(aws, domain).await.unwrap_or(true) {
         tracing::warn!(domain, "the domain has accepted its new access policy and not put it in force yet");
@@ -52,7 +52,7 @@ pub(super) async fn set_trust(
     admission: &emite_role::Admission,
 ) -> Result<Applied, ApplyError> {
     let read = async || emite_role::described(&aws.iam, role).await.map(|role| role.trust);
-    let write = async |policy: String| emite_role::set_trust(&aws.iam, role, policy).await;
+    let write = async |policy: String| Ok(emite_role::set_trust(&aws.iam, role, policy).await?);
     let document = Document { what: "the trust policy of the role", seen };
     document.put(|live| admission.merged_into(live), read, write).await
 }
@@ -65,7 +65,7 @@ pub(super) async fn set_role_policy(
     statements: &[Value],
 ) -> Result<Applied, ApplyError> {
     let read = async || emite_role::policy(&aws.iam, role).await;
-    let write = async |policy: String| emite_role::set_policy(&aws.iam, role, policy).await;
+    let write = async |policy: String| Ok(emite_role::set_policy(&aws.iam, role, policy).await?);
     let document = Document { what: "the policy of the role", seen };
     document.put(|live| merge::merged(live, statements), read, write).await
 }
@@ -82,7 +82,7 @@ impl Document<'_> {
         &self,
         merged: impl Fn(&Value) -> Value,
         read: impl AsyncFn() -> Result<Value, AwsError>,
-        write: impl AsyncFn(String) -> Result<(), AwsError>,
+        write: impl AsyncFn(String) -> Result<(), ApplyError>,
     ) -> Result<Applied, ApplyError> {
         let live = read().await?;
         let wanted = merged(&live);
@@ -122,8 +122,8 @@ mod tests {
         merge::merged(live, &[json!({"Sid": "Ours", "Effect": "Allow", "Action": "x:A", "Resource": "*"})])
     }
 
-    fn refused() -> AwsError {
-        AwsError::unusable("iam:PutRolePolicy", "no".to_owned())
+    fn refused() -> ApplyError {
+        AwsError::unusable("iam:PutRolePolicy", "no".to_owned()).into()
     }
 
     async fn put(seen: &Value, live: &RefCell<Value>, writes: &Cell<u32>) -> Result<Applied, ApplyError> {

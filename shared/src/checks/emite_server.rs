@@ -18,6 +18,7 @@ use crate::words::listed;
 /// The check.
 pub(super) const CHECK: Check = Check { name: "emite-server", resource, metrics: no_metrics, judge, mend };
 
+const RUNNING: &str = "running";
 const RDP: i32 = 3389;
 const WEB: [(i32, &str); 2] = [(80, "HTTP (80)"), (443, "HTTPS (443)")];
 
@@ -52,7 +53,12 @@ fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let server = snapshot.server.as_ref().ok()?.as_ref()?;
     match finding.part() {
         "address" => emite_server::associate(wanted, server.address.as_ref().ok()?.as_ref()?),
-        "profile" => emite_server::attach(wanted, server.profile.as_ref().ok()?.as_ref()),
+        "profile" => {
+            let live = server.profile.as_ref().ok()?.as_ref();
+            // AWS attaches a profile to a stopped instance, but replaces one only while the instance runs
+            // (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/attach-iam-role.html>).
+            if live.is_some() && server.state != RUNNING { None } else { emite_server::attach(wanted, live) }
+        }
         _ => None,
     }
 }
@@ -194,13 +200,18 @@ fn profile(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding
         Some(live) => (Status::Incorrect, format!("the instance profile is {}", shown([live.arn.as_str()]))),
         None => (Status::Missing, "the server has no instance profile".to_owned()),
     };
+    let first = if status == Status::Incorrect && server.state != RUNNING {
+        "Start the server first: AWS replaces an instance profile only while the server is running. "
+    } else {
+        ""
+    };
     let texts = [
         "The eMite server does not have the role with which it reads.".to_owned(),
         format!("the instance profile is {}", wanted.profile),
         observed,
         does_not_read(spec),
         format!(
-            "In the EC2 console, select {}, then Actions, Security, Modify IAM role, and choose {}.",
+            "{first}In the EC2 console, select {}, then Actions, Security, Modify IAM role, and choose {}.",
             wanted.instance_id,
             spec.emite_role_name()
         ),
@@ -472,6 +483,31 @@ mod tests {
     #[test]
     fn credentials_that_are_given_out_without_a_token_are_told() {
         insta::assert_json_snapshot!(one(|server| server.metadata_guarded = false));
+    }
+
+    #[test]
+    fn the_profile_of_a_stopped_server_can_be_attached_and_not_replaced() {
+        let other = Profile {
+            association_id: "iip-assoc-1".into(),
+            arn: "arn:aws:iam::111122223333:instance-profile/x".into(),
+        };
+        for (state, profile, offered) in [
+            ("running", Some(other.clone()), true),
+            ("running", None, true),
+            ("stopped", None, true),
+            ("stopped", Some(other.clone()), false),
+            ("stopping", Some(other.clone()), false),
+            ("pending", Some(other), false),
+        ] {
+            let snapshot = with(|server| {
+                server.state = state.into();
+                server.profile = Ok(profile.clone());
+            });
+            let found = findings(&CHECK, &self_hosted(), &snapshot);
+            let about = found.iter().find(|finding| finding.part() == "profile").unwrap();
+            assert_eq!(mend(&self_hosted(), &snapshot, about).is_some(), offered, "{state} {profile:?}");
+            assert_eq!(about.remedy.starts_with("Start the server first"), !offered, "{state} {profile:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::{Check, Verdict, by_hand, no_metrics, seen};
+use super::{Check, Verdict, by_hand, firehose_delivery, no_metrics, seen};
 use crate::finding::{Finding, Severity, Status};
 use crate::snapshot::{ErrorKind, FailedRecords, Look, Snapshot};
 use crate::spec::Spec;
@@ -17,13 +17,14 @@ pub(super) const CHECK: Check =
     Check { name: NAME, resource: failed_folder, metrics: no_metrics, judge, mend: by_hand };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
-    let Some(records) = seen(&snapshot.failed_records)? else { return Ok(Some(no_bucket(spec)).into()) };
+    let Some(records) = seen(&snapshot.failed_records)? else { return Ok(Some(no_bucket(spec, snapshot)).into()) };
     let failed = (records.failed > 0).then(|| failed(spec, snapshot, records));
     let quarantined = (records.quarantined > 0).then(|| quarantined(spec, records));
     Ok(failed.into_iter().chain(quarantined).collect::<Vec<_>>().into())
 }
 
-fn no_bucket(spec: &Spec) -> Finding {
+fn no_bucket(spec: &Spec, snapshot: &Snapshot) -> Finding {
+    let kept = firehose_delivery::kept(spec, snapshot).as_hours();
     Finding {
         check: NAME.to_owned(),
         status: Status::Missing,
@@ -32,8 +33,9 @@ fn no_bucket(spec: &Spec) -> Finding {
         summary: format!("The bucket {} for contact records that the search domain refuses does not exist.", spec.backup_bucket),
         expected: format!("a bucket named {}", spec.backup_bucket),
         observed: "no bucket of this name".to_owned(),
-        impact: "A contact record that the search domain refuses from now on is lost within 24 hours, as Firehose has nowhere to put it."
-            .to_owned(),
+        impact: format!(
+            "A contact record that the search domain refuses from now on is lost within {kept} hours, as Firehose has nowhere to put it."
+        ),
         data_loss_at: None,
         caused_by: None,
         remedy: "Create the bucket again, under the same name, in this account and region; or update the stack with another BackupBucketName."

@@ -40,7 +40,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const MARGIN: SignedDuration = SignedDuration::from_mins(10);
 /// How late is critical.
 const CRITICAL: SignedDuration = SignedDuration::from_hours(12);
-/// How long Firehose keeps what it cannot deliver.
+/// How long Firehose keeps what it cannot deliver, if Amazon Connect sends it there directly.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// How long Firehose buffers if the stream could not be looked at, in seconds.
 const USUAL_BUFFER: u32 = 300;
@@ -69,7 +69,7 @@ struct Trouble {
     severity: Severity,
     summary: String,
     observed: String,
-    impact: &'static str,
+    impact: String,
     remedy: &'static str,
     data_loss_at: Option<Timestamp>,
 }
@@ -88,8 +88,9 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     }
     let hour_ago = snapshot.taken_at - HOUR;
     let idle = freshness.since(hour_ago).is_empty() && !records.sum_since(hour_ago).is_some_and(|sum| sum > 0.0);
-    let delivery = [failing(snapshot, success), late(snapshot, freshness)].into_iter().flatten().filter(|_| !idle);
-    let others = [nowhere_to_put(snapshot, backup, freshness), throttled(snapshot, throttled_records)];
+    let delivery =
+        [failing(snapshot, success), late(spec, snapshot, freshness)].into_iter().flatten().filter(|_| !idle);
+    let others = [nowhere_to_put(spec, snapshot, backup, freshness), throttled(snapshot, throttled_records)];
     let stream = spec.delivery_stream.to_string();
     // What does not come in has other causes than what does not go out.
     let input =
@@ -123,7 +124,7 @@ fn failing(snapshot: &Snapshot, success: &Series) -> Option<Trouble> {
             severity: Severity::Critical,
             summary: format!("No contact record has got into the search domain for {lasts}."),
             observed: format!("every delivery failed for {lasts}"),
-            impact: "eMite does not get new contact records. Firehose puts what it cannot deliver into the backup bucket.",
+            impact: "eMite does not get new contact records. Firehose puts what it cannot deliver into the backup bucket.".to_owned(),
             remedy: "Mend what is reported of the search domain first (search-domain, domain-access, delivery-stream). Then send the failed records again, as failed-records says.",
             data_loss_at: None,
         },
@@ -131,7 +132,7 @@ fn failing(snapshot: &Snapshot, success: &Series) -> Option<Trouble> {
             severity: Severity::Warning,
             summary: "Some contact records do not get into the search domain.".to_owned(),
             observed: format!("{} of deliveries succeeded", percent(newest)),
-            impact: "Firehose tries again for 5 minutes, then puts the records into the backup bucket. eMite lacks them until they are sent again.",
+            impact: "Firehose tries again for 5 minutes, then puts the records into the backup bucket. eMite lacks them until they are sent again.".to_owned(),
             remedy: "Look at what is reported of the search domain and of failed records; those tell the reason.",
             data_loss_at: None,
         },
@@ -150,37 +151,58 @@ fn age(seconds: f64) -> SignedDuration {
     SignedDuration::from_secs(seconds as i64)
 }
 
-/// When Firehose drops the record that waited for `age`.
-fn dropped(snapshot: &Snapshot, age: SignedDuration) -> Timestamp {
-    snapshot.taken_at + KEPT.saturating_sub(age).max(SignedDuration::ZERO)
+/// How long a record that Firehose cannot deliver is kept: by Firehose, or by the data stream that it reads from until that one's
+/// own retention ends (<https://docs.aws.amazon.com/firehose/latest/dev/retry.html>). No data stream keeps records for less than
+/// 24 hours, so that is also the answer if it could not be read.
+pub(super) fn kept(spec: &Spec, snapshot: &Snapshot) -> SignedDuration {
+    let stream = snapshot.contact_record_stream.as_ref().ok().and_then(Option::as_ref);
+    let source = spec.contact_record_stream.as_ref().and(stream);
+    source.map_or(KEPT, |stream| SignedDuration::from_hours(stream.retention_hours.into()).max(KEPT))
 }
 
-fn late(snapshot: &Snapshot, freshness: &Series) -> Option<Trouble> {
+/// When the record that waited for `age` is dropped.
+fn dropped(spec: &Spec, snapshot: &Snapshot, age: SignedDuration) -> Timestamp {
+    snapshot.taken_at + kept(spec, snapshot).saturating_sub(age).max(SignedDuration::ZERO)
+}
+
+fn late(spec: &Spec, snapshot: &Snapshot, freshness: &Series) -> Option<Trouble> {
     let [before, newest] = newest_two(freshness.since(snapshot.taken_at - HOUR))?;
     let (held, worst) = (age(before.min(newest)), age(before.max(newest)));
+    let kept = in_words(kept(spec, snapshot));
     let stream = snapshot.delivery_stream.as_ref().ok().and_then(Option::as_ref);
     let buffer = stream.and_then(|stream| stream.destination.as_ref()?.buffer_seconds).unwrap_or(USUAL_BUFFER);
     (held > SignedDuration::from_secs(buffer.into()) + MARGIN).then(|| Trouble {
         severity: if held > CRITICAL { Severity::Critical } else { Severity::Warning },
         summary: format!("Contact records reach the search domain {} late.", in_words(worst)),
         observed: format!("the oldest record waits for {}", in_words(worst)),
-        impact: "eMite shows contacts late. Firehose keeps records for 24 h; what it cannot deliver by then is lost.",
+        impact: match spec.contact_record_stream {
+            None => format!("eMite shows contacts late. Firehose keeps records for {kept}; what it cannot deliver by then is lost."),
+            Some(_) => format!(
+                "eMite shows contacts late. The data stream that Firehose reads from keeps records for {kept}; what Firehose cannot deliver by then is lost."
+            ),
+        },
         remedy: "Look at what is reported of the search domain: it may be overloaded, full or not let Firehose in.",
-        data_loss_at: Some(dropped(snapshot, worst)),
+        data_loss_at: Some(dropped(spec, snapshot, worst)),
     })
 }
 
-fn nowhere_to_put(snapshot: &Snapshot, backup: &Series, freshness: &Series) -> Option<Trouble> {
+fn nowhere_to_put(spec: &Spec, snapshot: &Snapshot, backup: &Series, freshness: &Series) -> Option<Trouble> {
     // One failed put is tried again; it is no loss.
     let newest = newest_two(backup.since(snapshot.taken_at - HOUR))?;
     let waits = freshness.since(snapshot.taken_at - HOUR).last().map(|(_, seconds)| age(*seconds));
+    let kept = in_words(kept(spec, snapshot));
     newest.iter().all(|ratio| *ratio < 1.0).then(|| Trouble {
         severity: Severity::Critical,
         summary: "Contact records that the search domain refused cannot be put into the backup bucket either.".to_owned(),
         observed: "writing to the backup bucket failed".to_owned(),
-        impact: "These contact records exist only inside Firehose, which drops them 24 h after they came.",
+        impact: match spec.contact_record_stream {
+            None => format!("These contact records exist only inside Firehose, which drops them {kept} after they came."),
+            Some(_) => format!(
+                "These contact records exist only in the data stream that Firehose reads from, which drops them {kept} after they came."
+            ),
+        },
         remedy: "Make sure that the backup bucket exists, that the role of the Firehose stream may write to it, and that the bucket's key is usable.",
-        data_loss_at: Some(waits.map_or(snapshot.taken_at, |waits| dropped(snapshot, waits))),
+        data_loss_at: Some(waits.map_or(snapshot.taken_at, |waits| dropped(spec, snapshot, waits))),
     })
 }
 
@@ -190,7 +212,7 @@ fn throttled(snapshot: &Snapshot, records: &Series) -> Option<Trouble> {
         severity: Severity::Warning,
         summary: "Amazon Connect sends more contact records than the Firehose stream may take.".to_owned(),
         observed: format!("records were refused in {periods} of the last 12 periods of 5 minutes"),
-        impact: "Amazon Connect sends them again: contact records come late, and some may be lost.",
+        impact: "Amazon Connect sends them again: contact records come late, and some may be lost.".to_owned(),
         remedy: "Ask AWS for a higher quota of the Firehose stream (Service Quotas, or Firehose limits in AWS Support).",
         data_loss_at: None,
     })
@@ -214,7 +236,7 @@ fn nothing_came(snapshot: &Snapshot, calls: &Series, records: &Series, watched_s
             made.len(),
             in_words(snapshot.since(first))
         ),
-        impact: "eMite does not get contact records; Amazon Connect does not send again what it could not deliver.",
+        impact: "eMite does not get contact records; Amazon Connect does not send again what it could not deliver.".to_owned(),
         remedy: "Open the instance in the Amazon Connect console, choose Data streaming, and check that contact records go to the Firehose stream.",
         data_loss_at: lost.then_some(first),
     })
@@ -232,7 +254,7 @@ fn merged(resource: String, mut troubles: Vec<Trouble>) -> Option<Finding> {
         summary: worst.summary.clone(),
         expected: "every contact record is delivered within minutes".to_owned(),
         observed: bounded(all(|trouble| &trouble.observed, "; ")),
-        impact: worst.impact.to_owned(),
+        impact: worst.impact.clone(),
         data_loss_at: troubles.iter().filter_map(|trouble| trouble.data_loss_at).min(),
         caused_by: None,
         remedy: all(|trouble| trouble.remedy, " "),
@@ -246,7 +268,7 @@ mod tests {
         findings, flat, healthy, is_unobservable_without, noon, only, put, series, spec, unseen,
     };
     use super::*;
-    use crate::snapshot::Cause;
+    use crate::snapshot::{Cause, DataStream};
 
     fn with(id: &'static str, values: &[f64]) -> Snapshot {
         let mut snapshot = healthy();
@@ -304,6 +326,34 @@ mod tests {
         assert_eq!(critical.severity, Severity::Critical);
         assert_eq!(critical.data_loss_at, Some(noon() + SignedDuration::from_hours(10)));
         assert_eq!(only(&CHECK, &spec(), &with("delivery_freshness", &[1e300; 2])).data_loss_at, Some(noon()));
+    }
+
+    /// Records that Firehose reads from a data stream which keeps them for so long.
+    fn through(retention_hours: u32, id: &'static str, values: &[f64]) -> (Spec, Snapshot) {
+        let stream =
+            DataStream { status: "ACTIVE".into(), retention_hours, shards: 1, mode: "PROVISIONED".into(), key: None };
+        let records = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/ctr".parse().unwrap();
+        let spec = Spec { contact_record_stream: Some(records), ..spec() };
+        (spec, Snapshot { contact_record_stream: Ok(Some(stream)), ..with(id, values) })
+    }
+
+    #[test]
+    fn records_from_a_data_stream_are_lost_when_that_stream_drops_them() {
+        let hours = |hours: f64| hours * 3600.0;
+        let (spec, mut snapshot) = through(72, "delivery_freshness", &[hours(13.0), hours(14.0)]);
+        let late = only(&CHECK, &spec, &snapshot);
+        assert_eq!(late.data_loss_at, Some(noon() + SignedDuration::from_hours(58)));
+        insta::assert_snapshot!(late.impact, @"eMite shows contacts late. The data stream that Firehose reads from keeps records for 3 days; what Firehose cannot deliver by then is lost.");
+        // No stream keeps records for less than a day, so that much is sure.
+        for unknown in [Err(unseen(Cause::Denied)), Ok(None)] {
+            snapshot.contact_record_stream = unknown;
+            assert_eq!(only(&CHECK, &spec, &snapshot).data_loss_at, Some(noon() + SignedDuration::from_hours(10)));
+        }
+        let (spec, mut snapshot) = through(48, "backup_success", &[0.0, 0.0]);
+        put(&mut snapshot, "delivery_freshness", series(&[hours(0.5), hours(1.0)]));
+        let nowhere = only(&CHECK, &spec, &snapshot);
+        assert_eq!(nowhere.data_loss_at, Some(noon() + SignedDuration::from_hours(47)));
+        insta::assert_snapshot!(nowhere.impact, @"These contact records exist only in the data stream that Firehose reads from, which drops them 2 days after they came.");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Owns the access policy of the search domain as a link: whom it has to admit, beside all whom it admits already.
 
 use aws_sdk_opensearch::Client;
-use aws_sdk_opensearch::types::OptionState;
+use aws_sdk_opensearch::types::{DomainProcessingStatusType as Processing, OptionState};
 use serde_json::{Value, json};
 
-use crate::change::Change;
+use crate::change::{ApplyError, Change};
 use crate::error::AwsError;
 use crate::policy::merge::merged;
 use crate::spec::Spec;
@@ -62,9 +62,36 @@ pub(crate) fn parsed(text: Option<&str>) -> Result<Value, AwsError> {
 }
 
 /// Sets the access policy. Needs `es:UpdateDomainConfig`
-/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_UpdateDomainConfig.html>); nothing else of the
-/// domain changes, and it goes on serving.
-pub(crate) async fn set_policy(opensearch: &Client, domain: &str, policy: String) -> Result<(), AwsError> {
-    let answer = opensearch.update_domain_config().domain_name(domain).access_policies(policy).send().await;
-    answer.map(drop).map_err(AwsError::of("es:UpdateDomainConfig"))
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_UpdateDomainConfig.html>) and `es:DescribeDomain`; nothing
+/// else of the domain changes, and it goes on serving.
+///
+/// While another change is in progress AWS refuses this one with a `ValidationException`, the code of every other invalid
+/// request. Whether that is why is read from the domain, not from the message.
+pub(crate) async fn set_policy(opensearch: &Client, domain: &str, policy: &str) -> Result<(), ApplyError> {
+    let update = async || {
+        let answer = opensearch.update_domain_config().domain_name(domain).access_policies(policy).send().await;
+        answer.map(drop).map_err(AwsError::of("es:UpdateDomainConfig"))
+    };
+    let refused = match update().await {
+        Err(error) if error.is_invalid_request() => error,
+        written => return Ok(written?),
+    };
+    match is_changing(opensearch, domain).await {
+        Ok(true) => Err(ApplyError::InProgress("the search domain")),
+        // The other change may have ended since.
+        Ok(false) => Ok(update().await?),
+        Err(_) => Err(refused.into()),
+    }
+}
+
+/// Whether AWS is carrying out a change of the domain. Needs `es:DescribeDomain`
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomain.html>).
+async fn is_changing(opensearch: &Client, domain: &str) -> Result<bool, AwsError> {
+    let answer = opensearch.describe_domain().domain_name(domain).send().await;
+    let status = answer.map_err(AwsError::of("es:DescribeDomain"))?.domain_status;
+    Ok(status.is_some_and(|status| {
+        let idle = [Processing::Active, Processing::Deleting, Processing::Isolated];
+        let named = status.domain_processing_status.is_some_and(|status| !idle.contains(&status));
+        named || status.processing == Some(true) || status.upgrade_processing == Some(true)
+    }))
 }

@@ -7,8 +7,8 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::{if_there, timestamp};
-use crate::error::AwsError;
+use super::{if_there, log, timestamp};
+use crate::error::{AwsError, causes};
 use crate::failed_object;
 use crate::snapshot::{ErrorKind, FailedRecords};
 use crate::spec::Spec;
@@ -90,10 +90,16 @@ async fn listing(s3: &Client, bucket: &str, prefix: String, named: &str) -> Resu
 async fn kind(s3: &Client, bucket: &str, key: &str) -> Option<ErrorKind> {
     const ACTION: &str = "s3:GetObject";
     let answer = s3.get_object().bucket(bucket).key(key).range(BEGINNING).send().await;
-    match if_there(answer.map_err(AwsError::of(ACTION))) {
-        Ok(object) => failed_object::kind_of(&object?.body.collect().await.ok()?.into_bytes()),
+    let read = async {
+        let Some(object) = if_there(answer.map_err(AwsError::of(ACTION)))? else { return Ok(None) };
+        let broken_off =
+            |error| AwsError { code: AwsError::UNREACHABLE.to_owned(), ..AwsError::unusable(ACTION, causes(&error)) };
+        object.body.collect().await.map(Some).map_err(broken_off)
+    };
+    match read.await {
+        Ok(body) => failed_object::kind_of(&body?.into_bytes()),
         Err(error) => {
-            tracing::warn!(action = ACTION, code = error.code, "could not tell why records were refused");
+            log(&error, "could not tell why records were refused");
             None
         }
     }

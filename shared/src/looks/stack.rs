@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_cloudformation::Client;
 use jiff::{SignedDuration, Timestamp};
 
-use super::timestamp;
+use super::{log, timestamp};
 use crate::arn::Arn;
 use crate::error::AwsError;
 
@@ -21,7 +21,7 @@ pub async fn is_changing(cloudformation: &Client, stack_id: &Arn, now: Timestamp
     match tokio::time::timeout(PATIENCE, state(cloudformation, stack_id)).await {
         Ok(Ok((status, since))) => counts(&status, since, now),
         Ok(Err(error)) => {
-            tracing::warn!(action = error.operation, code = error.code, "could not see whether the stack is changing");
+            log(&error, "could not see whether the stack is changing");
             false
         }
         Err(_) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::log;
 use crate::error::AwsError;
 use crate::ledger::{Entry, Key, Ledger, LedgerError};
 use crate::metrics::{Metrics, Series};
@@ -79,7 +80,7 @@ pub(super) async fn go_on(
         Ok(Err(error)) => aws_error(ACTION, error),
         Err(_) => AwsError { code: AwsError::TIMED_OUT.to_owned(), ..AwsError::unusable(ACTION, String::new()) },
     };
-    tracing::warn!(action = error.operation, code = error.code, "could not remember how long this stack is watched");
+    log(&error, "could not remember how long this stack is watched");
     if remembered.is_some() { Ok(next) } else { Err(error.into()) }
 }
 

@@ -46,6 +46,7 @@ def install(log: CallLog, mailbox: Path, gate: Gate) -> None:
     search.ask_the_policies_of_domains()
     search.list_instance_types()
     search.follow_upgrade_paths()
+    search.change_one_thing_at_a_time(gate)
     search.describe_domains_as_the_service_does()
     metrics.take_metrics_from_logs()
     metrics.read_newest_first()

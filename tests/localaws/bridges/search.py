@@ -65,6 +65,29 @@ def follow_upgrade_paths() -> None:
     replace("services.opensearch", "_get_compatible_versions", wrap)
 
 
+def change_one_thing_at_a_time(gate: Gate) -> None:
+    """A domain that is being changed says so, and refuses another change; the emulator's changes are over at once. When one goes on is
+    up to the tests."""
+    def changing(name: str) -> bool:
+        return name in gate.domains and gate.domains[name].changing
+
+    def wrap_show(show: Hook) -> Hook:
+        return lambda record: {**(shown := show(record)), "Processing": shown.get("Processing") or changing(record["DomainName"])}
+
+    def wrap_update(update: Hook) -> Hook:
+        def unless_changing(name: str, payload: dict) -> Any:
+            if changing(name):
+                # As terraform-provider-aws knows it (internal/service/opensearch/domain_policy.go).
+                text = "A change/update is in progress. Please wait for it to complete before requesting another change."
+                headers = {"Content-Type": "application/json", "x-amzn-errortype": "ValidationException"}
+                return 400, headers, json.dumps({"__type": "ValidationException", "message": text}).encode()
+            return update(name, payload)
+        return unless_changing
+
+    replace("services.opensearch", "_public", wrap_show)
+    replace("services.opensearch", "_update_domain_config", wrap_update)
+
+
 def describe_domains_as_the_service_does() -> None:
     """DescribeDomain says in DomainProcessingStatus what is going on, and numbers are numbers; the emulator, whose changes are
     over at once, leaves the former out, and answers the texts of a template's parameters as they are."""

@@ -65,6 +65,8 @@ def _one(domain: Domain, what: str, given: dict[str, Any]) -> Any:
             domain.engine = given["url"]
         case "POST options":
             domain.most_bytes = int(given["mostBytes"])
+        case "POST changing":
+            domain.changing = bool(given["changing"])
         case "POST faults":
             fault = Fault(**given)
             if fault.kind not in KINDS:

@@ -44,6 +44,8 @@ class Domain:
     faults: Faults = field(default_factory=Faults)
     requests: list[dict[str, Any]] = field(default_factory=list)
     held: asyncio.Event = field(default_factory=asyncio.Event)
+    # Whether AWS is carrying out a change of it.
+    changing: bool = False
 
 
 class Gate:
