@@ -270,10 +270,8 @@ async fn a_domain_that_is_being_changed_is_waited_for_and_holds_up_no_other_chan
     let process = repair(&watched).await;
     let event = apply();
     let (answer, ()) = tokio::join!(process.invoke(&event), async {
-        until("the session is repaired", || async {
-            process.proxy.actions().contains(&"iam:UpdateRole".to_owned()).then_some(())
-        })
-        .await;
+        until("the session is repaired", || async { process.proxy.actions().contains("iam:UpdateRole").then_some(()) })
+            .await;
         watched.aws.keep_changing(watched.name_in("domain"), false).await;
     });
     let answer = answer.unwrap();
