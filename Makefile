@@ -1,7 +1,7 @@
 # Everything that a user or a developer runs. Long steps say what they do. Nothing but `deploy` needs an AWS account.
 
 SHELL := /bin/bash
-# Begins every recipe of several commands, so that the first one that fails ends it. GNU make 3.81, which macOS ships, ignores .SHELLFLAGS.
+# Begins every recipe of several commands, so that the first failure ends it. GNU make 3.81, which macOS ships, ignores .SHELLFLAGS.
 strict := set -eu -o pipefail;
 .DEFAULT_GOAL := help
 .PHONY: help build demo up down test bench lint deploy package clean
@@ -60,13 +60,15 @@ bench: ## measure start-up, memory, the health check and the redrive against Pyt
 lint: ## check format, lints, licences, template and Python
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
+	@$(strict) if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
 		else echo "!!! cargo-deny is not installed: licences and advisories were NOT checked (cargo install cargo-deny)" >&2; fi
 	"$(call venv,local)" -m ruff check tests
 	"$(call venv,local)" -m ruff check --config tests/ruff.toml infra/package
 	tests/template/lint
 
-# `sam build` cannot pass --locked to cargo, so the lock file is checked, and all that it names fetched, first.
+# `sam build` cannot pass --locked to cargo, so check the lock file and fetch its crates first. DEPLOY_OPTIONS= deploys with the answers that
+# are in samconfig.toml.
+deploy: DEPLOY_OPTIONS ?= --guided
 deploy: ## build for Lambda and deploy to the AWS account of your credentials, asking for the parameters
 	$(needs_cargo)
 	@$(strict) sam="$(call venv,sam)"; python="$(call venv,local)"; \
@@ -75,7 +77,8 @@ deploy: ## build for Lambda and deploy to the AWS account of your credentials, a
 		echo "Building for Lambda (the first time 15 to 25 minutes) ..." >&2; \
 		"$$sam" -m samcli build --template infra/template.yaml; \
 		$(package) questions; \
-		"$$sam" -m samcli deploy --guided || { $(package) failures; exit 1; }
+		since=$$(date +%s); trap 'exit 130' INT; \
+		"$$sam" -m samcli deploy $(DEPLOY_OPTIONS) || { $(package) failures --since "$$since"; exit 1; }
 
 # BUCKET, BUCKET_REGION and KEY_PREFIX (with a / at its end) set where the release will be published; ICONS is a folder of AWS's icons for the diagram.
 package: ARCH ?= x86_64

@@ -17,7 +17,8 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("generate", help="write infra/marketplace.yaml and docs/architecture.svg")
     commands.add_parser("questions", help="say which parameters a deployment needs an answer for")
-    commands.add_parser("failures", help="say why the last deployment failed")
+    failed = commands.add_parser("failures", help="say why the last deployment failed")
+    failed.add_argument("--since", required=True, help="when it began, in seconds since 1970")
     bundle = commands.add_parser("bundle", help="write those, and the release into dist/")
     binaries = bundle.add_mutually_exclusive_group(required=True)
     binaries.add_argument("--cargo-lambda", type=Path, help="builds the functions: the program cargo-lambda")
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> int:
         from . import failures
 
         deployment = failures.Deployment.last(template.ROOT / "samconfig.toml")
-        print("", failures.explain(template.source(), deployment, deployment.client()), "", sep="\n", file=sys.stderr)
+        print("", failures.explain(template.source(), deployment, failures.at(given.since)), "", sep="\n", file=sys.stderr)
         return 0
     template.TARGET.write_text(template.generate(template.source(), template.Release(template.version())), encoding="utf-8")
     diagram.TARGET.write_text(diagram.draw(diagram.SOURCE.read_text(encoding="utf-8")), encoding="utf-8")

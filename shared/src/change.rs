@@ -259,8 +259,8 @@ pub enum ApplyError {
     /// Something else is there than when the change was decided: look again and decide anew.
     #[error("{0} changed in between")]
     ChangedMeanwhile(String),
-    /// AWS is carrying out another change of it, and accepts no second one until then.
-    #[error("another change of {0} is in progress")]
+    /// AWS is carrying out another change to it, and accepts no second one until then.
+    #[error("another change to {0} is in progress")]
     InProgress(&'static str),
     /// It was done, and undone again, as the stack turned out to be going.
     #[error("this was done and undone again: the stack gave its claim on {0} up meanwhile")]
@@ -275,11 +275,14 @@ impl ApplyError {
 
     /// Whether AWS may accept it a little later.
     pub fn is_in_progress(&self) -> bool {
-        match self {
-            Self::InProgress(_) => true,
-            Self::Aws(error) => error.is_in_use(),
-            _ => false,
-        }
+        matches!(self, Self::InProgress(_))
+    }
+}
+
+/// Waits until an applied change is in force, where AWS takes its time; a minute at most.
+pub async fn settled(aws: &Aws, change: &Change) {
+    if let Change::AdmitToDomain { domain, .. } = change {
+        documents::in_force(aws, domain).await;
     }
 }
 

@@ -16,7 +16,7 @@ pub struct AwsError {
     /// The IAM action that the call needs, such as `connect:AssociateInstanceStorageConfig`.
     pub operation: &'static str,
     /// The service's error code; [`AwsError::TIMED_OUT`] or [`AwsError::UNREACHABLE`] if it never answered, and
-    /// [`AwsError::UNREADABLE`] if its answer is not of the service's protocol.
+    /// [`AwsError::UNPARSABLE`] if its answer is not of the service's protocol.
     pub code: String,
     /// The service's message, or what went wrong on the way to it.
     pub message: String,
@@ -30,7 +30,7 @@ impl AwsError {
     /// The code of a call that could not be sent, or whose answer broke off.
     pub const UNREACHABLE: &str = "Unreachable";
     /// The code of a call that succeeded with an answer which the SDK cannot parse.
-    pub const UNREADABLE: &str = "UnreadableAnswer";
+    pub const UNPARSABLE: &str = "UnparsableAnswer";
 
     /// Turns an SDK error of the call behind `operation` into ours; for `map_err(AwsError::of("…"))`.
     pub fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Self
@@ -38,14 +38,13 @@ impl AwsError {
         E: ProvideErrorMetadata + StdError + 'static,
     {
         move |error| {
-            let plain =
-                |code: &str, message: String| Self { operation, code: code.to_owned(), message, request_id: None };
+            let plain = |code: &str, message: String| Self::new(operation, code, message);
             match &error {
                 SdkError::ServiceError(answer) => {
                     let (meta, status) = (answer.err().meta(), answer.raw().status());
                     let code = match meta.code() {
                         Some(code) => code.to_owned(),
-                        None if status.is_success() => Self::UNREADABLE.to_owned(),
+                        None if status.is_success() => Self::UNPARSABLE.to_owned(),
                         None => format!("HTTP {}", status.as_u16()),
                     };
                     Self {
@@ -56,12 +55,15 @@ impl AwsError {
                             (None, Some(cause)) => causes(cause),
                             (None, None) => "no message".to_owned(),
                         },
-                        request_id: meta.extra("aws_request_id").map(str::to_owned),
+                        request_id: meta
+                            .extra("aws_request_id")
+                            .map(str::to_owned)
+                            .or_else(|| request_id(answer.raw())),
                     }
                 }
                 // Its body is there if it arrived whole.
                 SdkError::ResponseError(answer) if answer.raw().body().bytes().is_some() => {
-                    plain(Self::UNREADABLE, causes(&error))
+                    Self { request_id: request_id(answer.raw()), ..plain(Self::UNPARSABLE, causes(&error)) }
                 }
                 SdkError::TimeoutError(_) => plain(Self::TIMED_OUT, "no answer in time".to_owned()),
                 SdkError::DispatchFailure(failure) if failure.is_timeout() => {
@@ -72,9 +74,14 @@ impl AwsError {
         }
     }
 
+    /// A failure that no service reported.
+    pub fn new(operation: &'static str, code: &str, message: String) -> Self {
+        Self { operation, code: code.to_owned(), message, request_id: None }
+    }
+
     /// An answer, or a value to be sent, that makes no sense although nothing failed.
     pub fn unusable(operation: &'static str, message: String) -> Self {
-        Self { operation, code: "UnusableAnswer".to_owned(), message, request_id: None }
+        Self::new(operation, "UnusableAnswer", message)
     }
 
     /// The thing that the call was about does not exist. EC2 has a code for each kind of thing, such as
@@ -173,15 +180,21 @@ impl AwsError {
     }
 }
 
+/// AWS's id of the request, from the headers of its answer.
+fn request_id(answer: &HttpResponse) -> Option<String> {
+    let header = |name| answer.headers().get(name).map(str::to_owned);
+    header("x-amzn-requestid").or_else(|| header("x-amz-request-id"))
+}
+
 /// An error and its causes, each as it describes itself. Never in debug form: that of the SDK's errors holds the whole answer, which
 /// may hold what no log should.
 pub fn causes(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        let told = cause.to_string();
-        if !text.ends_with(&told) {
-            text = format!("{text}: {told}");
+        let described = cause.to_string();
+        if !text.ends_with(&described) {
+            text = format!("{text}: {described}");
         }
         next = cause.source();
     }
@@ -192,6 +205,9 @@ pub fn causes(error: &(dyn StdError + 'static)) -> String {
 mod tests {
     use aws_sdk_connect::Client;
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use aws_smithy_types::body::SdkBody;
+    use http_body_util::StreamBody;
+    use hyper::body::{Bytes, Frame};
 
     use super::*;
 
@@ -209,10 +225,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_cannot_be_parsed_has_a_code_of_its_own_and_its_causes() {
+    async fn unparsable_answer_has_its_own_code_and_names_its_causes() {
         let error = answered(200, r#"{"Instance": 5}"#).await;
-        assert_eq!(error.code, AwsError::UNREADABLE);
-        insta::assert_snapshot!(error, @"connect:DescribeInstance failed: UnreadableAnswer: failed to parse JSON: expected start object or null");
+        assert_eq!(error.code, AwsError::UNPARSABLE);
+        insta::assert_snapshot!(error, @"connect:DescribeInstance failed: UnparsableAnswer: failed to parse JSON: expected start object or null");
         let error = answered(503, "<html>").await;
         let text = error.to_string();
         assert!(
@@ -222,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_stands_in_an_answer_stands_in_no_error() {
+    async fn error_never_contains_the_response_body() {
         for (status, body) in [
             (200, r#"{"Instance": "+61412345678""#),
             (200, "+61412345678"),
@@ -234,18 +250,32 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn answer_that_breaks_off_is_unreachable_and_not_unparsable() {
+        let cut = mock!(Client::describe_instance).then_http_response(|| {
+            let parts = [Ok(Frame::data(Bytes::from_static(b"{"))), Err(std::io::Error::other("the wire was cut"))];
+            let body = SdkBody::from_body_1_x(StreamBody::new(futures_util::stream::iter(parts)));
+            HttpResponse::new(200.try_into().unwrap(), body)
+        });
+        let client = mock_client!(aws_sdk_connect, RuleMode::MatchAny, [&cut]);
+        let answer = client.describe_instance().instance_id("x").send().await;
+        let error = answer.map_err(AwsError::of("connect:DescribeInstance")).unwrap_err();
+        assert_eq!(error.code, AwsError::UNREACHABLE, "{error}");
+        assert!(error.message.ends_with("the wire was cut"), "{error}");
+    }
+
     #[test]
-    fn causes_are_named_once_each() {
+    fn each_cause_is_named_once() {
         let inner = std::io::Error::other("the wire was cut");
-        let outer = AwsErrorLike { text: "no answer: the wire was cut", source: inner };
+        let outer = Outer { text: "no answer: the wire was cut", source: inner };
         assert_eq!(causes(&outer), "no answer: the wire was cut");
-        let outer = AwsErrorLike { text: "no answer", ..outer };
+        let outer = Outer { text: "no answer", ..outer };
         assert_eq!(causes(&outer), "no answer: the wire was cut");
     }
 
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]
-    struct AwsErrorLike {
+    struct Outer {
         text: &'static str,
         source: std::io::Error,
     }

@@ -61,10 +61,13 @@ pub enum LedgerError {
     },
 }
 
+const NO_TABLE: &str = "ResourceNotFoundException";
+
 impl LedgerError {
-    /// Whether the whole table is gone: DynamoDB has no other answer that is "not found".
-    pub fn is_table_gone(&self) -> bool {
-        matches!(self, Self::Aws(error) if error.is_not_found())
+    /// Whether DynamoDB says that there is no such table, or that it is not `ACTIVE`. A missing entry is no error, and a bare 404 may
+    /// come from anywhere.
+    pub fn may_mean_no_table(&self) -> bool {
+        matches!(self, Self::Aws(error) if error.code == NO_TABLE)
     }
 }
 
@@ -134,6 +137,17 @@ impl Ledger {
         }
     }
 
+    /// Whether the table does not exist at all: not even as one that is being restored. Needs `dynamodb:DescribeTable`
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeTable.html>).
+    pub async fn is_gone(&self) -> Result<bool, AwsError> {
+        let answer = self.client.describe_table().table_name(&self.table).send().await;
+        match answer.map_err(AwsError::of("dynamodb:DescribeTable")) {
+            Ok(_) => Ok(false),
+            Err(error) if error.code == NO_TABLE => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn item(&self, key: &Key) -> Result<Option<Item>, AwsError> {
         let found = self
             .client
@@ -154,4 +168,18 @@ type Item = HashMap<String, AttributeValue>;
 /// The text or number called `name`, as text.
 fn text<'a>(item: &'a Item, name: &str) -> Option<&'a String> {
     item.get(name).and_then(|value| value.as_s().or_else(|_| value.as_n()).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_dynamodbs_own_answer_may_mean_that_there_is_no_table() {
+        for (code, gone) in [("ResourceNotFoundException", true), ("HTTP 404", false), ("AccessDeniedException", false)]
+        {
+            let error = AwsError::new("dynamodb:GetItem", code, String::new());
+            assert_eq!(LedgerError::Aws(error).may_mean_no_table(), gone, "{code}");
+        }
+    }
 }

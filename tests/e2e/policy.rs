@@ -119,6 +119,8 @@ enum Way {
     /// The deployment counts as a run of the health check.
     Watch,
     Handover,
+    /// A Delete, when somebody deleted the ledger.
+    LedgerGone,
 }
 
 impl Way {
@@ -133,6 +135,7 @@ impl Way {
                 Self::NowhereToGoBackTo,
                 Self::Watch,
                 Self::Handover,
+                Self::LedgerGone,
             ])
             .collect()
     }
@@ -154,6 +157,7 @@ impl Way {
                         .await
                         .property("ServerId", "i-0a1b2c3d4e5f60718")
                         .property("ServerAddress", "198.51.100.20"),
+                    Self::LedgerGone => crate::lost_ledger::delete(&world).await,
                     Self::NowhereToGoBackTo => delete_after_the_previous_went(&world, "AGENT_EVENTS").await,
                     _ => thorough(&world).await,
                 };
@@ -335,8 +339,8 @@ const PROTOCOLS: [&str; 5] = [
 ];
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_parsed_is_logged_with_its_reason_and_nothing_of_its_content() {
-    const CONTENT: &str = "a caller's number: +61412345678";
+async fn unparsable_answer_is_logged_with_its_reason_and_without_its_content() {
+    const CONTENT: &str = "<caller>+61412345678</caller>";
     let watched = Watched::shared().await;
     let process = Process::of(&watched, "health-check", "HealthCheckFunction").await;
     process.proxy.plan(PROTOCOLS.map(|action| {
@@ -349,7 +353,7 @@ async fn an_answer_that_cannot_be_parsed_is_logged_with_its_reason_and_nothing_o
         let line = log.lines().find(|line| line.contains(action) && line.contains("could not look"));
         let line = line.unwrap_or_else(|| panic!("{action}: {log}"));
         let line: Value = serde_json::from_str(line).unwrap();
-        assert_eq!(line["fields"]["code"], "UnreadableAnswer", "{line:#}");
+        assert_eq!(line["fields"]["code"], "UnparsableAnswer", "{line:#}");
         let reason = line["fields"]["reason"].as_str().unwrap();
         assert!(reason.len() > 20 && reason != "no message", "{line:#}");
     }

@@ -36,6 +36,7 @@ async fn shared() -> MutexGuard<'static, Watched> {
     static SHARED: OnceCell<Mutex<Watched>> = OnceCell::const_new();
     let shared = SHARED.get_or_init(|| async { Mutex::new(Watched::healthy().await) }).await;
     let watched = shared.lock().await;
+    watched.aws.keep_changing(watched.name_in("domain"), false).await;
     let report = watched.check().await;
     if report["status"] != "Healthy" {
         watched.aws.invoke(watched.id("RepairFunction"), &apply()).await.expect("a repair");
@@ -262,7 +263,7 @@ async fn what_somebody_changes_in_between_is_left_alone_and_said() {
 }
 
 #[tokio::test]
-async fn a_domain_that_is_being_changed_is_waited_for_and_holds_up_no_other_change() {
+async fn repair_waits_for_a_busy_domain_after_all_other_changes() {
     let mut watched = shared().await;
     Breakage::AccessNarrowed.happen(&mut watched).await;
     Breakage::SessionShortened.happen(&mut watched).await;
@@ -283,7 +284,7 @@ async fn a_domain_that_is_being_changed_is_waited_for_and_holds_up_no_other_chan
 }
 
 #[tokio::test]
-async fn a_stream_that_is_being_changed_is_waited_for_too() {
+async fn repair_waits_for_a_busy_stream() {
     let mut watched = shared().await;
     Breakage::RetentionShortened.happen(&mut watched).await;
     let process = repair(&watched).await;
@@ -291,20 +292,42 @@ async fn a_stream_that_is_being_changed_is_waited_for_too() {
     process.proxy.plan(once("kinesis:IncreaseStreamRetentionPeriod", Fault::Refused("ResourceInUseException")));
     let answer = process.invoke(&apply()).await.unwrap();
     assert_eq!(outcomes(&answer), [("Applied", "")], "{answer:#}");
+    Breakage::RetentionShortened.happen(&mut watched).await;
+    process.proxy.plan(always("kinesis:IncreaseStreamRetentionPeriod", Fault::Refused("ResourceInUseException")));
+    let answer = process.invoke_within(Duration::from_secs(105), &apply()).await.unwrap();
+    let advice = "another change to the stream of agent events is in progress: run the repair again when it finishes";
+    assert_eq!(outcomes(&answer), [("TryAgainLater", advice)], "{answer:#}");
     process.end().await;
 }
 
 #[tokio::test]
-async fn a_domain_that_is_still_being_changed_at_the_end_is_to_be_tried_again_later() {
+async fn lost_answer_is_not_taken_for_another_change() {
+    let mut watched = shared().await;
+    Breakage::AccessNarrowed.happen(&mut watched).await;
+    let process = repair(&watched).await;
+    // AWS accepts it and begins the change; the attempt that follows the lost answer meets that.
+    process.proxy.plan(once("es:UpdateDomainConfig", Fault::Stuck));
+    let event = apply();
+    let (answer, ()) = tokio::join!(process.invoke(&event), async {
+        process.proxy.stuck().await;
+        watched.aws.keep_changing(watched.name_in("domain"), true).await;
+    });
+    watched.aws.keep_changing(watched.name_in("domain"), false).await;
+    assert_eq!(outcomes(&answer.unwrap()), [("Applied", "")]);
+    process.end().await;
+}
+
+#[tokio::test]
+async fn domain_that_stays_busy_is_to_be_tried_again_later() {
     let mut watched = shared().await;
     Breakage::AccessNarrowed.happen(&mut watched).await;
     watched.aws.keep_changing(watched.name_in("domain"), true).await;
     let process = repair(&watched).await;
-    // All but a few seconds of it are kept back for reading again and publishing.
-    let answer = process.invoke_within(Duration::from_secs(112), &apply()).await;
+    // All but 30 s of it are kept back for reading again and publishing.
+    let answer = process.invoke_within(Duration::from_secs(130), &apply()).await;
     watched.aws.keep_changing(watched.name_in("domain"), false).await;
     let answer = answer.unwrap();
-    let advice = "another change of the search domain is in progress: run the repair again when that is done";
+    let advice = "another change to the search domain is in progress: run the repair again when it finishes";
     assert_eq!(outcomes(&answer), [("TryAgainLater", advice)], "{answer:#}");
     let again = process.invoke(&apply()).await.unwrap();
     assert_eq!(outcomes(&again), [("Applied", "")], "{again:#}");

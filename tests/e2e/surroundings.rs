@@ -431,18 +431,6 @@ async fn a_target_that_does_not_exist_fails_a_create_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_is_gone_fails_everything_by_name_and_touches_nothing() {
-    let world = World::with_environment(&[("LEDGER_TABLE", "e2e-no-such-table")]).await;
-    let targets = Targets::get().await;
-    let before = world.state().await;
-    let create = Event::new("Create", STREAMING, &world.streaming("AGENT_EVENTS", &targets.stream, "Fail"));
-    let failed = world.send(&create).await.failed_naming(&["dynamodb:GetItem"]);
-    world.send(&create.delete(&failed.physical_id)).await.failed_naming(&["dynamodb:GetItem"]);
-    assert_eq!(world.state().await, before);
-    world.end().await;
-}
-
-#[tokio::test]
 async fn a_ledger_entry_that_cannot_be_read_is_left_as_it_is_and_nothing_is_guessed() {
     let (world, targets) = (World::new().await, Targets::get().await);
     let create = Event::new("Create", STREAMING, &world.streaming("AGENT_EVENTS", &targets.stream, "Fail"));

@@ -12,7 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,8 @@ def packages(sam: str, local: LocalAws, tmp_path: Path) -> Iterator[None]:
     program.chmod(0o755)
     environment = Guided(sam, local, tmp_path).environment()
     environment["PATH"] = f"{program.parent}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(["bash", "-euc", commands[1]], cwd=tmp_path, env=environment, text=True, timeout=120, stdout=subprocess.PIPE,
+    script = commands[1].replace("REGION", local.offer.region).replace("/tmp/", f"{tmp_path}/")
+    done = subprocess.run(["bash", "-euc", script], cwd=tmp_path, env=environment, text=True, timeout=120, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
     yield
@@ -127,7 +128,8 @@ def remove(clients: Clients, stack: str) -> None:
 
 
 @pytest.fixture
-def deployer(local: LocalAws, person_with: PersonWith) -> Person:
+def person(local: LocalAws, person_with: PersonWith) -> Person:
+    """With the documented policies of a deployer, and no others."""
     return person_with(policies(local))
 
 
@@ -162,16 +164,37 @@ def test_the_answers_are_kept_and_offered_the_next_time(guided: Guided, packages
 
 
 def test_a_person_with_the_documented_policies_deploys_and_updates(
-        guided: Guided, packages: None, deployer: Person, client: Callable[..., Any]) -> None:
-    guided("from-the-guide", "", person=deployer)
-    said = guided("", "2", person=deployer)
+        guided: Guided, packages: None, person: Person, client: Callable[..., Any]) -> None:
+    guided("from-the-guide", "", person=person)
+    said = guided("", "2", person=person)
     assert f"Managed S3 bucket: {MANAGED}-samclisourcebucket-" in said
     assert client("cloudformation").describe_stacks(StackName="emite-connect")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
-    remove(deployer, "emite-connect")
+    remove(person, "emite-connect")
 
 
-def test_without_the_bucket_for_packages_a_deployer_may_not_create_it(guided: Guided, deployer: Person) -> None:
-    done = guided.attempt("from-the-guide", "", person=deployer)
+def test_a_bucket_of_ones_own_needs_no_stack_of_the_sam_cli(
+        guided: Guided, local: LocalAws, person_with: PersonWith, client: Callable[..., Any]) -> None:
+    s3 = client("s3")
+    s3.create_bucket(Bucket="our-packages", CreateBucketConfiguration={"LocationConstraint": local.offer.region})
+    config = guided.directory / "samconfig.toml"
+    answers = f"""region = "{local.offer.region}"
+s3_bucket = "our-packages"
+resolve_s3 = false
+parameter_overrides = "StreamName=from-the-file"
+"""
+    config.write_text(config.read_text().replace("confirm_changeset = true", "confirm_changeset = false").replace("resolve_s3 = true\n", answers))
+    allowed = [one for one in statements(local, "deployer-1", "deployer-2", packages="our-packages") if one["Sid"] != "FindSamStacks"]
+    done = subprocess.run([guided.sam, "-m", "samcli", "deploy"], cwd=guided.directory, env=guided.environment(person_with(allowed)), text=True,
+                          timeout=120, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    remove(Clients.of(local.offer), "emite-connect")
+    for found in s3.list_objects_v2(Bucket="our-packages")["Contents"]:
+        s3.delete_object(Bucket="our-packages", Key=found["Key"])
+    s3.delete_bucket(Bucket="our-packages")
+
+
+def test_without_the_bucket_for_packages_a_deployer_may_not_create_it(guided: Guided, person: Person) -> None:
+    done = guided.attempt("from-the-guide", "", person=person)
     assert done.returncode != 0
     assert "Failed to create managed resources" in done.stdout and "AccessDenied" in done.stdout
 
@@ -189,33 +212,44 @@ def test_without_the_right_to_find_either_stack_of_the_sam_cli_nothing_is_deploy
 
 # ---- What is printed when a deployment fails -------------------------------------------------------------------------------
 
-
 TAKEN = "Resources: { BackupBucket: { Type: AWS::S3::Bucket, Properties: { BucketName: deploy-taken } } }"
 
 
-def test_a_person_with_the_documented_policies_reads_why_a_name_is_refused(deployer: Person, client: Callable[..., Any], local: LocalAws) -> None:
+def test_a_person_with_the_documented_policies_reads_why_a_name_is_refused(person: Person, client: Callable[..., Any], local: LocalAws) -> None:
     # Not through a change set: the local CloudFormation validates those, but keeps no events of them.
-    s3 = client("s3")
+    s3, before = client("s3"), datetime.now(UTC)
     s3.create_bucket(Bucket="deploy-taken", CreateBucketConfiguration={"LocationConstraint": local.offer.region})
-    deployer.cloudformation.create_stack(StackName="emite-connect", TemplateBody=TAKEN)
+    person.cloudformation.create_stack(StackName="emite-connect", TemplateBody=TAKEN)
     with pytest.raises(WaiterError):
-        deployer.cloudformation.get_waiter("stack_create_complete").wait(StackName="emite-connect", WaiterConfig={"Delay": 1})
-    said = failures.explain(marketplace.source(), failures.Deployment(region=local.offer.region), deployer.cloudformation)
-    deployer.cloudformation.delete_stack(StackName="emite-connect")
+        person.cloudformation.get_waiter("stack_create_complete").wait(StackName="emite-connect", WaiterConfig={"Delay": 1})
+    deployment = failures.Deployment(region=local.offer.region)
+    said = failures.explain(marketplace.source(), deployment, before, lambda: person.cloudformation)
+    later = failures.explain(marketplace.source(), deployment, before + timedelta(hours=1), lambda: person.cloudformation)
+    person.cloudformation.delete_stack(StackName="emite-connect")
     s3.delete_bucket(Bucket="deploy-taken")
-    assert re.search(r"^  BackupBucket: .*deploy-taken.* already exists", said, re.MULTILINE), said
+    assert re.search(r"^  \d\d:\d\d:\d\d BackupBucket: .*deploy-taken.* already exists", said, re.MULTILINE), said
+    assert later.startswith("CloudFormation reports no failure of the stack emite-connect in ")
 
 
-def test_what_iam_denies_is_left_to_someone_else_with_the_command(guided: Guided, local: LocalAws, person_with: PersonWith) -> None:
+def test_what_iam_denies_is_left_to_someone_else_with_the_command(local: LocalAws, person_with: PersonWith) -> None:
     stranger = person_with([{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}])
-    said = failures.explain({}, failures.Deployment(region=local.offer.region), stranger.cloudformation)
+    said = failures.explain({}, failures.Deployment(region=local.offer.region), AT, lambda: stranger.cloudformation)
     assert "AccessDenied" in said and "cloudformation:ListChangeSets" in said
     assert f"aws cloudformation describe-events --stack-name emite-connect --region {local.offer.region} --filters FailedEvents=true" in said
 
 
 def test_a_stack_that_was_never_reached_is_said_to_be_none(local: LocalAws) -> None:
-    said = failures.explain({}, failures.Deployment("never-made"), Clients.of(local.offer).cloudformation)
+    said = failures.explain({}, failures.Deployment("never-made"), AT, lambda: Clients.of(local.offer).cloudformation)
     assert said.startswith("CloudFormation has no stack never-made")
+
+
+@pytest.mark.parametrize("deployment", [failures.Deployment(region="eu-west-2", profile="no-such-profile"), failures.Deployment()])
+def test_settings_that_boto_refuses_are_said(deployment: failures.Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = failures.explain({}, deployment, AT)
+    assert said.startswith("Could not read the failure details of emite-connect in ") and "Once that is solved, run:" in said
 
 
 def test_where_the_stack_is_comes_from_the_saved_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,11 +266,15 @@ stack_name = "emite-two"
 profile = "work"
 """, encoding="utf-8")
     assert failures.Deployment.last(config) == failures.Deployment("emite-two", "ap-southeast-2", "work")
+    for unusable in ("no TOML", "default = 1", "[default]\nglobal = 1", "[default.deploy.parameters]\nstack_name = [1]"):
+        config.write_text(unusable, encoding="utf-8")
+        assert failures.Deployment.last(config) == failures.Deployment("emite-connect", "eu-west-2", None), unusable
+    assert failures.Deployment.last(tmp_path / "gone.toml") == failures.Deployment("emite-connect", "eu-west-2", None)
 
 
 # What CloudFormation answers, in the form of its model and with the values of its user guide ("Validate stack deployments"). The local
 # CloudFormation keeps no events of change sets.
-AT = datetime(2026, 11, 30, tzinfo=UTC)
+AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
 REFUSED = "The following hook(s)/validation failed: [AWS::EarlyValidation::ResourceExistenceCheck]."
 
 
@@ -248,39 +286,62 @@ def event(logical: str, type_name: str, name: str, operation: str = "op-2", minu
         "ValidationStatusReason": f"Resource of type '{type_name}' with identifier '{name}' already exists."}
 
 
-def test_a_taken_name_comes_with_the_parameters_that_decide_it() -> None:
-    client = boto3.client("cloudformation", region_name="eu-west-2", aws_access_key_id="x", aws_secret_access_key="x")
-    with Stubber(client) as answers:
-        change_sets = [
-            {"ChangeSetName": "samcli-deploy1", "Status": "CREATE_COMPLETE", "CreationTime": AT},
-            {"ChangeSetName": "samcli-deploy2", "Status": "FAILED", "StatusReason": REFUSED, "CreationTime": AT.replace(hour=1)}]
-        answers.add_response("list_change_sets", {"Summaries": change_sets}, {"StackName": "emite-connect"})
-        asked = {"StackName": "emite-connect", "ChangeSetName": "samcli-deploy2", "Filters": {"FailedEvents": True}}
-        answers.add_response("describe_events", {"NextToken": "more", "OperationEvents": [
-            event("SearchDomain", "AWS::OpenSearchService::Domain", "emite-kinesis-connect", minute=2),
-            {"EventId": "end", "OperationId": "op-2", "EventType": "STACK_EVENT", "OperationStatus": "FAILED", "Timestamp": AT.replace(minute=3)},
-        ]}, asked)
-        answers.add_response("describe_events", {"OperationEvents": [
-            event("AgentEventStream", "AWS::Kinesis::Stream", "connect-agentevents", minute=1),
-            event("AgentEventStream", "AWS::Kinesis::Stream", "an-earlier-attempt", operation="op-1")]}, asked | {"NextToken": "more"})
-        said = failures.explain(marketplace.source(), failures.Deployment(), client)
+@pytest.fixture
+def stubbed() -> Iterator[Stubber]:
+    with Stubber(boto3.client("cloudformation", region_name="eu-west-2", aws_access_key_id="x", aws_secret_access_key="x")) as answers:
+        yield answers
         answers.assert_no_pending_responses()
-    assert said.splitlines() == [
-        "What AWS says about the stack emite-connect:",
+
+
+def explained(stubbed: Stubber) -> list[str]:
+    return failures.explain(marketplace.source(), failures.Deployment(), AT, lambda: stubbed.client).splitlines()
+
+
+def change_set(name: str, status: str, at: datetime, reason: str = "") -> dict[str, Any]:
+    return {"ChangeSetName": name, "Status": status, "StatusReason": reason, "CreationTime": at}
+
+
+def test_a_taken_name_comes_with_the_parameters_that_decide_it(stubbed: Stubber) -> None:
+    change_sets = [change_set("samcli-deploy1", "CREATE_COMPLETE", AT), change_set("samcli-deploy2", "FAILED", AT.replace(hour=13), REFUSED)]
+    stubbed.add_response("list_change_sets", {"Summaries": change_sets}, {"StackName": "emite-connect"})
+    asked = {"StackName": "emite-connect", "ChangeSetName": "samcli-deploy2", "Filters": {"FailedEvents": True}}
+    stubbed.add_response("describe_events", {"NextToken": "more", "OperationEvents": [
+        event("SearchDomain", "AWS::OpenSearchService::Domain", "emite-kinesis-connect", minute=2),
+        {"EventId": "end", "OperationId": "op-2", "EventType": "STACK_EVENT", "OperationStatus": "FAILED", "Timestamp": AT.replace(minute=3)},
+    ]}, asked)
+    stubbed.add_response("describe_events", {"OperationEvents": [
+        event("AgentEventStream", "AWS::Kinesis::Stream", "connect-agentevents", minute=1)]}, asked | {"NextToken": "more"})
+    assert explained(stubbed) == [
+        "CloudFormation reported for the stack emite-connect in the default region (as samconfig.toml has it):",
         "",
-        "  AgentEventStream: Resource of type 'AWS::Kinesis::Stream' with identifier 'connect-agentevents' already exists.",
+        "  12:01:00 AgentEventStream: Resource of type 'AWS::Kinesis::Stream' with identifier 'connect-agentevents' already exists.",
         "    Choose another AgentEventStreamName, or set ExistingAgentEventStreamName to use the existing one as it is.",
-        "  SearchDomain: Resource of type 'AWS::OpenSearchService::Domain' with identifier 'emite-kinesis-connect' already exists.",
+        "  12:02:00 SearchDomain: Resource of type 'AWS::OpenSearchService::Domain' with identifier 'emite-kinesis-connect' already exists.",
         "    Choose another DomainName, or set ExistingDomainName to use the existing one as it is.",
         "",
         "docs/troubleshooting.md explains the common reasons."]
 
 
-def test_an_empty_change_set_is_no_reason() -> None:
-    client = boto3.client("cloudformation", region_name="eu-west-2", aws_access_key_id="x", aws_secret_access_key="x")
-    with Stubber(client) as answers:
-        reason = "The submitted information didn't contain changes."
-        empty = {"ChangeSetName": "samcli-deploy3", "Status": "FAILED", "StatusReason": reason, "CreationTime": AT}
-        answers.add_response("list_change_sets", {"Summaries": [empty]}, {"StackName": "emite-connect"})
-        answers.add_response("describe_events", {"OperationEvents": []}, {"StackName": "emite-connect", "Filters": {"FailedEvents": True}})
-        assert failures.explain({}, failures.Deployment(), client).startswith("AWS keeps no failed events")
+def failed(logical: str, reason: str, operation: str, minute: int) -> dict[str, Any]:
+    return {"EventId": f"{logical}-{minute}", "OperationId": operation, "EventType": "PROVISIONING_ERROR", "LogicalResourceId": logical,
+            "ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": reason, "Timestamp": AT.replace(minute=minute)}
+
+
+def test_the_cause_stands_before_what_failed_in_the_rollback(stubbed: Stubber) -> None:
+    stubbed.add_response("list_change_sets", {"Summaries": []}, {"StackName": "emite-connect"})
+    events = [
+        failed("Server", "It cannot be deleted.", "rollback", 9), failed("EmiteRole", "Resource creation cancelled", "create", 5),
+        failed("Preflight", "DomainName: taken.", "create", 4), failed("Spec", "Of another day.", "long ago", 0) | {"Timestamp": AT.replace(day=1)}]
+    stubbed.add_response("describe_events", {"OperationEvents": events}, {"StackName": "emite-connect", "Filters": {"FailedEvents": True}})
+    assert explained(stubbed)[2:4] == ["  12:04:00 Preflight: DomainName: taken.", "  12:09:00 Server: It cannot be deleted."]
+
+
+@pytest.mark.parametrize("found", [
+    change_set("samcli-deploy3", "FAILED", AT, "The submitted information didn't contain changes."),
+    change_set("samcli-deploy4", "FAILED", AT.replace(day=1), REFUSED),
+])
+def test_empty_or_earlier_change_set_is_not_the_failure(stubbed: Stubber, found: dict[str, Any]) -> None:
+    stubbed.add_response("list_change_sets", {"Summaries": [found]}, {"StackName": "emite-connect"})
+    stubbed.add_response("describe_events", {"OperationEvents": []}, {"StackName": "emite-connect", "Filters": {"FailedEvents": True}})
+    [said] = explained(stubbed)
+    assert said.startswith("CloudFormation reports no failure of the stack emite-connect in ")

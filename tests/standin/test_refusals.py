@@ -18,12 +18,14 @@ def test_an_account_without_room_for_a_log_policy_is_refused_before_anyone_is_em
     package.upload(Template.read(), clients)
     taken = len(clients.logs.describe_resource_policies()["resourcePolicies"])
     names = [f"of-another-product-{number}" for number in range(taken, 10)]
-    for name in names:
-        clients.logs.put_resource_policy(policyName=name, policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
     events: list[dict[str, Any]] = []
-    refused = deployer.deploy(clients, Template.read(), STACK, {"AlertEmail": "ops@example.com"}, events.append)
-    for name in names:
-        clients.logs.delete_resource_policy(policyName=name)
+    try:
+        for name in names:
+            clients.logs.put_resource_policy(policyName=name, policyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
+        refused = deployer.deploy(clients, Template.read(), STACK, {"AlertEmail": "ops@example.com"}, events.append)
+    finally:
+        for name in names:
+            clients.logs.delete_resource_policy(policyName=name)
     assert refused.status == "ROLLBACK_COMPLETE"
     [reason] = [reason for reason in refused.reasons if "DomainLogs" in reason]
     assert "already has 10 of 10" in reason and names[-1] in reason and "Set DomainLogs to Disabled" in reason

@@ -399,6 +399,7 @@ CALLS = {
     "cloudformation:DescribeStacks",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
+    "dynamodb:DescribeTable",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "connect:DescribeInstance",

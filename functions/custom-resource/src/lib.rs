@@ -176,18 +176,21 @@ async fn remove(services: &Services, kind: Kind, properties: &Object) -> Result<
         Kind::ApprovedOrigin => approved_origin::remove(services, properties).await,
     };
     match removed {
-        // It never comes back, so a failure would only keep the stack from being deleted, for ever.
-        Err(failure) if failure.is_ledger_gone() => {
-            let note = format!(
-                "The ledger table {} no longer exists, so the configuration from before this stack cannot be restored. \
-                 Check Data streaming and Approved origins of the instance in the Amazon Connect console",
-                services.ledger.table
-            );
-            tracing::warn!(%failure, note);
-            Ok(Done { note, ..Done::default() })
+        Err(failure) if failure.may_mean_no_ledger() && services.ledger.is_gone().await? => {
+            tracing::warn!(%failure, "nothing is restored");
+            Ok(Done { note: without_ledger(&services.ledger.table), ..Done::default() })
         }
         removed => removed,
     }
+}
+
+/// The previous configuration is unknown without the ledger, and a failure would block the deletion of the stack permanently.
+fn without_ledger(table: &str) -> String {
+    format!(
+        "The ledger table {table} no longer exists, so the configuration from before this stack cannot be restored. Amazon Connect is \
+         left as it is. If it streams to this stack's streams, which are deleted with it, or lists the approved origin, change that \
+         in the Amazon Connect console (Data streaming, Approved origins)"
+    )
 }
 
 #[cfg(test)]

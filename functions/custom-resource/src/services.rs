@@ -96,8 +96,8 @@ impl Failure {
         }
     }
 
-    pub(crate) fn is_ledger_gone(&self) -> bool {
-        matches!(self, Self::Broken(ApplyError::Ledger(error)) if error.is_table_gone())
+    pub(crate) fn may_mean_no_ledger(&self) -> bool {
+        matches!(self, Self::Broken(ApplyError::Ledger(error)) if error.may_mean_no_table())
     }
 
     pub(crate) fn is_changed_meanwhile(&self) -> bool {

@@ -11,7 +11,7 @@ mod lock;
 
 use std::time::Duration;
 
-use emite_connect::change::{Applied, Change};
+use emite_connect::change::{self, Applied, Change};
 use emite_connect::clock;
 use emite_connect::looks::{self, Latch, stack};
 use emite_connect::plan::{PlannedChange, plan};
@@ -93,7 +93,7 @@ pub enum ChangeResult {
     Failed,
     /// Somebody changed it since it was looked at; it was left alone.
     ChangedMeanwhile,
-    /// AWS was still carrying out another change of it when the repair's time was up.
+    /// AWS was still carrying out another change to it when the repair's time was up.
     TryAgainLater,
 }
 
@@ -138,8 +138,39 @@ struct Repair<'a> {
 const RESERVE: Duration = Duration::from_secs(100);
 /// Of that, what publishing and giving the lock back may take.
 const TELLING: Duration = Duration::from_secs(55);
+/// What reading everything again may take.
+const READING: Duration = Duration::from_secs(20);
 /// Between two attempts at a change that AWS does not accept yet.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How much time there must be for another attempt: one that is cut off says nothing.
+const ATTEMPT: Duration = Duration::from_secs(15);
+
+/// Makes `count` attempts in turn, then again those that AWS does not accept yet, while there is time before `until` and it still
+/// `may`.
+async fn in_turn(
+    count: usize,
+    until: Instant,
+    may: impl AsyncFn() -> bool,
+    attempt: impl AsyncFn(usize) -> Outcome,
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(count);
+    for index in 0..count {
+        outcomes.push(Box::pin(attempt(index)).await);
+    }
+    let waits = |outcome: &Outcome| outcome.result == ChangeResult::TryAgainLater;
+    while outcomes.iter().any(waits) && Instant::now() + PAUSE + ATTEMPT <= until {
+        tokio::time::sleep(PAUSE).await;
+        if !may().await {
+            break;
+        }
+        for (index, outcome) in outcomes.iter_mut().enumerate() {
+            if waits(outcome) && Instant::now() + ATTEMPT <= until {
+                *outcome = Box::pin(attempt(index)).await;
+            }
+        }
+    }
+    outcomes
+}
 
 impl Repair<'_> {
     async fn look(&self) -> (Snapshot, Report) {
@@ -173,8 +204,15 @@ impl Repair<'_> {
         let (planned, before) = self.plan().await;
         let (planned, changes): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
         let audit = Audit::begin(ledger, self.input, self.request_id, &planned, &changes).await?;
-        let outcomes = self.carry_out_all(&planned, &changes, deadline - RESERVE).await;
+        let attempt = async |index: usize| self.carry_out(&planned[index], &changes[index], deadline - RESERVE).await;
+        // What is in progress may be an update of the stack, to other settings than those of this plan.
+        let may = async || {
+            let objection = stack::objection(&aws.cloudformation, &self.services.stack_id).await;
+            matches!(objection, Ok(None))
+        };
+        let outcomes = in_turn(planned.len(), deadline - RESERVE, may, attempt).await;
         audit.end(ledger, &planned, &changes, &outcomes).await;
+        self.settle(&changes, &outcomes, deadline - TELLING - READING).await;
         let after = self.look_again(&planned, &outcomes, deadline - TELLING).await;
         let mut answer = Answer { outcomes, after: Some(after), ..self.answer(planned, before) };
         let event = Event {
@@ -187,24 +225,6 @@ impl Repair<'_> {
             answer.not_published = Some(error.to_string());
         }
         Ok(answer)
-    }
-
-    /// Carries out one change after the other, then again those that AWS does not accept yet, for as long as there is time.
-    async fn carry_out_all(&self, planned: &[PlannedChange], changes: &[Change], until: Instant) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
-        for (planned, change) in planned.iter().zip(changes) {
-            outcomes.push(Box::pin(self.carry_out(planned, change, until)).await);
-        }
-        let waits = |outcome: &Outcome| outcome.result == ChangeResult::TryAgainLater;
-        while outcomes.iter().any(waits) && Instant::now() + PAUSE < until {
-            tokio::time::sleep(PAUSE).await;
-            for ((planned, change), outcome) in planned.iter().zip(changes).zip(&mut outcomes) {
-                if waits(outcome) && Instant::now() < until {
-                    *outcome = Box::pin(self.carry_out(planned, change, until)).await;
-                }
-            }
-        }
-        outcomes
     }
 
     async fn carry_out(&self, planned: &PlannedChange, change: &Change, until: Instant) -> Outcome {
@@ -235,7 +255,7 @@ impl Repair<'_> {
                 outcome(ChangeResult::ChangedMeanwhile, Some(advice))
             }
             Ok(Err(error)) if error.is_in_progress() => {
-                let advice = format!("{error}: run the repair again when that is done");
+                let advice = format!("{error}: run the repair again when it finishes");
                 outcome(ChangeResult::TryAgainLater, Some(advice))
             }
             Ok(Err(error)) => outcome(ChangeResult::Failed, Some(error.to_string())),
@@ -243,9 +263,21 @@ impl Repair<'_> {
         }
     }
 
+    /// Waits until what was applied is in force. It is applied in any case, so not seeing that by `until` is no error.
+    async fn settle(&self, changes: &[Change], outcomes: &[Outcome], until: Instant) {
+        let applied = changes.iter().zip(outcomes).filter(|(_, outcome)| outcome.result == ChangeResult::Applied);
+        let all = async {
+            for (change, _) in applied {
+                change::settled(&self.services.aws, change).await;
+            }
+        };
+        if tokio::time::timeout_at(until, all).await.is_err() {
+            tracing::warn!("not everything that was applied is in force yet");
+        }
+    }
+
     /// Looks again, a few times while what was applied does not show yet.
     async fn look_again(&self, planned: &[PlannedChange], outcomes: &[Outcome], until: Instant) -> Report {
-        const LOOK: Duration = Duration::from_secs(20);
         const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
         let applied: Vec<&PlannedChange> = planned
             .iter()
@@ -258,12 +290,61 @@ impl Repair<'_> {
             let still = |finding: &emite_connect::finding::Finding| {
                 finding.repair.as_ref().is_some_and(|repair| applied.iter().any(|planned| planned.id == repair.id))
             };
-            if !report.findings.iter().any(still) || Instant::now() + pause + LOOK > until {
+            if !report.findings.iter().any(still) || Instant::now() + pause + READING > until {
                 break;
             }
             tokio::time::sleep(pause).await;
             (_, report) = self.look().await;
         }
         report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    const UNTIL: Duration = Duration::from_secs(60);
+    const NEVER: Duration = Duration::MAX;
+
+    /// The results, and how often each of two changes was attempted: the first is accepted `busy` after the start.
+    /// From `changes_from` on the stack is being changed.
+    async fn attempted(busy: Duration, changes_from: Duration) -> (Vec<ChangeResult>, [u32; 2]) {
+        let (started, attempts) = (Instant::now(), RefCell::new([0; 2]));
+        let attempt = async |index: usize| {
+            attempts.borrow_mut()[index] += 1;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let accepted = index == 1 || started.elapsed() >= busy;
+            let result = if accepted { ChangeResult::Applied } else { ChangeResult::TryAgainLater };
+            Outcome { change: index.to_string(), result, error: None }
+        };
+        let outcomes = in_turn(2, started + UNTIL, async || started.elapsed() < changes_from, attempt).await;
+        assert!(started.elapsed() <= UNTIL);
+        (outcomes.iter().map(|outcome| outcome.result).collect(), attempts.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn busy_change_is_retried_after_the_others_until_it_is_accepted() {
+        use ChangeResult::Applied;
+        assert_eq!(attempted(Duration::ZERO, NEVER).await, (vec![Applied, Applied], [1, 1]));
+        assert_eq!(attempted(Duration::from_secs(20), NEVER).await, (vec![Applied, Applied], [4, 1]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn change_that_stays_busy_is_left_for_later_while_there_is_time_for_a_whole_attempt() {
+        use ChangeResult::{Applied, TryAgainLater};
+        let (results, [attempts, _]) = attempted(NEVER, NEVER).await;
+        assert_eq!(results, [TryAgainLater, Applied]);
+        // The last attempt begins 15 s before the end at the latest.
+        assert_eq!(attempts, 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_retried_once_the_stack_is_being_changed() {
+        use ChangeResult::{Applied, TryAgainLater};
+        let tried = attempted(Duration::from_secs(30), Duration::from_secs(10)).await;
+        assert_eq!(tried, (vec![TryAgainLater, Applied], [2, 1]));
     }
 }

@@ -11,8 +11,7 @@ use crate::error::AwsError;
 use crate::links::{domain_access, emite_role};
 use crate::policy::merge;
 
-/// Lets `statements` be in the access policy of `domain`. A domain accepts one change at a time, which is not waited for here; it
-/// takes its time to put a policy in force, which is.
+/// Lets `statements` be in the access policy of `domain`, which accepts one change at a time.
 pub(super) async fn admit_to_domain(
     aws: &Aws,
     domain: &str,
@@ -23,25 +22,29 @@ pub(super) async fn admit_to_domain(
     if !domain_access::policy(&aws.opensearch, domain).await?.1 {
         return Err(ApplyError::InProgress(WHAT));
     }
-    let read = async || Ok(domain_access::policy(&aws.opensearch, domain).await?.0);
-    let write = async |policy: String| domain_access::set_policy(&aws.opensearch, domain, &policy).await;
-    let applied = Document { what: WHAT, seen }.put(|live| merge::merged(live, statements), read, write).await?;
-    if applied == Applied::Done && !in_force(aws, domain).await.unwrap_or(true) {
-        tracing::warn!(domain, "the domain has accepted its new access policy and not put it in force yet");
+    let document = Document { what: WHAT, seen };
+    let put = async || {
+        let read = async || Ok(domain_access::policy(&aws.opensearch, domain).await?.0);
+        let write = async |policy: String| domain_access::set_policy(&aws.opensearch, domain, policy).await;
+        document.put(|live| merge::merged(live, statements), read, write).await
+    };
+    match put().await {
+        // The change that was in the way may have ended before it could be seen: read, compare and write once more.
+        Err(ApplyError::Aws(error)) if error.is_invalid_request() => put().await,
+        outcome => outcome,
     }
-    Ok(applied)
 }
 
-/// Whether the access policy is in force, for which this waits a while.
-async fn in_force(aws: &Aws, domain: &str) -> Result<bool, AwsError> {
+/// Waits a minute at most until the access policy of `domain` is in force.
+pub(super) async fn in_force(aws: &Aws, domain: &str) {
     const PAUSES_S: [u64; 6] = [1, 2, 4, 8, 15, 30];
     for pause in PAUSES_S {
-        if domain_access::policy(&aws.opensearch, domain).await?.1 {
-            return Ok(true);
+        if domain_access::policy(&aws.opensearch, domain).await.is_ok_and(|(_, in_force)| in_force) {
+            return;
         }
         tokio::time::sleep(Duration::from_secs(pause)).await;
     }
-    Ok(domain_access::policy(&aws.opensearch, domain).await?.1)
+    tracing::warn!(domain, "the domain has accepted its new access policy and not put it in force yet");
 }
 
 /// Lets only `admission` into `role`.
@@ -92,7 +95,11 @@ impl Document<'_> {
         if live != *self.seen {
             return Err(ApplyError::ChangedMeanwhile(self.what.to_owned()));
         }
-        write(wanted.to_string()).await?;
+        match write(wanted.to_string()).await {
+            // The change in progress may be this one, accepted by an attempt whose answer got lost.
+            Err(ApplyError::InProgress(_)) if read().await.is_ok_and(|live| merged(&live) == live) => {}
+            written => written?,
+        }
         self.settled(merged, read).await;
         Ok(Applied::Done)
     }
@@ -162,6 +169,23 @@ mod tests {
         let write = async |_| Ok(());
         let document = Document { what: "the policy", seen: &Value::Null };
         assert_eq!(document.put(with_ours, read, write).await.unwrap(), Applied::Done);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn busy_write_that_shows_was_ours_and_one_that_does_not_is_another_change() {
+        for accepted in [true, false] {
+            let live = RefCell::new(Value::Null);
+            let read = async || Ok(live.borrow().clone());
+            let write = async |policy: String| {
+                if accepted {
+                    *live.borrow_mut() = serde_json::from_str(&policy).map_err(|_| refused())?;
+                }
+                Err(ApplyError::InProgress("the policy"))
+            };
+            let applied = Document { what: "the policy", seen: &Value::Null }.put(with_ours, read, write).await;
+            assert_eq!(applied.is_ok(), accepted);
+            assert!(applied.is_ok_and(|applied| applied == Applied::Done) || !accepted);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use super::{Check, Verdict, no_metrics, seen, together};
 use crate::change::Change;
 use crate::finding::{Finding, Severity, Status};
 use crate::links::emite_server;
+use crate::links::emite_server::Profile;
 use crate::policy::{is_wide, joined, shown};
 use crate::snapshot::{Look, SecurityGroup, Server, Snapshot};
 use crate::spec::{Server as Wanted, Spec};
@@ -18,7 +19,6 @@ use crate::words::listed;
 /// The check.
 pub(super) const CHECK: Check = Check { name: "emite-server", resource, metrics: no_metrics, judge, mend };
 
-const RUNNING: &str = "running";
 const RDP: i32 = 3389;
 const WEB: [(i32, &str); 2] = [(80, "HTTP (80)"), (443, "HTTPS (443)")];
 
@@ -52,14 +52,24 @@ fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let wanted = spec.server.as_ref()?;
     let server = snapshot.server.as_ref().ok()?.as_ref()?;
     match finding.part() {
+        // AWS associates no address with an instance that is still being started.
+        "address" if server.state == "pending" => None,
         "address" => emite_server::associate(wanted, server.address.as_ref().ok()?.as_ref()?),
         "profile" => {
             let live = server.profile.as_ref().ok()?.as_ref();
-            // AWS attaches a profile to a stopped instance, but replaces one only while the instance runs
-            // (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/attach-iam-role.html>).
-            if live.is_some() && server.state != RUNNING { None } else { emite_server::attach(wanted, live) }
+            if accepts_profile(server, live) { emite_server::attach(wanted, live) } else { None }
         }
         _ => None,
+    }
+}
+
+/// AWS attaches a profile to a running or stopped instance, but replaces one only on a running instance
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/attach-iam-role.html>).
+fn accepts_profile(server: &Server, live: Option<&Profile>) -> bool {
+    match server.state.as_str() {
+        "running" => true,
+        "stopped" => live.is_none(),
+        _ => false,
     }
 }
 
@@ -200,18 +210,21 @@ fn profile(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding
         Some(live) => (Status::Incorrect, format!("the instance profile is {}", shown([live.arn.as_str()]))),
         None => (Status::Missing, "the server has no instance profile".to_owned()),
     };
-    let first = if status == Status::Incorrect && server.state != RUNNING {
-        "Start the server first: AWS replaces an instance profile only while the server is running. "
-    } else {
-        ""
-    };
+    let before =
+        match (accepts_profile(server, server.profile.as_ref().ok().and_then(Option::as_ref)), server.state.as_str()) {
+            (true, _) => "",
+            (false, "stopped") => {
+                "Start the server first: AWS replaces an instance profile only while the server is running. "
+            }
+            (false, _) => "Wait until the server is running. ",
+        };
     let texts = [
         "The eMite server does not have the role with which it reads.".to_owned(),
         format!("the instance profile is {}", wanted.profile),
         observed,
         does_not_read(spec),
         format!(
-            "{first}In the EC2 console, select {}, then Actions, Security, Modify IAM role, and choose {}.",
+            "{before}In the EC2 console, select {}, then Actions, Security, Modify IAM role, and choose {}.",
             wanted.instance_id,
             spec.emite_role_name()
         ),
@@ -310,7 +323,7 @@ mod tests {
     use crate::checks::fixtures::{
         findings, healthy_of, is_unobservable_without, noon, only, self_hosted, server_of, spec, unseen,
     };
-    use crate::links::emite_server::{Address, Profile};
+    use crate::links::emite_server::Address;
     use crate::snapshot::{Cause, Ingress, StatusChecks};
 
     fn with(change: impl FnOnce(&mut Server)) -> Snapshot {
@@ -486,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_of_a_stopped_server_can_be_attached_and_not_replaced() {
+    fn profile_repair_is_offered_only_in_states_where_aws_accepts_it() {
         let other = Profile {
             association_id: "iip-assoc-1".into(),
             arn: "arn:aws:iam::111122223333:instance-profile/x".into(),
@@ -497,7 +510,9 @@ mod tests {
             ("stopped", None, true),
             ("stopped", Some(other.clone()), false),
             ("stopping", Some(other.clone()), false),
+            ("stopping", None, false),
             ("pending", Some(other), false),
+            ("pending", None, false),
         ] {
             let snapshot = with(|server| {
                 server.state = state.into();
@@ -506,7 +521,12 @@ mod tests {
             let found = findings(&CHECK, &self_hosted(), &snapshot);
             let about = found.iter().find(|finding| finding.part() == "profile").unwrap();
             assert_eq!(mend(&self_hosted(), &snapshot, about).is_some(), offered, "{state} {profile:?}");
-            assert_eq!(about.remedy.starts_with("Start the server first"), !offered, "{state} {profile:?}");
+            let before = match (offered, state) {
+                (true, _) => "In the EC2 console",
+                (false, "stopped") => "Start the server first",
+                (false, _) => "Wait until the server is running",
+            };
+            assert!(about.remedy.starts_with(before), "{state} {profile:?}: {}", about.remedy);
         }
     }
 

@@ -24,7 +24,7 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
 }
 
 fn no_bucket(spec: &Spec, snapshot: &Snapshot) -> Finding {
-    let kept = firehose_delivery::kept(spec, snapshot).as_hours();
+    let kept = in_words(firehose_delivery::kept(spec, snapshot));
     Finding {
         check: NAME.to_owned(),
         status: Status::Missing,
@@ -34,7 +34,7 @@ fn no_bucket(spec: &Spec, snapshot: &Snapshot) -> Finding {
         expected: format!("a bucket named {}", spec.backup_bucket),
         observed: "no bucket of this name".to_owned(),
         impact: format!(
-            "A contact record that the search domain refuses from now on is lost within {kept} hours, as Firehose has nowhere to put it."
+            "A contact record that the search domain refuses from now on is lost within {kept}, as Firehose has nowhere to put it."
         ),
         data_loss_at: None,
         caused_by: None,
@@ -221,6 +221,7 @@ mod tests {
 
     use super::super::fixtures::{findings, healthy, is_unobservable_without, noon, only, spec};
     use super::*;
+    use crate::snapshot::DataStream;
 
     fn refused(status: &str, error_type: Option<&str>, field: Option<&str>) -> Snapshot {
         let kind = ErrorKind {
@@ -316,5 +317,20 @@ mod tests {
     #[test]
     fn a_bucket_that_is_gone_is_told() {
         insta::assert_json_snapshot!(only(&CHECK, &spec(), &Snapshot { failed_records: Ok(None), ..healthy() }));
+    }
+
+    #[test]
+    fn missing_bucket_loses_records_when_the_data_stream_drops_them() {
+        let records = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/ctr".parse().unwrap();
+        let spec = Spec { contact_record_stream: Some(records), ..spec() };
+        let stream = DataStream {
+            status: "ACTIVE".into(),
+            retention_hours: 168,
+            shards: 1,
+            mode: "PROVISIONED".into(),
+            key: None,
+        };
+        let snapshot = Snapshot { failed_records: Ok(None), contact_record_stream: Ok(Some(stream)), ..healthy() };
+        assert!(only(&CHECK, &spec, &snapshot).impact.contains("is lost within 7 days"));
     }
 }

@@ -152,12 +152,18 @@ fn age(seconds: f64) -> SignedDuration {
 }
 
 /// How long a record that Firehose cannot deliver is kept: by Firehose, or by the data stream that it reads from until that one's
-/// own retention ends (<https://docs.aws.amazon.com/firehose/latest/dev/retry.html>). No data stream keeps records for less than
-/// 24 hours, so that is also the answer if it could not be read.
+/// own retention ends (<https://docs.aws.amazon.com/firehose/latest/dev/retry.html>). If that is unknown, 24 hours is safe: it is the
+/// shortest that Kinesis has.
 pub(super) fn kept(spec: &Spec, snapshot: &Snapshot) -> SignedDuration {
     let stream = snapshot.contact_record_stream.as_ref().ok().and_then(Option::as_ref);
     let source = spec.contact_record_stream.as_ref().and(stream);
     source.map_or(KEPT, |stream| SignedDuration::from_hours(stream.retention_hours.into()).max(KEPT))
+}
+
+fn kept_in_words(spec: &Spec, snapshot: &Snapshot) -> String {
+    let is_known = spec.contact_record_stream.is_none() || matches!(snapshot.contact_record_stream, Ok(Some(_)));
+    let least = if is_known { "" } else { "at least " };
+    format!("{least}{}", in_words(kept(spec, snapshot)))
 }
 
 /// When the record that waited for `age` is dropped.
@@ -168,7 +174,7 @@ fn dropped(spec: &Spec, snapshot: &Snapshot, age: SignedDuration) -> Timestamp {
 fn late(spec: &Spec, snapshot: &Snapshot, freshness: &Series) -> Option<Trouble> {
     let [before, newest] = newest_two(freshness.since(snapshot.taken_at - HOUR))?;
     let (held, worst) = (age(before.min(newest)), age(before.max(newest)));
-    let kept = in_words(kept(spec, snapshot));
+    let kept = kept_in_words(spec, snapshot);
     let stream = snapshot.delivery_stream.as_ref().ok().and_then(Option::as_ref);
     let buffer = stream.and_then(|stream| stream.destination.as_ref()?.buffer_seconds).unwrap_or(USUAL_BUFFER);
     (held > SignedDuration::from_secs(buffer.into()) + MARGIN).then(|| Trouble {
@@ -190,7 +196,7 @@ fn nowhere_to_put(spec: &Spec, snapshot: &Snapshot, backup: &Series, freshness: 
     // One failed put is tried again; it is no loss.
     let newest = newest_two(backup.since(snapshot.taken_at - HOUR))?;
     let waits = freshness.since(snapshot.taken_at - HOUR).last().map(|(_, seconds)| age(*seconds));
-    let kept = in_words(kept(spec, snapshot));
+    let kept = kept_in_words(spec, snapshot);
     newest.iter().all(|ratio| *ratio < 1.0).then(|| Trouble {
         severity: Severity::Critical,
         summary: "Contact records that the search domain refused cannot be put into the backup bucket either.".to_owned(),
@@ -198,7 +204,7 @@ fn nowhere_to_put(spec: &Spec, snapshot: &Snapshot, backup: &Series, freshness: 
         impact: match spec.contact_record_stream {
             None => format!("These contact records exist only inside Firehose, which drops them {kept} after they came."),
             Some(_) => format!(
-                "These contact records exist only in the data stream that Firehose reads from, which drops them {kept} after they came."
+                "These contact records exist only in the data stream that Firehose reads from, which drops them {kept} after they arrived."
             ),
         },
         remedy: "Make sure that the backup bucket exists, that the role of the Firehose stream may write to it, and that the bucket's key is usable.",
@@ -347,13 +353,15 @@ mod tests {
         // No stream keeps records for less than a day, so that much is sure.
         for unknown in [Err(unseen(Cause::Denied)), Ok(None)] {
             snapshot.contact_record_stream = unknown;
-            assert_eq!(only(&CHECK, &spec, &snapshot).data_loss_at, Some(noon() + SignedDuration::from_hours(10)));
+            let late = only(&CHECK, &spec, &snapshot);
+            assert_eq!(late.data_loss_at, Some(noon() + SignedDuration::from_hours(10)));
+            assert!(late.impact.contains("keeps records for at least 24 h;"), "{}", late.impact);
         }
         let (spec, mut snapshot) = through(48, "backup_success", &[0.0, 0.0]);
         put(&mut snapshot, "delivery_freshness", series(&[hours(0.5), hours(1.0)]));
         let nowhere = only(&CHECK, &spec, &snapshot);
         assert_eq!(nowhere.data_loss_at, Some(noon() + SignedDuration::from_hours(47)));
-        insta::assert_snapshot!(nowhere.impact, @"These contact records exist only in the data stream that Firehose reads from, which drops them 2 days after they came.");
+        insta::assert_snapshot!(nowhere.impact, @"These contact records exist only in the data stream that Firehose reads from, which drops them 2 days after they arrived.");
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(crate) async fn raise_retention(kinesis: &Client, stream: &str, from: u32, t
         Ok(_) => Ok(Applied::Done),
         Err(error) => match retention_hours(kinesis, stream).await {
             Ok(live) if live >= to => Ok(Applied::Done),
+            _ if error.is_in_use() => Err(ApplyError::InProgress("the stream of agent events")),
             _ => Err(error.into()),
         },
     }

@@ -1,7 +1,7 @@
 //! Owns the access policy of the search domain as a link: whom it has to admit, beside all whom it admits already.
 
 use aws_sdk_opensearch::Client;
-use aws_sdk_opensearch::types::{DomainProcessingStatusType as Processing, OptionState};
+use aws_sdk_opensearch::types::{DomainProcessingStatusType as Processing, DomainStatus, OptionState};
 use serde_json::{Value, json};
 
 use crate::change::{ApplyError, Change};
@@ -65,33 +65,54 @@ pub(crate) fn parsed(text: Option<&str>) -> Result<Value, AwsError> {
 /// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_UpdateDomainConfig.html>) and `es:DescribeDomain`; nothing
 /// else of the domain changes, and it goes on serving.
 ///
-/// While another change is in progress AWS refuses this one with a `ValidationException`, the code of every other invalid
-/// request. Whether that is why is read from the domain, not from the message.
-pub(crate) async fn set_policy(opensearch: &Client, domain: &str, policy: &str) -> Result<(), ApplyError> {
-    let update = async || {
-        let answer = opensearch.update_domain_config().domain_name(domain).access_policies(policy).send().await;
-        answer.map(drop).map_err(AwsError::of("es:UpdateDomainConfig"))
-    };
-    let refused = match update().await {
-        Err(error) if error.is_invalid_request() => error,
-        written => return Ok(written?),
-    };
-    match is_changing(opensearch, domain).await {
-        Ok(true) => Err(ApplyError::InProgress("the search domain")),
-        // The other change may have ended since.
-        Ok(false) => Ok(update().await?),
-        Err(_) => Err(refused.into()),
+/// While another change to the domain is in progress, AWS rejects this one with a `ValidationException`, the code of every other
+/// invalid request. Whether that is the reason is read from the domain, not from the message.
+pub(crate) async fn set_policy(opensearch: &Client, domain: &str, policy: String) -> Result<(), ApplyError> {
+    let answer = opensearch.update_domain_config().domain_name(domain).access_policies(policy).send().await;
+    match answer.map_err(AwsError::of("es:UpdateDomainConfig")) {
+        Err(error) if error.is_invalid_request() => {
+            let described = opensearch.describe_domain().domain_name(domain).send().await;
+            let status = described.ok().and_then(|answer| answer.domain_status);
+            let busy = status.as_ref().is_some_and(is_changing);
+            Err(if busy { ApplyError::InProgress("the search domain") } else { error.into() })
+        }
+        written => Ok(written.map(drop)?),
     }
 }
 
-/// Whether AWS is carrying out a change of the domain. Needs `es:DescribeDomain`
-/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomain.html>).
-async fn is_changing(opensearch: &Client, domain: &str) -> Result<bool, AwsError> {
-    let answer = opensearch.describe_domain().domain_name(domain).send().await;
-    let status = answer.map_err(AwsError::of("es:DescribeDomain"))?.domain_status;
-    Ok(status.is_some_and(|status| {
-        let idle = [Processing::Active, Processing::Deleting, Processing::Isolated];
-        let named = status.domain_processing_status.is_some_and(|status| !idle.contains(&status));
-        named || status.processing == Some(true) || status.upgrade_processing == Some(true)
-    }))
+/// Whether AWS is carrying out a change to the domain. One that is being deleted or is isolated accepts no change at all.
+pub(crate) fn is_changing(status: &DomainStatus) -> bool {
+    let flagged = status.processing == Some(true) || status.upgrade_processing == Some(true);
+    match &status.domain_processing_status {
+        Some(Processing::Deleting | Processing::Isolated) => false,
+        Some(Processing::Active) | None => flagged,
+        Some(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_opensearch::types::ClusterConfig;
+
+    use super::*;
+
+    #[test]
+    fn domain_is_changing_by_its_status_or_its_flags() {
+        use Processing::{Active, Deleting, Isolated, Modifying, Upgrading};
+        for (named, flagged, changing) in [
+            (Some(Active), false, false),
+            (Some(Active), true, true),
+            (Some(Modifying), false, true),
+            (Some(Upgrading), false, true),
+            (Some(Deleting), true, false),
+            (Some(Isolated), true, false),
+            (None, true, true),
+            (None, false, false),
+        ] {
+            let status = DomainStatus::builder().set_domain_processing_status(named.clone()).processing(flagged);
+            let cluster = ClusterConfig::builder().build();
+            let status = status.domain_id("d").domain_name("d").arn("d").cluster_config(cluster).build().unwrap();
+            assert_eq!(is_changing(&status), changing, "{named:?} {flagged}");
+        }
+    }
 }

@@ -92,8 +92,7 @@ async fn kind(s3: &Client, bucket: &str, key: &str) -> Option<ErrorKind> {
     let answer = s3.get_object().bucket(bucket).key(key).range(BEGINNING).send().await;
     let read = async {
         let Some(object) = if_there(answer.map_err(AwsError::of(ACTION)))? else { return Ok(None) };
-        let broken_off =
-            |error| AwsError { code: AwsError::UNREACHABLE.to_owned(), ..AwsError::unusable(ACTION, causes(&error)) };
+        let broken_off = |error| AwsError::new(ACTION, AwsError::UNREACHABLE, causes(&error));
         object.body.collect().await.map(Some).map_err(broken_off)
     };
     match read.await {

@@ -15,6 +15,7 @@ pub(super) async fn domain(opensearch: &aws_sdk_opensearch::Client, spec: &Spec)
     let Some(domain) = answer.domain_status else {
         return Err(AwsError::unusable(ACTION, "the answer has no domain".to_owned()));
     };
+    let processing = domain_access::is_changing(&domain);
     let access_policy = domain_access::parsed(domain.access_policies.as_deref())?;
     let required = domain
         .service_software_options
@@ -25,7 +26,7 @@ pub(super) async fn domain(opensearch: &aws_sdk_opensearch::Client, spec: &Spec)
         change_began: change.and_then(|change| timestamp(change.start_time.as_ref()?)),
         engine: domain.engine_version.unwrap_or_default(),
         deleted: domain.deleted.unwrap_or_default(),
-        processing: domain.processing.unwrap_or_default() || domain.upgrade_processing.unwrap_or_default(),
+        processing,
         processing_status: domain.domain_processing_status.map(|status| status.as_str().to_owned()),
         instance_count: domain.cluster_config.and_then(|cluster| cluster.instance_count).map_or(0, count),
         volume_gib: domain.ebs_options.and_then(|storage| storage.volume_size).map(count),

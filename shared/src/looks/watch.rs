@@ -78,7 +78,7 @@ pub(super) async fn go_on(
     let error = match tokio::time::timeout(PATIENCE, write).await {
         Ok(Ok(_) | Err(LedgerError::ChangedMeanwhile(_))) => return Ok(next),
         Ok(Err(error)) => aws_error(ACTION, error),
-        Err(_) => AwsError { code: AwsError::TIMED_OUT.to_owned(), ..AwsError::unusable(ACTION, String::new()) },
+        Err(_) => AwsError::new(ACTION, AwsError::TIMED_OUT, "no answer in time".to_owned()),
     };
     log(&error, "could not remember how long this stack is watched");
     if remembered.is_some() { Ok(next) } else { Err(error.into()) }

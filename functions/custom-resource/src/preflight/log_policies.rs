@@ -1,9 +1,10 @@
-//! Owns counting the resource policies of CloudWatch Logs: a search domain that writes its error log needs one, an account can have ten in a
-//! region, and AWS does not raise that
+//! Owns counting the CloudWatch Logs resource policies of the account: a search domain that writes its error log needs one, and an
+//! account can have ten in a region, which AWS does not raise
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>).
 
 use aws_sdk_cloudwatchlogs::Client;
 use emite_connect::error::AwsError;
+use emite_connect::watchdog::stack_name;
 
 use super::Problem;
 use crate::services::Services;
@@ -11,25 +12,31 @@ use crate::services::Services;
 const PARAMETER: &str = "DomainLogs";
 const MOST: usize = 10;
 
-/// Whether there is no room for the policy of this stack.
-pub(super) async fn full(services: &Services) -> Option<Problem> {
-    let others = match names(&services.logs).await {
-        Ok(names) => others(names, services.stack_id.resource.split('/').nth(1).unwrap_or_default()),
-        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
-    };
-    (others.len() >= MOST).then(|| {
-        let (count, region) = (others.len(), &services.home.region);
-        Problem::new(format!(
-            "{PARAMETER} is Enabled, which takes a resource policy of CloudWatch Logs, and this account already has {count} of {MOST} in {region}: {}. Set {PARAMETER} to Disabled, or delete a policy that is no longer needed.",
-            others.join(", ")
-        ))
-    })
+/// What is in the way of the policy that this stack is about to make.
+pub(super) async fn obstacle(services: &Services) -> Option<Problem> {
+    match names(&services.logs).await {
+        Ok(names) => obstacle_among(&names, stack_name(&services.stack_id), &services.home.region),
+        Err(error) => {
+            let unseen = Problem::unseen(PARAMETER, &error);
+            Some(Problem { text: format!("{} Or set {PARAMETER} to Disabled.", unseen.text), ..unseen })
+        }
+    }
 }
 
-/// Without the one that this stack would make, should it exist: that is replaced rather than added.
-fn others(names: Vec<String>, stack: &str) -> Vec<String> {
+fn obstacle_among(names: &[String], stack: &str, region: &str) -> Option<Problem> {
     let own = format!("{stack}-search-domain");
-    names.into_iter().filter(|name| *name != own).collect()
+    if names.contains(&own) {
+        return Some(Problem::new(format!(
+            "{PARAMETER}: the CloudWatch Logs resource policy '{own}' exists already, perhaps left by an earlier stack. Delete it, or set {PARAMETER} to Disabled."
+        )));
+    }
+    (names.len() >= MOST).then(|| {
+        Problem::new(format!(
+            "{PARAMETER} is Enabled, which needs a CloudWatch Logs resource policy, but this account already has {} of {MOST} in {region}: {}. Set {PARAMETER} to Disabled, or delete a policy that is no longer needed.",
+            names.len(),
+            names.join(", ")
+        ))
+    })
 }
 
 /// The names of all account-level policies; those that belong to a log group do not count
@@ -78,8 +85,19 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_of_this_stack_needs_no_further_place() {
-        let names = ["emite-search-domain", "emite-2-search-domain", "payroll"].map(str::to_owned).to_vec();
-        assert_eq!(others(names, "emite"), ["emite-2-search-domain", "payroll"]);
+    fn ten_policies_leave_no_room_and_one_of_the_same_name_is_in_the_way() {
+        let names = |count: usize| (0..count).map(|number| format!("p{number}")).collect::<Vec<_>>();
+        assert_eq!(obstacle_among(&names(9), "emite", "eu-west-2"), None);
+        for full in [10, 11] {
+            let problem = obstacle_among(&names(full), "emite", "eu-west-2").unwrap();
+            assert!(
+                problem.text.contains(&format!("already has {full} of 10 in eu-west-2: p0, p1,")),
+                "{}",
+                problem.text
+            );
+        }
+        let left_over = ["emite-2-search-domain", "emite-search-domain"].map(str::to_owned);
+        let problem = obstacle_among(&left_over, "emite", "eu-west-2").unwrap();
+        assert!(problem.text.contains("'emite-search-domain' exists already"), "{}", problem.text);
     }
 }

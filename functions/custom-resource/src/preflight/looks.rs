@@ -52,8 +52,9 @@ pub(super) async fn all(services: &Services, wanted: &Wanted, before: Option<Bef
     let upgrades = makes_domain
         && domain_name.is_none()
         && before.map(|before| before.text("SearchEngineVersion")) != wanted.engine.as_deref();
-    let logs = makes_domain && wanted.domain_logs;
-    let logged = before.is_some_and(|before| before.made(DOMAIN).is_some() && before.text("DomainLogs") != "Disabled");
+    let needs_log_policy = makes_domain && wanted.domain_logs;
+    let had_log_policy =
+        before.is_some_and(|before| before.made(DOMAIN).is_some() && before.text("DomainLogs") != "Disabled");
     let server = wanted.server.as_ref();
     let server_before = before.and_then(|before| server::Before::of(before.old, before.image));
     let mut known = Findings::default();
@@ -79,7 +80,7 @@ pub(super) async fn all(services: &Services, wanted: &Wanted, before: Option<Bef
             let upgrade = async { if upgrades { upgrade(services, wanted).await } else { None } };
             tokio::join!(engine(services, wanted), domain_instances(services, wanted), upgrade)
         },
-        async { if logs && !logged { log_policies::full(services).await } else { None } },
+        async { if needs_log_policy && !had_log_policy { log_policies::obstacle(services).await } else { None } },
         async { tokio::join!(bucket(services, wanted.bucket.as_deref()), bucket_encryption(services, wanted)) },
         async {
             tokio::join!(
