@@ -28,7 +28,7 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Deployment:
-    """The stack that `sam deploy` was last told to deploy."""
+    """The stack that `sam deploy` deployed last."""
 
     stack: str = "emite-connect"
     region: str | None = None

@@ -119,7 +119,7 @@ enum Way {
     /// The deployment counts as a run of the health check.
     Watch,
     Handover,
-    /// A Delete, when somebody deleted the ledger.
+    /// A Delete after the ledger table was deleted.
     LedgerGone,
 }
 

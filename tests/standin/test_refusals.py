@@ -1,4 +1,4 @@
-"""Deployments of the real template that Preflight refuses: nothing that costs a customer something, or that people hear of, comes before."""
+"""Deployments of the real template that Preflight refuses: nothing that costs money or notifies anyone comes before the refusal."""
 
 from __future__ import annotations
 
