@@ -1,13 +1,16 @@
 //! Owns `Custom::ConnectApprovedOrigin`: one instance lists one origin, and no longer when the resource goes, unless it
 //! was there before.
 
-use emite_connect::arn::{Arn, InstanceId};
-use emite_connect::change::{apply, observe_origin_until};
-use emite_connect::claimed;
-use emite_connect::clock;
-use emite_connect::ledger::Entry;
-use emite_connect::links::Life;
-use emite_connect::links::approved_origin::{Claim, Origin, Place, observe, removal};
+use emite_aws::apply::{apply, observe_origin_until};
+use emite_aws::claims;
+use emite_aws::clock;
+use emite_aws::connect;
+use emite_aws::keys::origin_key;
+use emite_aws::ledger::Entry;
+use emite_core::arn::{Arn, InstanceId};
+use emite_core::diff;
+use emite_core::links::Life;
+use emite_core::links::approved_origin::{Claim, Origin, Place};
 
 use crate::answer::{Data, Done};
 use crate::data_streaming::{deleted_already, instance};
@@ -39,11 +42,11 @@ pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, 
 }
 
 async fn allow(services: &Services, place: &Place, request_id: &str) -> Result<Data, Failure> {
-    let entry = services.ledger.read::<Claim>(&place.key()).await?;
+    let entry = services.ledger.read::<Claim>(&origin_key(place)).await?;
     if entry.as_ref().is_some_and(|Entry { value, .. }| value.life != Life::Held && value.created_by == request_id) {
         return Err(deleted_already());
     }
-    let allowed = claimed::allow_origin(&services.aws, &services.ledger, place, entry, request_id).await?;
+    let allowed = claims::allow_origin(&services.aws, &services.ledger, place, entry, request_id).await?;
     let (claim, _) = allowed.ok_or_else(deleted_already)?;
     Ok(Data::from([("Origin", place.origin.to_string()), ("Added", claim.added.to_string())]))
 }
@@ -57,7 +60,7 @@ pub(crate) async fn remove(services: &Services, properties: &Object) -> Result<D
 }
 
 async fn release(services: &Services, place: &Place) -> Result<(), Failure> {
-    let key = place.key();
+    let key = origin_key(place);
     let Some(Entry { value: claim, version }) = services.ledger.read::<Claim>(&key).await? else { return Ok(()) };
     if claim.life == Life::Released {
         return Ok(());
@@ -72,12 +75,12 @@ async fn release(services: &Services, place: &Place) -> Result<(), Failure> {
         // A read right after a write may be stale, but not for a twin or a rerun.
         let seen = match claim.life {
             Life::Held => observe_origin_until(&services.aws, place, true).await,
-            _ => observe(&services.aws.connect, place).await,
+            _ => connect::origin(services.aws.connect(), place).await,
         };
         let change = match seen {
             // The instance is gone, and its list with it.
             Err(error) if error.is_not_found() => None,
-            live => removal(place, live?.as_deref(), Some(&releasing)),
+            live => diff::origin_removal(place, live?.as_deref(), Some(&releasing)),
         };
         if let Some(change) = change {
             apply(&services.aws, &services.ledger, &change).await?;

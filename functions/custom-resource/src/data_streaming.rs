@@ -8,14 +8,17 @@
 
 use std::time::Duration;
 
-use emite_connect::arn::{Arn, Home, InstanceId};
-use emite_connect::change::{Applied, Change, Consent, apply, observe_until};
-use emite_connect::claimed::{self, Order, Seen, note_drain};
-use emite_connect::clock;
-use emite_connect::error::AwsError;
-use emite_connect::ledger::{Entry, LedgerError};
-use emite_connect::links::Life;
-use emite_connect::links::data_streaming::{Association, Claim, ResourceType, Source, Target, diff, removal};
+use emite_aws::apply::{Applied, apply, observe_until};
+use emite_aws::claims::{self, Order, Seen, note_drain};
+use emite_aws::clock;
+use emite_aws::error::AwsError;
+use emite_aws::keys::streaming_key;
+use emite_aws::ledger::{Entry, LedgerError};
+use emite_core::arn::{Arn, Home, InstanceId};
+use emite_core::change::{Change, Consent};
+use emite_core::diff;
+use emite_core::links::Life;
+use emite_core::links::data_streaming::{Association, Claim, ResourceType, Source, Target};
 
 use crate::answer::{Data, Done};
 use crate::properties::Properties;
@@ -72,7 +75,7 @@ impl Wanted {
 
 /// An ARN of this stack's account and region.
 pub(crate) fn at_home(text: &str, home: &Home) -> Result<Arn, String> {
-    let arn: Arn = text.parse().map_err(|error: emite_connect::arn::NotAnArn| error.to_string())?;
+    let arn: Arn = text.parse().map_err(|error: emite_core::arn::NotAnArn| error.to_string())?;
     match home.objection(&arn) {
         Some(objection) => Err(objection),
         None => Ok(arn),
@@ -115,7 +118,7 @@ pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, 
 async fn stream(services: &Services, wanted: &Wanted) -> Result<Data, Failure> {
     let source = &wanted.source;
     let seen = look(services, wanted).await?;
-    let ready = match diff(source, &wanted.target, seen.live.as_ref(), seen.claim.as_ref()) {
+    let ready = match diff::streaming(source, &wanted.target, seen.live.as_ref(), seen.claim.as_ref()) {
         None => keep(services, wanted, seen).await?,
         Some(change) => match (change.consent(), &seen) {
             (consent, Seen { claim: Some(claim), live, .. }) if is_rollback_over_drift(wanted, claim, consent) => {
@@ -131,7 +134,7 @@ async fn stream(services: &Services, wanted: &Wanted) -> Result<Data, Failure> {
     wait_for_drain(&ready.value, wanted.drain).await;
     if ready.value.draining.is_some() {
         let drained = Claim { draining: None, ..ready.value.clone() };
-        services.ledger.write(&source.key(), &drained, Some(ready.version), None).await?;
+        services.ledger.write(&streaming_key(source), &drained, Some(ready.version), None).await?;
     }
     let live =
         observe_until(&services.aws, source, |live| live.is_some_and(|live| live.target == wanted.target)).await?;
@@ -139,7 +142,7 @@ async fn stream(services: &Services, wanted: &Wanted) -> Result<Data, Failure> {
 }
 
 async fn look(services: &Services, wanted: &Wanted) -> Result<Seen, Failure> {
-    let entry = services.ledger.read::<Claim>(&wanted.source.key()).await?;
+    let entry = services.ledger.read::<Claim>(&streaming_key(&wanted.source)).await?;
     let version = entry.as_ref().map(|entry| entry.version);
     let claim = entry.map(|entry| entry.value);
     if claim.as_ref().is_some_and(|claim| claim.life != Life::Held && claim.created_by == wanted.request_id) {
@@ -170,7 +173,7 @@ async fn keep(services: &Services, wanted: &Wanted, seen: Seen) -> Result<Entry<
     kept.accept(&wanted.target);
     let version = match version {
         Some(version) if before.as_ref() == Some(&kept) => version,
-        version => services.ledger.write(&wanted.source.key(), &kept, version, None).await?,
+        version => services.ledger.write(&streaming_key(&wanted.source), &kept, version, None).await?,
     };
     Ok(Entry { value: kept, version })
 }
@@ -179,7 +182,7 @@ async fn keep(services: &Services, wanted: &Wanted, seen: Seen) -> Result<Entry<
 async fn write(services: &Services, wanted: &Wanted, seen: &Seen, change: &Change) -> Result<Entry<Claim>, Failure> {
     let Wanted { source, target, request_id, .. } = wanted;
     let order = Order { source, target, request_id };
-    let streamed = claimed::stream(&services.aws, &services.ledger, order, seen, change).await?;
+    let streamed = claims::stream(&services.aws, &services.ledger, order, seen, change).await?;
     streamed.map(|streamed| streamed.claim).ok_or_else(deleted_already)
 }
 
@@ -209,7 +212,7 @@ pub(crate) async fn remove(services: &Services, properties: &Object) -> Result<D
 }
 
 async fn release(services: &Services, source: &Source, drain: Duration) -> Result<Done, Failure> {
-    let key = source.key();
+    let key = streaming_key(source);
     let Some(Entry { value: claim, version }) = services.ledger.read::<Claim>(&key).await? else {
         return Ok(Done::default());
     };
@@ -219,7 +222,7 @@ async fn release(services: &Services, source: &Source, drain: Duration) -> Resul
     let change = match observe_ours(services, source, Some(&claim)).await {
         // The instance is gone, and all that was set up on it.
         Err(error) if error.is_not_found() => None,
-        live => removal(source, live?.as_ref(), Some(&claim)),
+        live => diff::streaming_removal(source, live?.as_ref(), Some(&claim)),
     };
     let mut releasing = Claim { life: Life::Releasing, ..claim.clone() };
     if let Some(Change::RestoreStreaming { from: Some(left), .. } | Change::StopStreaming { from: left, .. }) = &change
@@ -264,7 +267,7 @@ async fn observe_ours(
 
 /// The claim as it stands after Connect was written to, unless somebody took it to another stage of life meanwhile.
 async fn reread(services: &Services, source: &Source, life: Life) -> Result<Option<Entry<Claim>>, Failure> {
-    let entry = services.ledger.read::<Claim>(&source.key()).await?;
+    let entry = services.ledger.read::<Claim>(&streaming_key(source)).await?;
     Ok(entry.filter(|entry| entry.value.life == life))
 }
 

@@ -14,12 +14,12 @@ mod record;
 mod text;
 mod wanted;
 
-use emite_connect::clock;
-use emite_connect::error::AwsError;
-use emite_connect::handover::{Handover, JSON, TEXT};
-use emite_connect::ledger::{Entry, Key};
-use emite_connect::publish::{Event, publish};
-use emite_connect::report::HANDOVER;
+use emite_aws::clock;
+use emite_aws::error::AwsError;
+use emite_aws::eventbridge::{Event, publish};
+use emite_aws::ledger::{Entry, Key};
+use emite_core::handover::{Handover, JSON, TEXT};
+use emite_core::report::HANDOVER;
 use serde_json::Value;
 
 use crate::answer::{Data, Done};
@@ -121,7 +121,7 @@ async fn put_object(
 ) -> Result<(), AwsError> {
     let put = services
         .aws
-        .s3
+        .s3()
         .put_object()
         .bucket(&place.bucket)
         .key(format!("{}{name}", place.prefix))
@@ -140,7 +140,7 @@ async fn announce(services: &Services, handover: &Handover) -> Result<(), Failur
     let detail = serde_json::to_string(handover)
         .map_err(|_| Failure::Refused("the hand-over cannot be written as JSON".to_owned()))?;
     let event = Event { detail_type: HANDOVER, resource: handover.stack_id.to_string(), detail };
-    Ok(publish(&services.aws.eventbridge, event).await?)
+    Ok(publish(services.aws.eventbridge(), event).await?)
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ mod watch;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use emite_connect::clock;
-use emite_connect::settings::BadSettings;
+use emite_aws::clock;
+use emite_aws::settings::BadSettings;
 use futures_util::FutureExt;
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! The Lambda function behind the custom resources of emite-connect.
 
 use custom_resource::{App, handle};
-use emite_connect::settings::environment;
+use emite_aws::settings::environment;
 use lambda_runtime::{Error, service_fn, tracing};
 
 #[tokio::main(flavor = "current_thread")]

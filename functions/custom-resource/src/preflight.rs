@@ -12,10 +12,10 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use emite_connect::arn::Home;
-use emite_connect::error::AwsError;
-use emite_connect::ledger::Key;
-use emite_connect::looks::stack;
+use emite_aws::cloudformation;
+use emite_aws::error::AwsError;
+use emite_aws::ledger::Key;
+use emite_core::arn::Home;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -174,7 +174,7 @@ async fn accept(services: &Services, request: &Request) -> Result<Data, Failure>
     let back = history.back_to(&properties);
     // An update to what was before the last one may be its rollback, or somebody who wants it again: then what was free may be taken.
     let again = back.as_ref().is_some_and(|back| *back != history)
-        && stack::is_updated_forward(&services.aws.cloudformation, &services.stack_id).await;
+        && cloudformation::is_updated_forward(services.aws.cloudformation(), &services.stack_id).await;
     if let Some(reordered) = back.filter(|_| !again) {
         if reordered != history {
             services.ledger.write(&key(), &reordered, version, None).await?;

@@ -3,18 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use emite_connect::arn::{Arn, Home};
-use emite_connect::aws::{self, Aws};
-use emite_connect::change::ApplyError;
-use emite_connect::ledger::{Ledger, LedgerError};
-use emite_connect::settings::{BadSettings, Settings};
+use emite_aws::apply::ApplyError;
+use emite_aws::clients::Aws;
+use emite_aws::ledger::{Ledger, LedgerError};
+use emite_aws::settings::{BadSettings, Settings};
+use emite_core::arn::{Arn, Home};
 
 /// What every custom resource works with.
 #[derive(Clone, Debug)]
 pub(crate) struct Services {
     pub(crate) aws: Aws,
-    /// CloudWatch Logs.
-    pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
     pub(crate) ledger: Ledger,
     /// The one stack that this function serves.
     pub(crate) stack_id: Arn,
@@ -34,12 +32,10 @@ impl Services {
         let (Some(table), Some(stack_id), Some(grace)) = (table, stack_id, grace) else {
             return Err(BadSettings(Vec::new()));
         };
-        let config = aws::config_from_env().await;
-        let aws = Aws::new(&config);
+        let aws = Aws::from_env().await;
         Ok(Self {
-            ledger: Ledger::new(aws.dynamodb.clone(), table),
+            ledger: Ledger::new(aws.dynamodb().clone(), table),
             aws,
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             home: Home::of(&stack_id),
             stack_id,
             permission_grace: Duration::from_secs(grace),

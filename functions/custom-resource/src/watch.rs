@@ -9,9 +9,9 @@ use std::time::Duration;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat, StandardUnit};
 use aws_smithy_types::DateTime;
-use emite_connect::clock;
-use emite_connect::error::AwsError;
-use emite_connect::watchdog::{COMPLETED, DIMENSION, NAMESPACE, stack_name};
+use emite_aws::clock;
+use emite_aws::error::AwsError;
+use emite_core::watchdog::{COMPLETED, DIMENSION, NAMESPACE, stack_name};
 use jiff::Timestamp;
 
 use crate::answer::Data;
@@ -33,7 +33,7 @@ pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, 
     let now = clock::now();
     let stack = stack_name(&services.stack_id);
     // Without it the alarm may report missing runs until the first one: no reason to take the deployment back.
-    if let Err(error) = count_one(&services.aws.cloudwatch, stack, now).await {
+    if let Err(error) = count_one(services.aws.cloudwatch(), stack, now).await {
         tracing::warn!(%error, "CloudWatch does not show the first run yet");
     }
     Ok(Data::new())

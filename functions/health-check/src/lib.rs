@@ -8,14 +8,15 @@ mod metrics;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use emite_connect::clock;
-use emite_connect::error::AwsError;
-use emite_connect::looks::{self, Latch, stack};
-use emite_connect::publish::{self, Event};
-use emite_connect::report::{HEALTH_REPORT, Report};
-use emite_connect::services::Services;
-use emite_connect::settings::BadSettings;
-use emite_connect::spec::{Spec, SpecError};
+use emite_aws::error::AwsError;
+use emite_aws::eventbridge::{self, Event};
+use emite_aws::observe::{Latch, observe};
+use emite_aws::services::{Services, SpecError};
+use emite_aws::settings::BadSettings;
+use emite_aws::{clock, cloudformation};
+use emite_core::judge::judge;
+use emite_core::report::{HEALTH_REPORT, Report};
+use emite_core::spec::Spec;
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
@@ -79,7 +80,7 @@ impl From<CheckError> for Diagnostic {
 pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<Answer, CheckError> {
     let services = app.services.as_ref().map_err(BadSettings::clone)?;
     let now = clock::now();
-    let changing = stack::is_changing(&services.aws.cloudformation, &services.stack_id, now);
+    let changing = cloudformation::is_changing(services.aws.cloudformation(), &services.stack_id, now);
     // What a change of the stack has half done, the spec included, is no report.
     let (changing, report) = tokio::join!(changing, Box::pin(check(services, &app.known, now)));
     if changing {
@@ -109,7 +110,7 @@ pub enum Answer {
 /// nearly always the same; if it is not, that look is thrown away.
 async fn check(services: &Services, last: &Mutex<Option<Arc<Known>>>, now: Timestamp) -> Result<Report, CheckError> {
     let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let look = async |spec: &Spec| looks::observe(&services.aws, &services.ledger, spec, Latch::Moves, now).await;
+    let look = async |spec: &Spec| observe(&services.aws, &services.ledger, spec, Latch::Moves, now).await;
     let early = async {
         match &known {
             Some(known) => Some((known, Box::pin(look(&known.spec)).await)),
@@ -121,10 +122,10 @@ async fn check(services: &Services, last: &Mutex<Option<Arc<Known>>>, now: Times
     if let Some((known, snapshot)) = early
         && known.text == text
     {
-        return Ok(Report::judge(&known.spec, &snapshot));
+        return Ok(judge(&known.spec, &snapshot).report);
     }
     let spec = services.spec_of(&text)?;
-    let report = Report::judge(&spec, &Box::pin(look(&spec)).await);
+    let report = judge(&spec, &Box::pin(look(&spec)).await).report;
     *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Known { text, spec }));
     Ok(report)
 }
@@ -135,5 +136,5 @@ async fn publish(services: &Services, report: &Report) -> Result<(), CheckError>
         resource: report.instance_arn.to_string(),
         detail: serde_json::to_string(report)?,
     };
-    Ok(publish::publish(&services.aws.eventbridge, event).await?)
+    Ok(eventbridge::publish(services.aws.eventbridge(), event).await?)
 }

@@ -1,6 +1,6 @@
 //! The Lambda function that checks every link between Amazon Connect and eMite.
 
-use emite_connect::settings::environment;
+use emite_aws::settings::environment;
 use health_check::{App, handle};
 use lambda_runtime::{Error, service_fn, tracing};
 

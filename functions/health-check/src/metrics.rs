@@ -6,10 +6,10 @@
 
 use std::io::Write;
 
-use emite_connect::arn::Arn;
-use emite_connect::finding::Finding;
-use emite_connect::report::Report;
-use emite_connect::watchdog::{COMPLETED, DIMENSION, NAMESPACE, OPEN_FINDINGS, stack_name};
+use emite_core::arn::Arn;
+use emite_core::finding::Finding;
+use emite_core::report::Report;
+use emite_core::watchdog::{COMPLETED, DIMENSION, NAMESPACE, OPEN_FINDINGS, stack_name};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use emite_connect::failed_object::known_type;
+use emite_core::failed_object::known_type;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 

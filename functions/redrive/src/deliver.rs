@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use bytes::Bytes;
-use emite_connect::error::AwsError;
+use emite_aws::error::AwsError;
 use tokio::time::Instant;
 
 use crate::batch::{Batch, LONGEST_BODY};

@@ -18,7 +18,7 @@ use aws_sdk_s3::operation::upload_part::UploadPartOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
 use bytes::Bytes;
-use emite_connect::error::AwsError;
+use emite_aws::error::AwsError;
 use serde_json::{Value, json};
 
 use crate::bulk::{self, Answer};

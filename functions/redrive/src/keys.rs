@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use emite_connect::failed_object::FIREHOSE_FOLDERS;
-use emite_connect::spec::Spec;
+use emite_core::failed_object::FIREHOSE_FOLDERS;
+use emite_core::spec::Spec;
 
 /// The folders of one delivery stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

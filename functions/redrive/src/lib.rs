@@ -30,13 +30,14 @@ mod summary;
 pub mod unpack;
 mod window;
 
-use emite_connect::clock;
-use emite_connect::https::{self, Schemes};
-use emite_connect::publish::{self, Event};
-use emite_connect::report::REDRIVE_REPORT;
-use emite_connect::services::Services;
-use emite_connect::settings::BadSettings;
-use emite_connect::spec::{BadSpec, Spec, SpecError};
+use emite_aws::clock;
+use emite_aws::eventbridge::{Event, publish};
+use emite_aws::https::{self, Schemes};
+use emite_aws::services::Services;
+use emite_aws::services::SpecError;
+use emite_aws::settings::BadSettings;
+use emite_core::report::REDRIVE_REPORT;
+use emite_core::spec::{BadSpec, Spec};
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -94,7 +95,7 @@ async fn begin(services: &Services, spec: &Spec, places: &Places, wish: Wish) ->
     let Wish { mode, from, to, prefix } = wish;
     let prefix = match prefix {
         Some(prefix) => prefix,
-        None => in_use(&Bucket::new(&services.aws.s3, spec.backup_bucket.clone()), places.failed()).await?,
+        None => in_use(&Bucket::new(services.aws.s3(), spec.backup_bucket.clone()), places.failed()).await?,
     };
     Ok(json!({"mode": mode.to_string(), "from": from, "to": to, "prefix": prefix}))
 }
@@ -118,11 +119,12 @@ async fn run(
 ) -> Result<Value, RedriveError> {
     let (naming, address) = settings(spec).map_err(SpecError::from)?;
     let client = app.https.as_ref().map_err(|problem| RedriveError::NoTls(problem.clone()))?;
-    let domain = Domain { address, client, credentials: services.aws.credentials.as_ref() };
+    let credentials = services.aws.credentials();
+    let domain = Domain { address, client, credentials: credentials.as_ref() };
     let run = Run {
         mode: order.mode,
         window: order.window,
-        bucket: Bucket::new(&services.aws.s3, spec.backup_bucket.clone()),
+        bucket: Bucket::new(services.aws.s3(), spec.backup_bucket.clone()),
         naming,
         post: async |body, count| {
             // What is sent last still has to be put down.
@@ -153,10 +155,10 @@ async fn summarise(
     places: &Places,
     execution: Execution,
 ) -> Result<Value, RedriveError> {
-    let bucket = Bucket::new(&services.aws.s3, spec.backup_bucket.clone());
+    let bucket = Bucket::new(services.aws.s3(), spec.backup_bucket.clone());
     let report = serde_json::to_value(summary::summarise(execution, spec, &bucket, places).await)?;
     let event =
         Event { detail_type: REDRIVE_REPORT, resource: spec.instance_arn.to_string(), detail: report.to_string() };
-    publish::publish(&services.aws.eventbridge, event).await?;
+    publish(services.aws.eventbridge(), event).await?;
     Ok(report)
 }

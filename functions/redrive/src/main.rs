@@ -1,6 +1,6 @@
 //! The Lambda function that brings refused contact records back into the search domain.
 
-use emite_connect::settings::environment;
+use emite_aws::settings::environment;
 use lambda_runtime::{Error, service_fn, tracing};
 use redrive::{App, handle};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use emite_connect::error::AwsError;
+use emite_aws::error::AwsError;
 use jiff::Timestamp;
 use tokio::time::timeout;
 

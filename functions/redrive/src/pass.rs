@@ -7,8 +7,8 @@
 mod ending;
 
 use bytes::Bytes;
-use emite_connect::error::AwsError;
-use emite_connect::failed_object;
+use emite_aws::error::AwsError;
+use emite_core::failed_object;
 
 use crate::answer::{Counts, Flaw, Place};
 use crate::batch::{Batch, Entry};

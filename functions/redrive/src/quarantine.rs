@@ -1,7 +1,7 @@
 //! Owns the object with those lines of a source that the domain never takes, each as it was with a note of where it stood
 //! and why. Written at constant memory, and there as a whole or not at all.
 
-use emite_connect::error::AwsError;
+use emite_aws::error::AwsError;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::{Bucket, GET, Upload};

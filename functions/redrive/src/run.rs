@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use emite_connect::error::AwsError;
+use emite_aws::error::AwsError;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Counts, Left, Place, Position, Stopped};

@@ -1,8 +1,8 @@
 //! Owns adding up what an execution of the state machine came to, and how that is told.
 
-use emite_connect::error::AwsError;
-use emite_connect::report::VERSION;
-use emite_connect::spec::Spec;
+use emite_aws::error::AwsError;
+use emite_core::report::VERSION;
+use emite_core::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use emite_connect::change::Change;
-use emite_connect::clock;
-use emite_connect::ledger::{Key, Ledger, LedgerError};
-use emite_connect::plan::PlannedChange;
+use emite_aws::clock;
+use emite_aws::ledger::{Key, Ledger, LedgerError};
+use emite_core::change::Change;
+use emite_core::change::PlannedChange;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Outcome;
 use crate::input::Input;
+use crate::outcome::ChangeOutcome;
 
 const KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -27,7 +27,7 @@ struct Entry<'a> {
     replace: bool,
     planned: Vec<Noted<'a>>,
     /// None while it is under way, and for good if it died.
-    outcomes: Option<&'a [Outcome]>,
+    outcomes: Option<&'a [ChangeOutcome]>,
 }
 
 /// A change, with what stands in AWS no more once it is applied.
@@ -66,7 +66,7 @@ impl<'a> Audit<'a> {
         ledger: &Ledger,
         planned: &[PlannedChange],
         changes: &[Change],
-        outcomes: &[Outcome],
+        outcomes: &[ChangeOutcome],
     ) {
         let entry = self.entry(planned, changes, Some(outcomes));
         if let Err(error) = ledger.write(&self.key(), &entry, Some(self.version), self.expires()).await {
@@ -86,7 +86,7 @@ impl<'a> Audit<'a> {
         &'e self,
         planned: &'e [PlannedChange],
         changes: &[Change],
-        outcomes: Option<&'e [Outcome]>,
+        outcomes: Option<&'e [ChangeOutcome]>,
     ) -> Entry<'e> {
         Entry {
             at: self.begun,

@@ -1,6 +1,6 @@
 //! Owns what a repair is asked for, and how anything else is refused: all that is wrong at once, and nothing done.
 
-use emite_connect::checks::CHECKS;
+use emite_core::checks::CHECKS;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -8,21 +8,22 @@ mod audit;
 mod error;
 mod input;
 mod lock;
+mod outcome;
 
 use std::time::Duration;
 
-use emite_connect::change::{self, Applied, Change};
-use emite_connect::clock;
-use emite_connect::looks::{self, Latch, stack};
-use emite_connect::plan::{PlannedChange, plan};
-use emite_connect::publish::{Event, publish};
-use emite_connect::report::{REPAIR_REPORT, Report, VERSION};
-use emite_connect::services::Services;
-use emite_connect::settings::BadSettings;
-use emite_connect::snapshot::Snapshot;
-use emite_connect::spec::Spec;
-use emite_connect::words::bounded;
-use emite_connect::{arn::Arn, claimed};
+use emite_aws::apply::{Applied, settled};
+use emite_aws::eventbridge::{Event, publish};
+use emite_aws::observe::{Latch, observe};
+use emite_aws::services::Services;
+use emite_aws::settings::BadSettings;
+use emite_aws::{claims, clock, cloudformation, wait};
+use emite_core::arn::Arn;
+use emite_core::change::{Change, PlannedChange};
+use emite_core::judge::{Judgement, judge};
+use emite_core::report::{REPAIR_REPORT, Report, VERSION};
+use emite_core::spec::Spec;
+use emite_core::words::bounded;
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 pub use error::RepairError;
 pub use input::{BadInput, Mode};
 pub use lock::{Holder, NotLocked};
+pub use outcome::{ChangeOutcome, ChangeResult};
 
 use audit::Audit;
 use input::Input;
@@ -61,7 +63,7 @@ pub struct Answer {
     /// What would mend what is wrong.
     pub planned: Vec<PlannedChange>,
     /// What came of each; empty if it was only planned.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<ChangeOutcome>,
     /// What was wrong.
     pub before: Report,
     /// What is wrong now; none if nothing was done.
@@ -69,32 +71,6 @@ pub struct Answer {
     /// Why those who are subscribed to alerts hear nothing of it, if so: the next health check tells them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_published: Option<String>,
-}
-
-/// What came of one change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Outcome {
-    /// [`PlannedChange::id`].
-    pub change: String,
-    /// What came of it.
-    pub result: ChangeResult,
-    /// Why it was not applied.
-    pub error: Option<String>,
-}
-
-/// What can come of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum ChangeResult {
-    /// It is as planned now.
-    Applied,
-    /// It was so already; nothing was written.
-    Unchanged,
-    /// It was not applied.
-    Failed,
-    /// Somebody changed it since it was looked at; it was left alone.
-    ChangedMeanwhile,
-    /// AWS was still carrying out another change to it when the repair's time was up.
-    TryAgainLater,
 }
 
 /// Plans a repair, or does it.
@@ -107,7 +83,7 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Answer, Repa
     let deadline = Instant::now() + clock::until_epoch_ms(context.deadline);
     let input = Input::read(&payload)?;
     let spec = services.spec_of(&services.spec_text().await?)?;
-    if let Some(objection) = stack::objection(&services.aws.cloudformation, &services.stack_id).await? {
+    if let Some(objection) = cloudformation::objection(services.aws.cloudformation(), &services.stack_id).await? {
         return Err(RepairError::Stack(objection));
     }
     let repair = Repair { services, spec: &spec, input: &input, request_id: &context.request_id };
@@ -151,13 +127,13 @@ async fn in_turn(
     count: usize,
     until: Instant,
     may: impl AsyncFn() -> bool,
-    attempt: impl AsyncFn(usize) -> Outcome,
-) -> Vec<Outcome> {
+    attempt: impl AsyncFn(usize) -> ChangeOutcome,
+) -> Vec<ChangeOutcome> {
     let mut outcomes = Vec::with_capacity(count);
     for index in 0..count {
         outcomes.push(Box::pin(attempt(index)).await);
     }
-    let waits = |outcome: &Outcome| outcome.result == ChangeResult::TryAgainLater;
+    let waits = |outcome: &ChangeOutcome| outcome.result == ChangeResult::TryAgainLater;
     while outcomes.iter().any(waits) && Instant::now() + PAUSE + ATTEMPT <= until {
         tokio::time::sleep(PAUSE).await;
         if !may().await {
@@ -173,16 +149,14 @@ async fn in_turn(
 }
 
 impl Repair<'_> {
-    async fn look(&self) -> (Snapshot, Report) {
+    async fn judge(&self) -> Judgement {
         let Services { aws, ledger, .. } = self.services;
-        let snapshot = Box::pin(looks::observe(aws, ledger, self.spec, Latch::Stays, clock::now())).await;
-        let report = Report::judge(self.spec, &snapshot);
-        (snapshot, report)
+        judge(self.spec, &Box::pin(observe(aws, ledger, self.spec, Latch::Stays, clock::now())).await)
     }
 
     async fn plan(&self) -> (Vec<(PlannedChange, Change)>, Report) {
-        let (snapshot, before) = self.look().await;
-        (plan(self.spec, &snapshot, &before, &self.input.checks), before)
+        let before = self.judge().await;
+        (before.plan(&self.input.checks), before.report)
     }
 
     fn answer(&self, planned: Vec<PlannedChange>, before: Report) -> Answer {
@@ -207,7 +181,7 @@ impl Repair<'_> {
         let attempt = async |index: usize| self.carry_out(&planned[index], &changes[index], deadline - RESERVE).await;
         // What is in progress may be an update of the stack, to other settings than those of this plan.
         let may = async || {
-            let objection = stack::objection(&aws.cloudformation, &self.services.stack_id).await;
+            let objection = cloudformation::objection(aws.cloudformation(), &self.services.stack_id).await;
             matches!(objection, Ok(None))
         };
         let outcomes = in_turn(planned.len(), deadline - RESERVE, may, attempt).await;
@@ -220,22 +194,25 @@ impl Repair<'_> {
             resource: self.spec.instance_arn.to_string(),
             detail: serde_json::to_string(&answer)?,
         };
-        if let Err(error) = publish(&aws.eventbridge, event).await {
+        if let Err(error) = publish(aws.eventbridge(), event).await {
             tracing::warn!(%error, "the repair was not published");
             answer.not_published = Some(error.to_string());
         }
         Ok(answer)
     }
 
-    async fn carry_out(&self, planned: &PlannedChange, change: &Change, until: Instant) -> Outcome {
+    async fn carry_out(&self, planned: &PlannedChange, change: &Change, until: Instant) -> ChangeOutcome {
         let outcome = self.attempt(planned, change, until).await;
         tracing::info!(change = outcome.change, result = ?outcome.result, error = outcome.error, "repair");
         outcome
     }
 
-    async fn attempt(&self, planned: &PlannedChange, change: &Change, until: Instant) -> Outcome {
-        let outcome =
-            |result, error: Option<String>| Outcome { change: planned.id.clone(), result, error: error.map(bounded) };
+    async fn attempt(&self, planned: &PlannedChange, change: &Change, until: Instant) -> ChangeOutcome {
+        let outcome = |result, error: Option<String>| ChangeOutcome {
+            change: planned.id.clone(),
+            result,
+            error: error.map(bounded),
+        };
         let refused = |reason: &str| outcome(ChangeResult::Failed, Some(reason.to_owned()));
         if planned.replaces_foreign && !self.input.replace {
             return refused(
@@ -247,7 +224,7 @@ impl Repair<'_> {
         }
         let Services { aws, ledger, .. } = self.services;
         let request_id = format!("repair:{}", self.request_id);
-        match tokio::time::timeout_at(until, claimed::repair(aws, ledger, change, &request_id)).await {
+        match tokio::time::timeout_at(until, claims::repair(aws, ledger, change, &request_id)).await {
             Ok(Ok(Applied::Done)) => outcome(ChangeResult::Applied, None),
             Ok(Ok(_)) => outcome(ChangeResult::Unchanged, None),
             Ok(Err(error)) if error.is_changed_meanwhile() => {
@@ -264,11 +241,11 @@ impl Repair<'_> {
     }
 
     /// Waits until what was applied is in force. It is applied in any case, so not seeing that by `until` is no error.
-    async fn settle(&self, changes: &[Change], outcomes: &[Outcome], until: Instant) {
+    async fn settle(&self, changes: &[Change], outcomes: &[ChangeOutcome], until: Instant) {
         let applied = changes.iter().zip(outcomes).filter(|(_, outcome)| outcome.result == ChangeResult::Applied);
         let all = async {
             for (change, _) in applied {
-                change::settled(&self.services.aws, change).await;
+                settled(&self.services.aws, change).await;
             }
         };
         if tokio::time::timeout_at(until, all).await.is_err() {
@@ -277,26 +254,19 @@ impl Repair<'_> {
     }
 
     /// Looks again, a few times while what was applied does not show yet.
-    async fn look_again(&self, planned: &[PlannedChange], outcomes: &[Outcome], until: Instant) -> Report {
-        const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+    async fn look_again(&self, planned: &[PlannedChange], outcomes: &[ChangeOutcome], until: Instant) -> Report {
         let applied: Vec<&PlannedChange> = planned
             .iter()
             .zip(outcomes)
             .filter(|(_, outcome)| outcome.result == ChangeResult::Applied)
             .map(|(planned, _)| planned)
             .collect();
-        let (_, mut report) = self.look().await;
-        for pause in PAUSES {
-            let still = |finding: &emite_connect::finding::Finding| {
-                finding.repair.as_ref().is_some_and(|repair| applied.iter().any(|planned| planned.id == repair.id))
-            };
-            if !report.findings.iter().any(still) || Instant::now() + pause + READING > until {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            (_, report) = self.look().await;
-        }
-        report
+        let left = |report: &Report| {
+            let planned_again = report.findings.iter().filter_map(|finding| finding.repair.as_ref());
+            planned_again.into_iter().any(|again| applied.iter().any(|planned| planned.id == again.id))
+        };
+        let read = async || self.judge().await.report;
+        wait::until(wait::FOR_A_REPAIR, read, |report| !left(report) || Instant::now() + READING > until).await
     }
 }
 
@@ -318,7 +288,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let accepted = index == 1 || started.elapsed() >= busy;
             let result = if accepted { ChangeResult::Applied } else { ChangeResult::TryAgainLater };
-            Outcome { change: index.to_string(), result, error: None }
+            ChangeOutcome { change: index.to_string(), result, error: None }
         };
         let outcomes = in_turn(2, started + UNTIL, async || started.elapsed() < changes_from, attempt).await;
         assert!(started.elapsed() <= UNTIL);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use emite_connect::clock;
-use emite_connect::ledger::{Entry, Key, Ledger, LedgerError};
+use emite_aws::clock;
+use emite_aws::ledger::{Entry, Key, Ledger, LedgerError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

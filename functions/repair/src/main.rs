@@ -1,6 +1,6 @@
 //! The Lambda function that mends what the health check found, on demand.
 
-use emite_connect::settings::environment;
+use emite_aws::settings::environment;
 use lambda_runtime::{Error, service_fn, tracing};
 use repair::{App, handle};
 

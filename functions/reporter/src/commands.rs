@@ -4,9 +4,9 @@
 //! redrive, which is one that the redrive itself would take. Every value is quoted for the shell, although none of those
 //! that AWS lets through needs it.
 
-use emite_connect::finding::Status;
-use emite_connect::plan::PlannedChange;
-use emite_connect::spec::{Server, Spec};
+use emite_core::change::PlannedChange;
+use emite_core::finding::Status;
+use emite_core::spec::{Server, Spec};
 use serde_json::{Value, json};
 
 use crate::episodes::Scene;
@@ -228,7 +228,7 @@ pub(crate) fn quarantine(spec: &Spec) -> String {
 
 /// Prints the readable text of the hand-over.
 pub(crate) fn handover(spec: &Spec) -> String {
-    let document = format!("s3://{}/{}{}", spec.backup_bucket, folder(spec, "handover"), emite_connect::handover::TEXT);
+    let document = format!("s3://{}/{}{}", spec.backup_bucket, folder(spec, "handover"), emite_core::handover::TEXT);
     Aws::new(spec, "s3", "cp").raw(&quoted(&document)).raw("-").line()
 }
 

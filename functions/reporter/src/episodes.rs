@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use emite_connect::checks::CHECKS;
-use emite_connect::finding::{Finding, Severity, Status};
-use emite_connect::handover::Handover;
-use emite_connect::report::Report;
-use emite_connect::spec::Spec;
+use emite_core::checks::CHECKS;
+use emite_core::finding::{Finding, Severity, Status};
+use emite_core::handover::Handover;
+use emite_core::report::Report;
+use emite_core::spec::Spec;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 

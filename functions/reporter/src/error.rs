@@ -1,9 +1,9 @@
 //! Owns why an invocation fails.
 
-use emite_connect::error::AwsError;
-use emite_connect::ledger::LedgerError;
-use emite_connect::settings::BadSettings;
-use emite_connect::spec::SpecError;
+use emite_aws::error::AwsError;
+use emite_aws::ledger::LedgerError;
+use emite_aws::services::SpecError;
+use emite_aws::settings::BadSettings;
 use lambda_runtime::Diagnostic;
 
 use crate::input::BadInput;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 
-use emite_connect::checks::CHECKS;
-use emite_connect::finding::{Finding, Severity, Status as Kind};
-use emite_connect::handover::Handover;
-use emite_connect::report::{CheckOutcome, Outcome, Report, Status, VERSION};
-use emite_connect::spec::{Server, Spec};
+use emite_core::checks::CHECKS;
+use emite_core::finding::{Finding, Severity, Status as Kind};
+use emite_core::handover::Handover;
+use emite_core::report::{CheckOutcome, Outcome, Report, Status, VERSION};
+use emite_core::spec::{Server, Spec};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::episodes::Scene;

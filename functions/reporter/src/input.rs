@@ -9,9 +9,9 @@ mod form;
 mod redrive;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
-use emite_connect::handover::Handover;
-use emite_connect::report::{HANDOVER, HEALTH_REPORT, REDRIVE_REPORT, REPAIR_REPORT, Report, SOURCE};
-use emite_connect::spec::Spec;
+use emite_core::handover::Handover;
+use emite_core::report::{HANDOVER, HEALTH_REPORT, REDRIVE_REPORT, REPAIR_REPORT, Report, SOURCE};
+use emite_core::spec::Spec;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -132,10 +132,10 @@ fn of_this_stack(at: &str, form: Form, detail: &Value, known: &Known<'_>, proble
         problems.add(&format!("{at} must be an object"));
         return false;
     }
-    if detail.get("version").and_then(Value::as_u64) != Some(u64::from(emite_connect::report::VERSION)) {
+    if detail.get("version").and_then(Value::as_u64) != Some(u64::from(emite_core::report::VERSION)) {
         problems.add(&format!(
             "{at}.version must be {}: bring all functions of the stack to the same release",
-            emite_connect::report::VERSION
+            emite_core::report::VERSION
         ));
         return false;
     }
@@ -149,7 +149,7 @@ fn of_this_stack(at: &str, form: Form, detail: &Value, known: &Known<'_>, proble
 fn report(at: &str, detail: Value, known: &Known<'_>, problems: &mut Problems) -> Option<Box<Report>> {
     const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(5);
     let Ok(report) = serde_json::from_value::<Report>(detail) else {
-        problems.add(&format!("{at} is not a health report of version {}", emite_connect::report::VERSION));
+        problems.add(&format!("{at} is not a health report of version {}", emite_core::report::VERSION));
         return None;
     };
     if report.checked_at > known.now + CLOCKS_DIFFER_BY {
@@ -193,7 +193,7 @@ fn handover(detail: Value, problems: &mut Problems) -> Option<Input> {
         }
     }
     let Ok(mut handover) = serde_json::from_value::<Handover>(detail) else {
-        problems.add(&format!("detail is not a hand-over of version {}", emite_connect::handover::VERSION));
+        problems.add(&format!("detail is not a hand-over of version {}", emite_core::handover::VERSION));
         return None;
     };
     let bound = |text: &mut String, most| *text = stored(text, most);

@@ -19,11 +19,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use aws_sdk_sns::types::MessageAttributeValue;
-use emite_connect::clock;
-use emite_connect::error::AwsError;
-use emite_connect::ledger::{Entry, Key, LedgerError};
-use emite_connect::services::Services;
-use emite_connect::settings::BadSettings;
+use emite_aws::clock;
+use emite_aws::error::AwsError;
+use emite_aws::ledger::{Entry, Key, LedgerError};
+use emite_aws::services::Services;
+use emite_aws::settings::BadSettings;
 use jiff::Timestamp;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
@@ -202,7 +202,7 @@ async fn send(services: &Services, scene: &Scene, message: &Message) -> Result<(
     ];
     let mut publish = services
         .aws
-        .sns
+        .sns()
         .publish()
         .topic_arn(scene.spec.alert_topic.to_string())
         .subject(&message.subject)

@@ -1,6 +1,6 @@
 //! The Lambda function that tells people what happens to the integration.
 
-use emite_connect::settings::environment;
+use emite_aws::settings::environment;
 use lambda_runtime::{Error, service_fn, tracing};
 use reporter::{App, handle};
 

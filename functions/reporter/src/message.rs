@@ -7,10 +7,10 @@
 
 mod titles;
 
-use emite_connect::finding::{Finding, Severity, Status};
-use emite_connect::handover::{self as item, Handover};
-use emite_connect::snapshot::Cause;
-use emite_connect::spec::Spec;
+use emite_core::finding::{Finding, Severity, Status};
+use emite_core::handover::{self as item, Handover};
+use emite_core::look::Cause;
+use emite_core::spec::Spec;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

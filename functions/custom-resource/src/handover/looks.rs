@@ -4,11 +4,14 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use emite_connect::error::AwsError;
-use emite_connect::handover::{AGENT_EVENTS, EXTERNAL_ID, INSTANCE, ROLE, SEARCH_ENDPOINT, SERVER, TIME_ZONE};
-use emite_connect::links::data_streaming::{self, ResourceType, Source, Target};
-use emite_connect::links::emite_role::{self, SESSION_SECONDS};
-use emite_connect::snapshot::{Cause, Unseen};
+use emite_aws::connect;
+use emite_aws::error::AwsError;
+use emite_aws::iam;
+use emite_core::handover::{AGENT_EVENTS, EXTERNAL_ID, INSTANCE, ROLE, SEARCH_ENDPOINT, SERVER, TIME_ZONE};
+use emite_core::links::data_streaming::{ResourceType, Source, Target};
+use emite_core::look::{Cause, Unseen};
+use emite_core::policies::emite_role::SESSION_SECONDS;
+use emite_core::policies::trust;
 
 use super::wanted::{Server, Wanted};
 use crate::services::Services;
@@ -118,7 +121,7 @@ async fn role(services: &Services, wanted: &Wanted) -> (State, State) {
     const ACTION: &str = "iam:GetRole";
     let gone = || (State::wrong("the role does not exist"), State::wrong("the role that asks for it does not exist"));
     let name = wanted.role.name();
-    let answer = services.aws.iam.get_role().role_name(name).send().await.map_err(AwsError::of(ACTION));
+    let answer = services.aws.iam().get_role().role_name(name).send().await.map_err(AwsError::of(ACTION));
     let role = match answer {
         Ok(answer) => answer.role,
         Err(error) if error.is_not_found() => None,
@@ -139,9 +142,9 @@ async fn role(services: &Services, wanted: &Wanted) -> (State, State) {
         State::wrong(format!("its sessions last {seconds} seconds at most, and eMite needs {SESSION_SECONDS}"))
     };
     let id = wanted.customer_id.as_deref().unwrap_or_default();
-    let trust = emite_role::document(ACTION, role.assume_role_policy_document.as_deref().unwrap_or_default());
+    let trust = iam::document(ACTION, role.assume_role_policy_document.as_deref().unwrap_or_default());
     let external_id = match trust {
-        Ok(trust) if emite_role::takes_external_id(&trust, id) => State::Verified,
+        Ok(trust) if trust::takes_external_id(&trust, id) => State::Verified,
         Ok(_) => State::wrong("the trust policy of the role does not ask for it"),
         Err(error) => error.into(),
     };
@@ -170,7 +173,7 @@ async fn instance(services: &Services, wanted: &Wanted) -> State {
 /// Needs `connect:DescribeInstance`
 /// (<https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeInstance.html>).
 async fn status(services: &Services, wanted: &Wanted) -> State {
-    let request = services.aws.connect.describe_instance().instance_id(wanted.instance.as_str());
+    let request = services.aws.connect().describe_instance().instance_id(wanted.instance.as_str());
     let instance = match request.send().await.map_err(AwsError::of("connect:DescribeInstance")) {
         Ok(answer) => answer.instance,
         Err(error) if error.is_not_found() => None,
@@ -186,7 +189,7 @@ async fn status(services: &Services, wanted: &Wanted) -> State {
 /// Needs `connect:ListInstanceStorageConfigs`.
 async fn streaming(services: &Services, wanted: &Wanted, resource_type: ResourceType, target: Target) -> State {
     let source = Source { instance: wanted.instance.clone(), resource_type };
-    match data_streaming::observe(&services.aws.connect, &source).await {
+    match connect::association(services.aws.connect(), &source).await {
         Ok(Some(live)) if live.target == target => State::Verified,
         Ok(Some(live)) => State::wrong(format!("its {source} stream to {}", live.target)),
         Ok(None) => State::wrong(format!("its {source} stream nowhere")),
@@ -199,7 +202,7 @@ async fn streaming(services: &Services, wanted: &Wanted, resource_type: Resource
 /// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html>).
 async fn stream(services: &Services, wanted: &Wanted) -> State {
     let name = wanted.agent_event_stream.resource.trim_start_matches("stream/");
-    let request = services.aws.kinesis.describe_stream_summary().stream_name(name);
+    let request = services.aws.kinesis().describe_stream_summary().stream_name(name);
     let stream = match request.send().await.map_err(AwsError::of("kinesis:DescribeStreamSummary")) {
         Ok(answer) => answer.stream_description_summary,
         Err(error) if error.is_not_found() => None,
@@ -217,7 +220,7 @@ async fn stream(services: &Services, wanted: &Wanted) -> State {
 /// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomain.html>).
 async fn domain(services: &Services, wanted: &Wanted) -> State {
     let name = wanted.domain.resource.trim_start_matches("domain/");
-    let answer = services.aws.opensearch.describe_domain().domain_name(name).send().await;
+    let answer = services.aws.opensearch().describe_domain().domain_name(name).send().await;
     let domain = match answer.map_err(AwsError::of("es:DescribeDomain")) {
         Ok(answer) => answer.domain_status.filter(|domain| domain.deleted != Some(true)),
         Err(error) if error.is_not_found() => None,
@@ -234,7 +237,7 @@ async fn domain(services: &Services, wanted: &Wanted) -> State {
 /// Needs `ec2:DescribeInstances`
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>).
 async fn server(services: &Services, server: &Server) -> State {
-    let answer = services.aws.ec2.describe_instances().instance_ids(&server.id).send().await;
+    let answer = services.aws.ec2().describe_instances().instance_ids(&server.id).send().await;
     let reservations = match answer.map_err(AwsError::of("ec2:DescribeInstances")) {
         Ok(answer) => answer.reservations.unwrap_or_default(),
         Err(error) if error.code == "InvalidInstanceID.NotFound" => Vec::new(),

@@ -1,8 +1,8 @@
 //! Owns what is remembered of a stack's hand-over, and which one follows. Pure.
 
-use emite_connect::arn::Arn;
-use emite_connect::handover::{Handover, Item, ItemChange, VERSION, left_out};
-use emite_connect::snapshot::Unseen;
+use emite_core::arn::Arn;
+use emite_core::handover::{Handover, Item, ItemChange, VERSION, left_out};
+use emite_core::look::Unseen;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
-use emite_connect::arn::{Arn, Home};
-use emite_connect::handover::ItemChange;
-use emite_connect::snapshot::{Cause, Unseen};
+use emite_core::arn::{Arn, Home};
+use emite_core::handover::ItemChange;
+use emite_core::look::{Cause, Unseen};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -53,7 +53,7 @@ fn throttled(request: &str) -> State {
 
 /// What a look shows where everything is as it should be, but for these states by the item's name.
 fn seen(wanted: &Wanted, states: &[(&str, State)]) -> Vec<Seen> {
-    use emite_connect::handover::*;
+    use emite_core::handover::*;
     let state =
         |name: &str| states.iter().find(|(of, _)| *of == name).map_or(State::Verified, |(_, state)| state.clone());
     let item = |name, value: String| Seen { name, value, state: state(name) };

@@ -1,6 +1,6 @@
 //! Owns the readable text of a hand-over. Pure.
 
-use emite_connect::handover::{Handover, Item, JSON, TEXT};
+use emite_core::handover::{Handover, Item, JSON, TEXT};
 
 /// The text, for somebody who sends it on to the eMite team.
 pub(super) fn of(handover: &Handover) -> String {

@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use emite_connect::arn::{Arn, Home, InstanceId};
-use emite_connect::handover::TEXT;
-use emite_connect::links::data_streaming::{ResourceType, Target};
+use emite_core::arn::{Arn, Home, InstanceId};
+use emite_core::handover::TEXT;
+use emite_core::links::data_streaming::{ResourceType, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::data_streaming::{at_home, instance};
@@ -107,7 +107,7 @@ impl Wanted {
 }
 
 fn role(text: &str, home: &Home) -> Result<Arn, String> {
-    let arn: Arn = text.parse().map_err(|error: emite_connect::arn::NotAnArn| error.to_string())?;
+    let arn: Arn = text.parse().map_err(|error: emite_core::arn::NotAnArn| error.to_string())?;
     let ours = home.iam_arn(arn.resource.clone());
     // A path may stand before the name.
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@/-".contains(&byte);

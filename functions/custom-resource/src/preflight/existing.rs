@@ -4,9 +4,9 @@
 
 use aws_sdk_firehose::types::DeliveryStreamDescription;
 use aws_sdk_opensearch::types::DomainStatus;
-use emite_connect::error::AwsError;
-use emite_connect::failed_object::prefix_of;
-use emite_connect::looks::destination_of;
+use emite_aws::error::AwsError;
+use emite_aws::firehose::destination_of;
+use emite_core::failed_object::prefix_of;
 
 use super::values::{Wanted, has_types};
 use super::{Findings, Problem};
@@ -54,7 +54,7 @@ pub(super) async fn all(services: &Services, wanted: &Wanted, findings: &mut Fin
 async fn domain(services: &Services, wanted: &Wanted) -> Option<Result<String, Vec<Problem>>> {
     const PARAMETER: &str = "ExistingDomainName";
     let name = wanted.domain.as_ref()?.existing()?;
-    let found = services.aws.opensearch.describe_domain().domain_name(name).send().await;
+    let found = services.aws.opensearch().describe_domain().domain_name(name).send().await;
     let found = there(PARAMETER, "the search domain", name, found.map_err(AwsError::of("es:DescribeDomain")));
     let status = match found {
         Ok(found) => found.domain_status?,
@@ -135,7 +135,7 @@ async fn contact_record_stream(services: &Services, wanted: &Wanted) -> Option<P
 
 /// The key that a Kinesis stream is encrypted with, if it is, as Kinesis names it.
 async fn data_stream(services: &Services, parameter: &str, name: &str) -> Result<Option<String>, Problem> {
-    let found = services.aws.kinesis.describe_stream_summary().stream_name(name).send().await;
+    let found = services.aws.kinesis().describe_stream_summary().stream_name(name).send().await;
     let found = found.map_err(AwsError::of("kinesis:DescribeStreamSummary"));
     let found = there(parameter, "the data stream", name, found)?;
     let Some(stream) = found.stream_description_summary else {
@@ -160,7 +160,7 @@ struct Known {
 async fn delivery_stream(services: &Services, wanted: &Wanted) -> Option<Result<Known, Vec<Problem>>> {
     const PARAMETER: &str = "ExistingDeliveryStreamName";
     let name = wanted.delivery_stream.as_ref()?.existing()?;
-    let found = services.aws.firehose.describe_delivery_stream().delivery_stream_name(name).send().await;
+    let found = services.aws.firehose().describe_delivery_stream().delivery_stream_name(name).send().await;
     let found = found.map_err(AwsError::of("firehose:DescribeDeliveryStream"));
     let description = match there(PARAMETER, "the Firehose stream", name, found) {
         Ok(found) => found.delivery_stream_description?,
@@ -247,7 +247,7 @@ fn fit(
 async fn role(services: &Services, wanted: &Wanted) -> Option<Result<String, Vec<Problem>>> {
     const PARAMETER: &str = "ExistingRoleName";
     let name = wanted.role.as_ref()?.existing()?;
-    let found = services.aws.iam.get_role().role_name(name).send().await.map_err(AwsError::of("iam:GetRole"));
+    let found = services.aws.iam().get_role().role_name(name).send().await.map_err(AwsError::of("iam:GetRole"));
     let found = there(PARAMETER, "the role", name, found).map_err(|problem| vec![problem]);
     Some(found.and_then(|found| found.role.map(|role| role.arn).ok_or_else(Vec::new)))
 }

@@ -3,8 +3,8 @@
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>).
 
 use aws_sdk_cloudwatchlogs::Client;
-use emite_connect::error::AwsError;
-use emite_connect::watchdog::stack_name;
+use emite_aws::error::AwsError;
+use emite_core::watchdog::stack_name;
 
 use super::Problem;
 use crate::services::Services;
@@ -14,7 +14,7 @@ const MOST: usize = 10;
 
 /// What is in the way of the policy that this stack is about to make.
 pub(super) async fn obstacle(services: &Services) -> Option<Problem> {
-    match names(&services.logs).await {
+    match names(services.aws.logs()).await {
         Ok(names) => obstacle_among(&names, stack_name(&services.stack_id), &services.home.region),
         Err(error) => {
             let unseen = Problem::unseen(PARAMETER, &error);

@@ -1,10 +1,12 @@
 //! Owns what Preflight asks AWS. Every look is taken, whatever the others found; one that fails is a problem of its own,
 //! because unknown is not good.
 
-use emite_connect::arn::Arn;
-use emite_connect::error::AwsError;
-use emite_connect::links::Life;
-use emite_connect::links::data_streaming::{self, Claim, ResourceType, Source, Target};
+use emite_aws::connect;
+use emite_aws::error::AwsError;
+use emite_aws::keys::streaming_key;
+use emite_core::arn::Arn;
+use emite_core::links::Life;
+use emite_core::links::data_streaming::{Claim, ResourceType, Source, Target};
 use serde_json::Value;
 
 use super::values::{DELIVERY_ROLE_SUFFIX, Thing, Wanted};
@@ -170,7 +172,7 @@ async fn instance(services: &Services, wanted: &Wanted) -> (Findings, Vec<Proble
     let Some(id) = &wanted.instance else { return (Findings::default(), Vec::new()) };
     let described = services
         .aws
-        .connect
+        .connect()
         .describe_instance()
         .instance_id(id.as_str())
         .send()
@@ -213,11 +215,11 @@ async fn instance(services: &Services, wanted: &Wanted) -> (Findings, Vec<Proble
 /// What would be in the way of streaming `source` to `target`.
 async fn streaming(services: &Services, wanted: &Wanted, source: &Source, target: Option<&Target>) -> Option<Problem> {
     const PARAMETER: &str = "OnExistingStreaming";
-    let live = match data_streaming::observe(&services.aws.connect, source).await {
+    let live = match connect::association(services.aws.connect(), source).await {
         Ok(live) => live?,
         Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
     };
-    let claim = match services.ledger.read::<Claim>(&source.key()).await {
+    let claim = match services.ledger.read::<Claim>(&streaming_key(source)).await {
         Ok(entry) => entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released),
         Err(error) => {
             let failure = Failure::from(error);
@@ -267,13 +269,13 @@ fn taken<T>(parameter: &str, existing: &str, what: &str, name: &str, found: Resu
 
 async fn role(services: &Services, parameter: &str, existing: &str, name: Option<String>) -> Option<Problem> {
     let name = name?;
-    let found = services.aws.iam.get_role().role_name(&name).send().await;
+    let found = services.aws.iam().get_role().role_name(&name).send().await;
     taken(parameter, existing, "the role", &name, found.map_err(AwsError::of("iam:GetRole")))
 }
 
 async fn agent_event_stream(services: &Services, name: Option<String>) -> Option<Problem> {
     let name = name?;
-    let found = services.aws.kinesis.describe_stream_summary().stream_name(&name).send().await;
+    let found = services.aws.kinesis().describe_stream_summary().stream_name(&name).send().await;
     taken(
         "AgentEventStreamName",
         "ExistingAgentEventStreamName",
@@ -285,7 +287,7 @@ async fn agent_event_stream(services: &Services, name: Option<String>) -> Option
 
 async fn delivery_stream(services: &Services, name: Option<String>) -> Option<Problem> {
     let name = name?;
-    let found = services.aws.firehose.describe_delivery_stream().delivery_stream_name(&name).send().await;
+    let found = services.aws.firehose().describe_delivery_stream().delivery_stream_name(&name).send().await;
     taken(
         "DeliveryStreamName",
         "ExistingDeliveryStreamName",
@@ -297,7 +299,7 @@ async fn delivery_stream(services: &Services, name: Option<String>) -> Option<Pr
 
 async fn domain(services: &Services, name: Option<String>) -> Option<Problem> {
     let name = name?;
-    let found = services.aws.opensearch.describe_domain().domain_name(&name).send().await;
+    let found = services.aws.opensearch().describe_domain().domain_name(&name).send().await;
     taken(
         "DomainName",
         "ExistingDomainName",
@@ -311,7 +313,7 @@ async fn domain(services: &Services, name: Option<String>) -> Option<Problem> {
 async fn engine(services: &Services, wanted: &Wanted) -> Option<Problem> {
     const PARAMETER: &str = "SearchEngineVersion";
     let engine = wanted.engine.as_ref()?;
-    let pages = services.aws.opensearch.list_versions().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+    let pages = services.aws.opensearch().list_versions().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
     let pages = match pages.map_err(AwsError::of("es:ListVersions")) {
         Ok(pages) => pages,
         Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
@@ -327,7 +329,7 @@ async fn engine(services: &Services, wanted: &Wanted) -> Option<Problem> {
 async fn domain_instances(services: &Services, wanted: &Wanted) -> Option<Problem> {
     const PARAMETER: &str = "DomainInstanceType";
     let (engine, kind) = (wanted.engine.as_ref()?, wanted.domain_instance_type.as_ref()?);
-    let request = services.aws.opensearch.list_instance_type_details().engine_version(engine);
+    let request = services.aws.opensearch().list_instance_type_details().engine_version(engine);
     let pages = request.into_paginator().send().collect::<Result<Vec<_>, _>>().await;
     let pages = match pages.map_err(AwsError::of("es:ListInstanceTypeDetails")) {
         Ok(pages) => pages,
@@ -348,7 +350,7 @@ async fn domain_instances(services: &Services, wanted: &Wanted) -> Option<Proble
 async fn upgrade(services: &Services, wanted: &Wanted) -> Option<Problem> {
     const PARAMETER: &str = "SearchEngineVersion";
     let (engine, domain) = (wanted.engine.as_ref()?, wanted.domain.as_ref()?.name());
-    let found = services.aws.opensearch.get_compatible_versions().domain_name(domain).send().await;
+    let found = services.aws.opensearch().get_compatible_versions().domain_name(domain).send().await;
     let compatible = match found.map_err(AwsError::of("es:GetCompatibleVersions")) {
         Ok(found) => found.compatible_versions.unwrap_or_default(),
         Err(error) if error.is_not_found() => return None,
@@ -373,7 +375,7 @@ async fn upgrade(services: &Services, wanted: &Wanted) -> Option<Problem> {
 async fn bucket(services: &Services, name: Option<&str>) -> Option<Problem> {
     const PARAMETER: &str = "BackupBucketName";
     let name = name?;
-    let (s3, home) = (&services.aws.s3, &services.home);
+    let (s3, home) = (services.aws.s3(), &services.home);
     let found = s3.get_bucket_location().bucket(name).expected_bucket_owner(&home.account).send().await;
     let elsewhere = |region: &str| {
         let here = &home.region;
@@ -409,7 +411,7 @@ async fn bucket(services: &Services, name: Option<&str>) -> Option<Problem> {
 async fn bucket_encryption(services: &Services, wanted: &Wanted) -> Option<Problem> {
     const PARAMETER: &str = "BackupBucketKeyArn";
     let name = wanted.bucket.as_ref().filter(|_| wanted.bucket_key.is_none())?;
-    let request = services.aws.s3.get_bucket_encryption().bucket(name).expected_bucket_owner(&services.home.account);
+    let request = services.aws.s3().get_bucket_encryption().bucket(name).expected_bucket_owner(&services.home.account);
     let found = match request.send().await.map_err(AwsError::of("s3:GetEncryptionConfiguration")) {
         Ok(found) => found.server_side_encryption_configuration?,
         Err(error) if error.is_not_found() => return None,
@@ -427,7 +429,7 @@ async fn bucket_encryption(services: &Services, wanted: &Wanted) -> Option<Probl
 /// Whether a key can encrypt; `customer_managed`: whether Amazon Connect could use it, which it cannot with AWS's own.
 async fn key(services: &Services, parameter: &str, arn: Option<&Arn>, customer_managed: bool) -> Option<Problem> {
     let arn = arn?;
-    let found = services.aws.kms.describe_key().key_id(arn.to_string()).send().await;
+    let found = services.aws.kms().describe_key().key_id(arn.to_string()).send().await;
     let key = match found.map_err(AwsError::of("kms:DescribeKey")) {
         Ok(found) => found.key_metadata?,
         Err(error) if error.is_not_found() => {
@@ -456,7 +458,7 @@ async fn key(services: &Services, parameter: &str, arn: Option<&Arn>, customer_m
 async fn topic(services: &Services, arn: Option<&Arn>) -> Option<Problem> {
     const PARAMETER: &str = "AlertTopicArn";
     let arn = arn?;
-    let found = services.aws.sns.get_topic_attributes().topic_arn(arn.to_string()).send().await;
+    let found = services.aws.sns().get_topic_attributes().topic_arn(arn.to_string()).send().await;
     let attributes = match found.map_err(AwsError::of("sns:GetTopicAttributes")) {
         Ok(found) => found.attributes.unwrap_or_default(),
         Err(error) if error.is_not_found() => {

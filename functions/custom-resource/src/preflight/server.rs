@@ -2,7 +2,7 @@
 //! image, which is looked up once and then kept.
 
 use aws_sdk_ec2::types::{AccountAttributeName, Filter, LocationType, RouteState};
-use emite_connect::error::AwsError;
+use emite_aws::error::AwsError;
 
 use super::Problem;
 use super::values::ranges;
@@ -179,7 +179,7 @@ fn filter(name: &str, value: &str) -> Filter {
 async fn newest_image(services: &Services, server: &Server) -> Result<String, Problem> {
     const PARAMETER: &str = "ServerImage";
     let Server { image, .. } = server;
-    let answer = services.aws.ssm.get_parameter().name(format!("{IMAGES}{image}")).send().await;
+    let answer = services.aws.ssm().get_parameter().name(format!("{IMAGES}{image}")).send().await;
     match answer.map_err(AwsError::of("ssm:GetParameter")) {
         Ok(answer) => {
             answer.parameter.and_then(|found| found.value).filter(|id| id.starts_with("ami-")).ok_or_else(|| {
@@ -199,7 +199,7 @@ async fn newest_image(services: &Services, server: &Server) -> Result<String, Pr
 /// Whether the subnet is in the VPC, leads to the internet, and offers the type of instance.
 async fn network(services: &Services, server: &Server) -> Vec<Problem> {
     const PARAMETER: &str = "SubnetId";
-    let ec2 = &services.aws.ec2;
+    let ec2 = services.aws.ec2();
     let Server { vpc, subnet, .. } = server;
     let found = ec2.describe_subnets().filters(filter("subnet-id", subnet)).send().await;
     let found = match found.map_err(AwsError::of("ec2:DescribeSubnets")) {
@@ -228,7 +228,7 @@ async fn route(services: &Services, server: &Server) -> Option<Problem> {
     const ACTION: &str = "ec2:DescribeRouteTables";
     let Server { vpc, subnet, .. } = server;
     let tables = async |filters: Vec<Filter>| {
-        let request = services.aws.ec2.describe_route_tables().set_filters(Some(filters));
+        let request = services.aws.ec2().describe_route_tables().set_filters(Some(filters));
         request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.map_err(AwsError::of(ACTION))
     };
     let own = tables(vec![filter("association.subnet-id", subnet)]).await;
@@ -254,7 +254,7 @@ async fn route(services: &Services, server: &Server) -> Option<Problem> {
 async fn offer(services: &Services, server: &Server, zone: &str) -> Option<Problem> {
     const PARAMETER: &str = "ServerInstanceType";
     let Server { instance_type, .. } = server;
-    let request = services.aws.ec2.describe_instance_type_offerings().location_type(LocationType::AvailabilityZone);
+    let request = services.aws.ec2().describe_instance_type_offerings().location_type(LocationType::AvailabilityZone);
     let request = request.filters(filter("location", zone)).filters(filter("instance-type", instance_type));
     let offers = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
     match offers.map_err(AwsError::of("ec2:DescribeInstanceTypeOfferings")) {
@@ -272,7 +272,7 @@ async fn key_pair(services: &Services, server: &Server) -> Option<Problem> {
     if key_pair.is_empty() {
         return None;
     }
-    let found = services.aws.ec2.describe_key_pairs().key_names(key_pair).send().await;
+    let found = services.aws.ec2().describe_key_pairs().key_names(key_pair).send().await;
     match found.map_err(AwsError::of("ec2:DescribeKeyPairs")) {
         Ok(_) => None,
         Err(error) if error.code == "InvalidKeyPair.NotFound" => Some(Problem::new(format!(
@@ -286,7 +286,7 @@ async fn key_pair(services: &Services, server: &Server) -> Option<Problem> {
 async fn address(services: &Services) -> Option<Problem> {
     const PARAMETER: &str = "HostingMode";
     const LIMIT: &str = "vpc-max-elastic-ips";
-    let ec2 = &services.aws.ec2;
+    let ec2 = services.aws.ec2();
     let (limit, addresses) = tokio::join!(
         ec2.describe_account_attributes().attribute_names(AccountAttributeName::from(LIMIT)).send(),
         ec2.describe_addresses().filters(filter("domain", "vpc")).send()

@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use emite_connect::arn::{Arn, Home, InstanceId};
-use emite_connect::business_hours::BusinessHours;
-use emite_connect::links::approved_origin::Origin;
-use emite_connect::links::data_streaming::Target;
+use emite_core::arn::{Arn, Home, InstanceId};
+use emite_core::business_hours::BusinessHours;
+use emite_core::links::approved_origin::Origin;
+use emite_core::links::data_streaming::Target;
 use ipnet::Ipv4Net;
 
 use super::Problem;
@@ -259,7 +259,7 @@ fn emite(read: &mut Properties<'_>, self_hosted: bool) {
         if well_formed { Ok(()) } else { Err("must have 2 to 1224 characters of letters, digits and _+=,.@:/- (it becomes the ExternalId); eMite sends it to you") }
     });
     given(read, "EmitePrincipalArn", |text| {
-        let arn: Arn = text.parse().map_err(|error: emite_connect::arn::NotAnArn| error.to_string())?;
+        let arn: Arn = text.parse().map_err(|error: emite_core::arn::NotAnArn| error.to_string())?;
         let person = arn.resource.starts_with("role/") || arn.resource.starts_with("user/");
         if arn.service != "iam" || !person {
             return Err("must be the ARN of a role or user: arn:aws:iam::account:role/name".to_owned());

@@ -1,7 +1,7 @@
 //! Owns what becomes of an object that was gone through, and of its quarantine object.
 
 use bytes::Bytes;
-use emite_connect::error::AwsError;
+use emite_aws::error::AwsError;
 
 use super::{Ended, Pass};
 use crate::answer::{Counts, Flaw, Place};

@@ -1,6 +1,6 @@
-use emite_connect::arn::Arn;
-use emite_connect::finding::Finding;
-use emite_connect::handover::Handover;
+use emite_core::arn::Arn;
+use emite_core::finding::Finding;
+use emite_core::handover::Handover;
 
 use super::*;
 use crate::fixtures::{finding, handover, minutes, noon, report, scene};

@@ -2,9 +2,9 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>): the health check crashed, ran
 //! out of time, or was never run. Of the payloads in them nothing is told but that it took too long, and the error's type.
 
-use emite_connect::arn::Arn;
-use emite_connect::finding::{Finding, Severity, Status};
-use emite_connect::spec::Spec;
+use emite_core::arn::Arn;
+use emite_core::finding::{Finding, Severity, Status};
+use emite_core::spec::Spec;
 use jiff::Timestamp;
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! Owns what the details of events must look like, as tables: serde would name the first thing that is wrong, with the
 //! value that it found.
 
-use emite_connect::checks::CHECKS;
+use emite_core::checks::CHECKS;
 use jiff::Timestamp;
 use serde_json::Value;
 

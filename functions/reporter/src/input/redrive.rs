@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use emite_connect::failed_object::FIREHOSE_FOLDERS;
-use emite_connect::spec::Spec;
+use emite_core::failed_object::FIREHOSE_FOLDERS;
+use emite_core::spec::Spec;
 use jiff::Timestamp;
 use serde_json::Value;
 

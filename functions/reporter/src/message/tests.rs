@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use emite_connect::checks::CHECKS;
-use emite_connect::handover::{Item, ItemChange};
-use emite_connect::plan::PlannedChange;
-use emite_connect::spec::Server;
+use emite_core::change::PlannedChange;
+use emite_core::checks::CHECKS;
+use emite_core::handover::{Item, ItemChange};
+use emite_core::spec::Server;
 
 use super::*;
 use crate::episodes::Scene;
@@ -499,7 +499,7 @@ fn the_health_check_itself_can_fail_in_three_ways() {
 
 #[test]
 fn a_check_that_cannot_look_says_what_it_lacks() {
-    use emite_connect::snapshot::{Cause, Unseen};
+    use emite_core::look::{Cause, Unseen};
     let unseen = Unseen { action: "iam:GetRole", cause: Cause::Denied, request_id: Some("request-1".to_owned()) };
     let finding = Finding { severity: Severity::Warning, ..Finding::unobservable("emite-role", ROLE, &unseen) };
     insta::assert_snapshot!(mail(&opened(&scene(), &finding)));

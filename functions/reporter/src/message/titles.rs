@@ -1,6 +1,6 @@
 //! Owns the titles of mails: what is wrong in a few words, by check and kind of finding.
 
-use emite_connect::finding::Status;
+use emite_core::finding::Status;
 
 use crate::episodes::HEALTH_CHECK;
 

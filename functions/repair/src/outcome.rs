@@ -1,0 +1,29 @@
+//! Owns what came of the changes of a repair. Its JSON form is a contract.
+
+use serde::Serialize;
+
+/// What came of one change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangeOutcome {
+    /// [`PlannedChange::id`].
+    pub change: String,
+    /// What came of it.
+    pub result: ChangeResult,
+    /// Why it was not applied.
+    pub error: Option<String>,
+}
+
+/// What can come of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ChangeResult {
+    /// It is as planned now.
+    Applied,
+    /// It was so already; nothing was written.
+    Unchanged,
+    /// It was not applied.
+    Failed,
+    /// Somebody changed it since it was looked at; it was left alone.
+    ChangedMeanwhile,
+    /// AWS was still carrying out another change to it when the repair's time was up.
+    TryAgainLater,
+}

@@ -1,0 +1,309 @@
+//! Owns applying changes to what Amazon Connect streams where, and to its approved origins.
+
+use emite_core::links::approved_origin::Place;
+use emite_core::links::data_streaming::{Association, Claim, Source, Target};
+
+use super::outcome::{Applied, ApplyError};
+use crate::clients::Aws;
+use crate::error::AwsError;
+use crate::keys::streaming_key;
+use crate::ledger::Ledger;
+use crate::{connect, firehose, kinesis, wait};
+
+pub(super) async fn stream_to(
+    aws: &Aws,
+    ledger: &Ledger,
+    source: &Source,
+    from: Option<&Association>,
+    to: &Target,
+) -> Result<Applied, ApplyError> {
+    if unchanged_since(aws, source, from, to).await? {
+        return Ok(Applied::Unchanged);
+    }
+    let Some(from) = from else { return associate(aws, source, to).await };
+    match connect::update_association(aws.connect(), source, &from.id, to).await {
+        Ok(()) => Ok(settled(aws, source, Some(to)).await),
+        Err(error) if error.is_refused_value() => {
+            if unchanged_since(aws, source, Some(from), to).await? {
+                return Ok(Applied::Done);
+            }
+            if from.target.same_kind(to) {
+                return Err(error.into());
+            }
+            detach(aws, ledger, source, from).await?;
+            associate(aws, source, to).await.map_err(|error| half_done(error, from))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says that the old association is gone already, which the refusal of the new one does not.
+fn half_done(error: ApplyError, from: &Association) -> ApplyError {
+    match error {
+        ApplyError::Aws(error) => {
+            let message = format!("{} (streaming to {} was ended before, to make way)", error.message, from.target);
+            ApplyError::Aws(AwsError { message, ..error })
+        }
+        other => other,
+    }
+}
+
+pub(super) async fn restore(
+    aws: &Aws,
+    ledger: &Ledger,
+    source: &Source,
+    from: Option<&Association>,
+    to: &Target,
+) -> Result<Applied, ApplyError> {
+    if unchanged_since(aws, source, from, to).await? {
+        return Ok(Applied::Done);
+    }
+    if let Some(from) = from {
+        match connect::update_association(aws.connect(), source, &from.id, to).await {
+            Ok(()) => return Ok(settled(aws, source, Some(to)).await),
+            Err(error) if !error.is_refused_value() => return Err(error.into()),
+            Err(_) if unchanged_since(aws, source, Some(from), to).await? => return Ok(Applied::Done),
+            Err(_) => detach(aws, ledger, source, from).await?,
+        }
+    }
+    match associate(aws, source, to).await {
+        Err(ApplyError::Aws(error)) if error.is_refused_value() => match exists(aws, to).await? {
+            // Refused for another reason, so it is not given up: the ledger knows that nothing is there because of us.
+            true => Err(error.into()),
+            false => Ok(Applied::PreviousIsGone),
+        },
+        outcome => outcome,
+    }
+}
+
+/// Whether the records go to `to` already. Anything else but `from` is a change in between.
+async fn unchanged_since(
+    aws: &Aws,
+    source: &Source,
+    from: Option<&Association>,
+    to: &Target,
+) -> Result<bool, ApplyError> {
+    let live = connect::association(aws.connect(), source).await?;
+    if live.as_ref().is_some_and(|live| live.target == *to) {
+        return Ok(true);
+    }
+    if live.as_ref() == from { Ok(false) } else { Err(changed(source)) }
+}
+
+async fn associate(aws: &Aws, source: &Source, to: &Target) -> Result<Applied, ApplyError> {
+    let (answer, attempts) = connect::associate(aws.connect(), source, to).await;
+    match answer {
+        Ok(()) => Ok(settled(aws, source, Some(to)).await),
+        Err(error) if error.may_mean_already_there() => {
+            match observe_until(aws, source, |live| live.is_some()).await? {
+                Some(live) if live.target == *to && attempts > 1 => Ok(Applied::Done),
+                Some(live) if live.target == *to => Ok(Applied::AlreadyThere),
+                Some(_) => Err(changed(source)),
+                None => Err(error.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn stop_streaming(aws: &Aws, source: &Source, from: &Association) -> Result<Applied, ApplyError> {
+    match connect::association(aws.connect(), source).await? {
+        None => return Ok(Applied::Done),
+        Some(live) if live != *from => return Err(changed(source)),
+        Some(_) => {}
+    }
+    connect::disassociate(aws.connect(), source, &from.id).await?;
+    Ok(settled(aws, source, None).await)
+}
+
+/// Takes an association away so that another one can be made, having noted so: if we die in between, whoever comes
+/// next knows that nothing is there because of us.
+async fn detach(aws: &Aws, ledger: &Ledger, source: &Source, from: &Association) -> Result<(), ApplyError> {
+    let key = streaming_key(source);
+    let claim = ledger.read::<Claim>(&key).await?.ok_or_else(|| changed(source))?;
+    let noted = Claim { detached: true, ..claim.value };
+    ledger.write(&key, &noted, Some(claim.version), None).await?;
+    connect::disassociate(aws.connect(), source, &from.id).await?;
+    settled(aws, source, None).await;
+    Ok(())
+}
+
+pub(super) async fn allow_origin(aws: &Aws, place: &Place) -> Result<Applied, ApplyError> {
+    let (answer, attempts) = connect::add_origin(aws.connect(), place).await;
+    match answer {
+        Ok(()) => {
+            if let Err(error) = observe_origin_until(aws, place, true).await {
+                tracing::warn!(%error, "Connect accepted the origin, and could not be looked at again");
+            }
+            Ok(Applied::Done)
+        }
+        Err(error) if error.may_mean_already_there() => match observe_origin_until(aws, place, true).await? {
+            Some(_) if attempts > 1 => Ok(Applied::Done),
+            Some(_) => Ok(Applied::AlreadyThere),
+            None => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes an origin in the spelling that was listed.
+pub(super) async fn remove_origin(aws: &Aws, place: &Place, listed: &str) -> Result<Applied, ApplyError> {
+    connect::remove_origin(aws.connect(), &place.instance, listed).await?;
+    observe_origin_until(aws, place, false).await?;
+    Ok(Applied::Done)
+}
+
+fn changed(source: &Source) -> ApplyError {
+    ApplyError::ChangedMeanwhile(format!("the streaming of the {source}"))
+}
+
+/// Whether the stream that `target` names exists.
+async fn exists(aws: &Aws, target: &Target) -> Result<bool, AwsError> {
+    match target {
+        Target::KinesisStream(arn) => kinesis::exists(aws.kinesis(), arn.name()).await,
+        Target::KinesisFirehose(arn) => Ok(firehose::delivery_stream(aws.firehose(), arn.name()).await?.is_some()),
+        Target::Other(_) => Ok(true),
+    }
+}
+
+/// Looks until `enough`, for a few seconds at most, and returns what was seen last.
+pub async fn observe_until(
+    aws: &Aws,
+    source: &Source,
+    enough: impl Fn(Option<&Association>) -> bool,
+) -> Result<Option<Association>, AwsError> {
+    let read = async || connect::association(aws.connect(), source).await;
+    wait::until(wait::FOR_CONNECT, read, |live| live.as_ref().map_or(true, |live| enough(live.as_ref()))).await
+}
+
+/// Waits until a write shows, so that whoever looks next is not misled. It worked in any case, so not seeing it is no
+/// error.
+async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) -> Applied {
+    match observe_until(aws, source, |live| live.map(|live| &live.target) == expected).await {
+        Ok(live) if live.as_ref().map(|live| &live.target) == expected => {}
+        Ok(_) => tracing::warn!(%source, "Connect accepted the change and does not show it yet"),
+        Err(error) => tracing::warn!(%source, %error, "Connect accepted the change, and could not be looked at again"),
+    }
+    Applied::Done
+}
+
+/// The spelling in which the instance lists an origin, once it does (or once it does not, as `expected`); or after a few
+/// seconds.
+pub async fn observe_origin_until(aws: &Aws, place: &Place, expected: bool) -> Result<Option<String>, AwsError> {
+    let read = async || connect::origin(aws.connect(), place).await;
+    wait::until(wait::FOR_CONNECT, read, |listed| listed.as_ref().map_or(true, |listed| listed.is_some() == expected))
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_connect::operation::associate_instance_storage_config::{
+        AssociateInstanceStorageConfigError, AssociateInstanceStorageConfigOutput,
+    };
+    use aws_sdk_connect::operation::list_instance_storage_configs::ListInstanceStorageConfigsOutput;
+    use aws_sdk_connect::types::error::{InternalServiceException, ResourceConflictException};
+    use aws_sdk_connect::types::{InstanceStorageConfig, KinesisStreamConfig, StorageType};
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+
+    use emite_core::arn::{Arn, InstanceId};
+    use emite_core::change::{Change, Consent};
+    use emite_core::links::data_streaming::ResourceType;
+
+    use super::super::apply;
+    use super::*;
+
+    fn source() -> Source {
+        let arn: Arn = "arn:aws:connect:eu-west-2:111122223333:instance/1b2c".parse().unwrap();
+        Source { instance: InstanceId::of(&arn).unwrap(), resource_type: ResourceType::AgentEvents }
+    }
+
+    fn stream(name: &str) -> Target {
+        Target::KinesisStream(format!("arn:aws:kinesis:eu-west-2:111122223333:stream/{name}").parse().unwrap())
+    }
+
+    fn listed(targets: &[&str]) -> ListInstanceStorageConfigsOutput {
+        let configs = targets.iter().map(|name| {
+            let stream = KinesisStreamConfig::builder().stream_arn(stream(name).to_string()).build().unwrap();
+            InstanceStorageConfig::builder()
+                .association_id("a-1")
+                .storage_type(StorageType::KinesisStream)
+                .kinesis_stream_config(stream)
+                .build()
+                .unwrap()
+        });
+        ListInstanceStorageConfigsOutput::builder().set_storage_configs(Some(configs.collect())).build()
+    }
+
+    /// Clients that answer the calls to Connect in this order, and fail any other call.
+    fn aws(rules: &[&Rule]) -> (Aws, Ledger) {
+        let config = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
+        let connect = mock_client!(aws_sdk_connect, RuleMode::Sequential, rules);
+        let dynamodb = mock_client!(aws_sdk_dynamodb, []);
+        let aws = Aws { connect: connect.into(), ..Aws::new(config) };
+        (aws, Ledger::new(dynamodb, "ledger"))
+    }
+
+    fn to_ours() -> Change {
+        Change::StreamTo { source: source(), from: None, to: stream("ours"), consent: Consent::Safe }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_as_wanted_already_is_not_written() {
+        let there = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["ours"]));
+        let (aws, ledger) = aws(&[&there]);
+        assert_eq!(apply(&aws, &ledger, &to_ours()).await.unwrap(), Applied::Unchanged);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changed_since_the_decision_is_not_overwritten() {
+        let theirs = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["theirs"]));
+        let (aws, ledger) = aws(&[&theirs]);
+        let error = apply(&aws, &ledger, &to_ours()).await.unwrap_err();
+        assert!(matches!(error, ApplyError::ChangedMeanwhile(_)), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn already_there_on_the_first_attempt_is_somebody_elses() {
+        let nothing = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&[]));
+        let conflict = mock!(aws_sdk_connect::Client::associate_instance_storage_config).then_error(|| {
+            let answer = ResourceConflictException::builder().meta(code("ResourceConflictException")).build();
+            AssociateInstanceStorageConfigError::ResourceConflictException(answer)
+        });
+        let there = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["ours"]));
+        let (aws, ledger) = aws(&[&nothing, &conflict, &there]);
+        assert_eq!(apply(&aws, &ledger, &to_ours()).await.unwrap(), Applied::AlreadyThere);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_does_not_show_yet_is_waited_for_and_believed() {
+        let mut rules = Vec::new();
+        for _ in 0..3 {
+            rules.push(mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&[])));
+        }
+        rules.insert(
+            1,
+            mock!(aws_sdk_connect::Client::associate_instance_storage_config)
+                .then_output(|| AssociateInstanceStorageConfigOutput::builder().association_id("a-1").build()),
+        );
+        rules.push(mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["ours"])));
+        let (aws, ledger) = aws(&rules.iter().collect::<Vec<_>>());
+        assert_eq!(apply(&aws, &ledger, &to_ours()).await.unwrap(), Applied::Done);
+        assert!(rules.iter().all(|rule| rule.num_calls() == 1), "every rule was needed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_names_the_iam_action() {
+        let nothing = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&[]));
+        let broken = mock!(aws_sdk_connect::Client::associate_instance_storage_config).then_error(|| {
+            let answer = InternalServiceException::builder().meta(code("InternalServiceException")).build();
+            AssociateInstanceStorageConfigError::InternalServiceException(answer)
+        });
+        let (aws, ledger) = aws(&[&nothing, &broken]);
+        let error = apply(&aws, &ledger, &to_ours()).await.unwrap_err().to_string();
+        assert!(error.contains("connect:AssociateInstanceStorageConfig"), "{error}");
+    }
+
+    fn code(code: &str) -> aws_smithy_types::error::ErrorMetadata {
+        aws_smithy_types::error::ErrorMetadata::builder().code(code).message("no").build()
+    }
+}

@@ -1,0 +1,36 @@
+//! Owns how emite-connect touches the outside: the AWS clients and every call of theirs, what a run reads ([`observe`]) and
+//! writes ([`apply`](mod@apply)), the [`ledger`], settings, the clock, and HTTPS.
+//!
+//! What is to be done is decided in the crate `emite-core`. The ledger remembers what a link looked like before our first
+//! write, so that deleting the stack restores it.
+
+pub mod apply;
+pub mod claims;
+pub mod clients;
+pub mod clock;
+pub mod cloudformation;
+pub mod cloudwatch;
+pub mod connect;
+mod convert;
+pub mod ec2;
+pub mod error;
+pub mod eventbridge;
+pub mod firehose;
+pub mod https;
+pub mod iam;
+pub mod keys;
+pub mod kinesis;
+mod latch;
+pub mod ledger;
+mod look;
+#[cfg(test)]
+mod mocks;
+pub mod observe;
+pub mod opensearch;
+pub mod s3;
+pub mod services;
+pub mod settings;
+pub mod sns;
+pub mod sqs;
+pub mod ssm;
+pub mod wait;

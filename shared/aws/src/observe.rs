@@ -1,0 +1,123 @@
+//! Owns looking: the one place where a run reads AWS, everything at once.
+//!
+//! Each look stands for itself and has its own time limit, so that one that fails, is denied or hangs hides no other, and
+//! a run takes as long as its slowest look and not as their sum.
+
+use emite_core::checks;
+use emite_core::latch::after;
+use emite_core::links::data_streaming::{Association, ResourceType, Source};
+use emite_core::snapshot::{DataStream, Server, Snapshot};
+use emite_core::spec::Spec;
+use jiff::Timestamp;
+
+use crate::clients::Aws;
+use crate::error::{AwsError, if_there};
+use crate::ledger::Ledger;
+use crate::look::look;
+use crate::{cloudwatch, connect, ec2, firehose, iam, kinesis, latch, opensearch, s3, sns, sqs};
+
+/// What a run does with the ledger's latch, which remembers since when a stack is watched and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latch {
+    /// It remembers what is new: the health check's part.
+    Moves,
+    /// It is read only.
+    Stays,
+}
+
+const LIST_CONFIGS: &str = "connect:ListInstanceStorageConfigs";
+
+/// Sees everything that the checks judge. Cannot fail: what could not be seen is told look by look.
+///
+/// Writes nothing but the ledger's latch, where that moves.
+pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now: Timestamp) -> Snapshot {
+    let started = tokio::time::Instant::now();
+    let queries = checks::metrics(spec);
+    let (connect, streams, others, metrics) = tokio::join!(
+        Box::pin(async {
+            tokio::join!(
+                look("connect:DescribeInstance", connect::instance(aws.connect(), &spec.instance)),
+                look(LIST_CONFIGS, streaming(aws, spec, ResourceType::AgentEvents)),
+                look(LIST_CONFIGS, streaming(aws, spec, ResourceType::ContactTraceRecords)),
+                look("connect:ListApprovedOrigins", approved_origins(aws, spec)),
+            )
+        }),
+        Box::pin(async {
+            tokio::join!(
+                look(kinesis::SUMMARY, kinesis::data_stream(aws.kinesis(), spec.agent_event_stream_name())),
+                look(kinesis::SUMMARY, contact_record_stream(aws, spec)),
+                look(
+                    "firehose:DescribeDeliveryStream",
+                    firehose::delivery_stream(aws.firehose(), spec.delivery_stream_name())
+                ),
+                look("s3:ListBucket", s3::failed_records(aws.s3(), spec)),
+                look("es:DescribeDomain", opensearch::domain(aws.opensearch(), spec.domain_name())),
+            )
+        }),
+        Box::pin(async {
+            tokio::join!(
+                look("iam:GetRole", iam::role(aws.iam(), spec.emite_role_name())),
+                look("ec2:DescribeInstances", server(aws, spec)),
+                look("sns:ListSubscriptionsByTopic", sns::subscriptions(aws.sns(), &spec.alert_topic)),
+                look("sqs:GetQueueAttributes", sqs::dead_letters(aws.sqs(), &spec.dead_letter_queue)),
+                look("dynamodb:GetItem", latch::read(ledger, spec)),
+            )
+        }),
+        Box::pin(async { look(cloudwatch::ACTION, cloudwatch::metrics(aws.cloudwatch(), &queries, now)).await }),
+    );
+    let metrics = cloudwatch::by_id(&queries, metrics);
+    let (role, server, subscriptions, dead_letters, watch) = others;
+    let watch = match latch {
+        Latch::Moves => latch::go_on(ledger, spec, watch, &metrics, now).await,
+        Latch::Stays => watch.map(|seen| after(seen.as_ref().map(|entry| &entry.value), &metrics, now)),
+    };
+    Snapshot {
+        taken_at: now,
+        took: started.elapsed(),
+        instance: connect.0,
+        agent_event_streaming: connect.1,
+        contact_record_streaming: connect.2,
+        approved_origins: connect.3,
+        agent_event_stream: streams.0,
+        contact_record_stream: streams.1,
+        delivery_stream: streams.2,
+        failed_records: streams.3,
+        domain: streams.4,
+        emite_role: role,
+        server,
+        subscriptions,
+        dead_letters,
+        first_read: watch.clone().map(|watch| watch.first_read),
+        last_read: watch.clone().map(|watch| watch.last_read),
+        unread_since: watch.clone().map(|watch| watch.unread_since),
+        watched_since: watch.map(|watch| watch.watched_since),
+        metrics,
+    }
+}
+
+/// Where the records of one type go. An instance that is gone streams nothing.
+async fn streaming(aws: &Aws, spec: &Spec, resource_type: ResourceType) -> Result<Option<Association>, AwsError> {
+    let source = Source { instance: spec.instance.clone(), resource_type };
+    Ok(if_there(connect::association(aws.connect(), &source).await)?.flatten())
+}
+
+/// The approved origins. An instance that is gone has none.
+async fn approved_origins(aws: &Aws, spec: &Spec) -> Result<Vec<String>, AwsError> {
+    Ok(if_there(connect::origins(aws.connect(), &spec.instance).await)?.unwrap_or_default())
+}
+
+/// The stream that contact records go through, if they do.
+async fn contact_record_stream(aws: &Aws, spec: &Spec) -> Result<Option<DataStream>, AwsError> {
+    match spec.contact_record_stream_name() {
+        Some(name) => kinesis::data_stream(aws.kinesis(), name).await,
+        None => Ok(None),
+    }
+}
+
+/// The eMite server, if this stack has one.
+async fn server(aws: &Aws, spec: &Spec) -> Result<Option<Server>, AwsError> {
+    match &spec.server {
+        Some(server) => ec2::server(aws.ec2(), server).await,
+        None => Ok(None),
+    }
+}

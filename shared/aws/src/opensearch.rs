@@ -1,0 +1,102 @@
+//! Owns the calls of Amazon OpenSearch Service, which are authorised as `es:…` for Elasticsearch as well.
+
+use aws_sdk_opensearch::Client;
+use aws_sdk_opensearch::types::{DomainProcessingStatusType as Processing, DomainStatus, OptionState};
+use emite_core::snapshot::Domain;
+use serde_json::Value;
+
+use crate::convert::{count, timestamp};
+use crate::error::{AwsError, if_there};
+
+/// The domain (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomain.html>). The call is
+/// authorised as `es:DescribeDomain`, for Elasticsearch as well.
+pub async fn domain(opensearch: &Client, name: &str) -> Result<Option<Domain>, AwsError> {
+    const ACTION: &str = "es:DescribeDomain";
+    let answer = opensearch.describe_domain().domain_name(name).send().await;
+    let Some(answer) = if_there(answer.map_err(AwsError::of(ACTION)))? else { return Ok(None) };
+    let Some(domain) = answer.domain_status else {
+        return Err(AwsError::unusable(ACTION, "the answer has no domain".to_owned()));
+    };
+    let processing = is_changing(&domain);
+    let access_policy = parsed(domain.access_policies.as_deref())?;
+    let required = domain
+        .service_software_options
+        .filter(|software| software.update_available == Some(true) && software.optional_deployment == Some(false));
+    let change = domain.change_progress_details.as_ref();
+    Ok(Some(Domain {
+        change_status: change.and_then(|change| Some(change.config_change_status.as_ref()?.as_str().to_owned())),
+        change_began: change.and_then(|change| timestamp(change.start_time.as_ref()?)),
+        engine: domain.engine_version.unwrap_or_default(),
+        deleted: domain.deleted.unwrap_or_default(),
+        processing,
+        processing_status: domain.domain_processing_status.map(|status| status.as_str().to_owned()),
+        instance_count: domain.cluster_config.and_then(|cluster| cluster.instance_count).map_or(0, count),
+        volume_gib: domain.ebs_options.and_then(|storage| storage.volume_size).map(count),
+        access_policy,
+        required_update_at: required.and_then(|software| timestamp(&software.automated_update_date?)),
+    }))
+}
+
+/// The access policy that was last asked for, which the next change replaces; null if there is none. And whether it is in
+/// force yet. Needs `es:DescribeDomainConfig`
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomainConfig.html>).
+pub async fn access_policy(opensearch: &Client, domain: &str) -> Result<(Value, bool), AwsError> {
+    let answer = opensearch.describe_domain_config().domain_name(domain).send().await;
+    let answer = answer.map_err(AwsError::of("es:DescribeDomainConfig"))?;
+    let policies = answer.domain_config.and_then(|config| config.access_policies);
+    let in_force = policies
+        .as_ref()
+        .and_then(|policies| policies.status.as_ref())
+        .is_none_or(|status| status.state == OptionState::Active);
+    Ok((parsed(policies.as_ref().map(|policies| policies.options.as_str()))?, in_force))
+}
+
+/// The text of an access policy, parsed.
+fn parsed(text: Option<&str>) -> Result<Value, AwsError> {
+    let unusable = |_| AwsError::unusable("es:DescribeDomain", "the access policy is not JSON".to_owned());
+    text.filter(|text| !text.is_empty()).map_or(Ok(Value::Null), |text| serde_json::from_str(text).map_err(unusable))
+}
+
+/// Sets the access policy; nothing else of the domain changes, and it goes on serving. Needs `es:UpdateDomainConfig`
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_UpdateDomainConfig.html>).
+pub async fn set_access_policy(opensearch: &Client, domain: &str, policy: String) -> Result<(), AwsError> {
+    let answer = opensearch.update_domain_config().domain_name(domain).access_policies(policy).send().await;
+    answer.map(drop).map_err(AwsError::of("es:UpdateDomainConfig"))
+}
+
+/// Whether AWS is carrying out a change to the domain. One that is being deleted or is isolated accepts no change at all.
+fn is_changing(status: &DomainStatus) -> bool {
+    let flagged = status.processing == Some(true) || status.upgrade_processing == Some(true);
+    match &status.domain_processing_status {
+        Some(Processing::Deleting | Processing::Isolated) => false,
+        Some(Processing::Active) | None => flagged,
+        Some(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_opensearch::types::ClusterConfig;
+
+    use super::*;
+
+    #[test]
+    fn domain_is_changing_by_its_status_or_its_flags() {
+        use Processing::{Active, Deleting, Isolated, Modifying, Upgrading};
+        for (named, flagged, changing) in [
+            (Some(Active), false, false),
+            (Some(Active), true, true),
+            (Some(Modifying), false, true),
+            (Some(Upgrading), false, true),
+            (Some(Deleting), true, false),
+            (Some(Isolated), true, false),
+            (None, true, true),
+            (None, false, false),
+        ] {
+            let status = DomainStatus::builder().set_domain_processing_status(named.clone()).processing(flagged);
+            let cluster = ClusterConfig::builder().build();
+            let status = status.domain_id("d").domain_name("d").arn("d").cluster_config(cluster).build().unwrap();
+            assert_eq!(is_changing(&status), changing, "{named:?} {flagged}");
+        }
+    }
+}

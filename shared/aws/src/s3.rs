@@ -1,0 +1,106 @@
+//! Owns the calls of S3 about failed records: how many wait in the bucket, since when, and why.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use emite_core::failed_object;
+use emite_core::snapshot::{ErrorKind, FailedRecords};
+use emite_core::spec::Spec;
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+use crate::convert::timestamp;
+use crate::error::{AwsError, causes, if_there};
+use crate::look::log;
+
+/// Pages of a listing that are read in one run, of a thousand objects each.
+const PAGES: usize = 5;
+/// What is read of one object to tell why its records were refused.
+const BEGINNING: &str = "bytes=0-65535";
+/// How long that may take. Not knowing why hides nothing: that records wait is known.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What waits in the folders of failed records and in `quarantine/`; none if the bucket is gone.
+pub async fn failed_records(s3: &Client, spec: &Spec) -> Result<Option<FailedRecords>, AwsError> {
+    let quarantine = format!("emite-connect/{}/quarantine/", spec.delivery_stream_name());
+    let named = spec.failed_names().unwrap_or_default();
+    let failed = spec.failed_folders().into_iter().map(|folder| listing(s3, &spec.backup_bucket, folder, &named));
+    let listings = tokio::try_join!(
+        async { Ok(together(try_join_all(failed).await?)) },
+        listing(s3, &spec.backup_bucket, quarantine, ""),
+    );
+    let Some((failed, quarantined)) = if_there(listings)? else { return Ok(None) };
+    let kind = match &failed.oldest {
+        Some((_, key)) => timeout(PATIENCE, kind(s3, &spec.backup_bucket, key)).await.unwrap_or_default(),
+        None => None,
+    };
+    Ok(Some(FailedRecords {
+        failed: failed.objects,
+        quarantined: quarantined.objects,
+        more: failed.more || quarantined.more,
+        oldest: failed.oldest.map(|(at, _)| at),
+        kind,
+    }))
+}
+
+#[derive(Default)]
+struct Listing {
+    objects: u64,
+    more: bool,
+    oldest: Option<(Timestamp, String)>,
+}
+
+/// Several listings as one.
+fn together(listings: Vec<Listing>) -> Listing {
+    listings.into_iter().fold(Listing::default(), |all, one| Listing {
+        objects: all.objects + one.objects,
+        more: all.more || one.more,
+        oldest: [all.oldest, one.oldest].into_iter().flatten().min(),
+    })
+}
+
+/// The beginning of a listing, of the objects whose names begin so (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
+async fn listing(s3: &Client, bucket: &str, prefix: String, named: &str) -> Result<Listing, AwsError> {
+    let is_ours = |key: &str| key.rsplit('/').next().is_some_and(|name| name.starts_with(named));
+    let mut listing = Listing::default();
+    let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+    for _ in 0..PAGES {
+        let Some(page) = pages.next().await else { break };
+        let page = page.map_err(AwsError::of("s3:ListBucket"))?;
+        listing.more = page.is_truncated == Some(true);
+        // The console makes empty objects that stand for folders.
+        let objects = page.contents.unwrap_or_default().into_iter().filter(|object| object.size != Some(0));
+        for object in objects.filter(|object| object.key.as_deref().is_some_and(is_ours)) {
+            listing.objects += 1;
+            let written = object.last_modified.as_ref().and_then(timestamp);
+            if let (Some(at), Some(key)) = (written, object.key)
+                && listing.oldest.as_ref().is_none_or(|(oldest, _)| at < *oldest)
+            {
+                listing.oldest = Some((at, key));
+            }
+        }
+        if !listing.more {
+            break;
+        }
+    }
+    Ok(listing)
+}
+
+/// Why the records of an object were refused.
+async fn kind(s3: &Client, bucket: &str, key: &str) -> Option<ErrorKind> {
+    const ACTION: &str = "s3:GetObject";
+    let answer = s3.get_object().bucket(bucket).key(key).range(BEGINNING).send().await;
+    let read = async {
+        let Some(object) = if_there(answer.map_err(AwsError::of(ACTION)))? else { return Ok(None) };
+        let broken_off = |error| AwsError::new(ACTION, AwsError::UNREACHABLE, causes(&error));
+        object.body.collect().await.map(Some).map_err(broken_off)
+    };
+    match read.await {
+        Ok(body) => failed_object::kind_of(&body?.into_bytes()),
+        Err(error) => {
+            log(&error, "could not tell why records were refused");
+            None
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Owns what the functions that work by the spec have in common: clients, ledger, and the spec of the one stack that they
+//! serve.
+
+use emite_core::arn::Arn;
+use emite_core::spec::{BadSpec, Spec};
+
+use crate::clients::Aws;
+use crate::error::AwsError;
+use crate::ledger::Ledger;
+use crate::settings::{BadSettings, Settings};
+use crate::ssm;
+
+/// Why there is no spec.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// The parameter could not be read.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// What it says cannot be used.
+    #[error(transparent)]
+    Bad(#[from] BadSpec),
+    /// It is of another stack.
+    #[error("the stack's settings in {parameter} are those of {found}, but this function belongs to {own}")]
+    OtherStack {
+        /// The SSM parameter.
+        parameter: String,
+        /// The stack that it names.
+        found: String,
+        /// The stack of this function.
+        own: String,
+    },
+}
+
+impl SpecError {
+    /// The type of error that Lambda shows.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Aws(_) => "AwsError",
+            Self::Bad(_) => "BadSpec",
+            Self::OtherStack { .. } => "OtherStack",
+        }
+    }
+}
+
+/// What every invocation works with.
+#[derive(Debug)]
+pub struct Services {
+    /// The clients.
+    pub aws: Aws,
+    /// The stack's memory.
+    pub ledger: Ledger,
+    /// The one stack that the function serves.
+    pub stack_id: Arn,
+    spec_parameter: String,
+}
+
+impl Services {
+    /// Sets up what a function needs, with its settings from `lookup`.
+    pub async fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
+        let mut settings = Settings::new(lookup);
+        let table = settings.required::<String>("LEDGER_TABLE");
+        let spec_parameter = settings.required("SPEC_PARAMETER");
+        let stack_id = settings.required("STACK_ID");
+        settings.finish()?;
+        let (Some(table), Some(spec_parameter), Some(stack_id)) = (table, spec_parameter, stack_id) else {
+            return Err(BadSettings(Vec::new()));
+        };
+        let aws = Aws::from_env().await;
+        Ok(Self { ledger: Ledger::new(aws.dynamodb().clone(), table), aws, stack_id, spec_parameter })
+    }
+
+    /// The text of the spec as it stands now. Needs `ssm:GetParameter`.
+    pub async fn spec_text(&self) -> Result<String, SpecError> {
+        Ok(ssm::parameter(self.aws.ssm(), &self.spec_parameter).await?)
+    }
+
+    /// The spec that `text` is, if it is that of this stack.
+    pub fn spec_of(&self, text: &str) -> Result<Spec, SpecError> {
+        let spec = Spec::parse(text)?;
+        if spec.stack_id == self.stack_id {
+            return Ok(spec);
+        }
+        Err(SpecError::OtherStack {
+            parameter: self.spec_parameter.clone(),
+            found: spec.stack_id.to_string(),
+            own: self.stack_id.to_string(),
+        })
+    }
+}

@@ -1,0 +1,41 @@
+//! Owns the calls of SNS.
+
+use aws_sdk_sns::Client;
+use emite_core::arn::Arn;
+use emite_core::look::Unseen;
+use emite_core::snapshot::Subscription;
+use futures_util::future::join_all;
+
+use crate::error::{AwsError, if_there};
+
+/// Confirmed subscriptions that are asked for their filter; one is enough to know that somebody hears everything.
+const ASKED: usize = 20;
+
+/// Who subscribed to the alerts (<https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>). A topic
+/// that is gone has nobody.
+pub async fn subscriptions(sns: &Client, topic: &Arn) -> Result<Vec<Subscription>, AwsError> {
+    let pages = sns.list_subscriptions_by_topic().topic_arn(topic.to_string()).into_paginator().items().send();
+    let listed = pages.collect::<Result<Vec<_>, _>>().await.map_err(AwsError::of("sns:ListSubscriptionsByTopic"));
+    let mut asked = 0;
+    let looks = if_there(listed)?.unwrap_or_default().into_iter().filter_map(|subscription| {
+        let arn = subscription.subscription_arn.filter(|arn| arn != "Deleted")?;
+        // Until somebody confirms it, a literal stands in place of the ARN.
+        let confirmed = arn.starts_with("arn:");
+        asked += usize::from(confirmed);
+        let ask = confirmed && asked <= ASKED;
+        Some(async move {
+            let filtered = if ask { is_filtered(sns, arn).await.map_err(Unseen::from) } else { Ok(false) };
+            let protocol = subscription.protocol.unwrap_or_default();
+            let endpoint = subscription.endpoint.unwrap_or_default();
+            Subscription { protocol, endpoint, confirmed, filtered }
+        })
+    });
+    Ok(join_all(looks).await)
+}
+
+async fn is_filtered(sns: &Client, arn: String) -> Result<bool, AwsError> {
+    let answer = sns.get_subscription_attributes().subscription_arn(arn).send().await;
+    let attributes = if_there(answer.map_err(AwsError::of("sns:GetSubscriptionAttributes")))?;
+    let policy = attributes.and_then(|answer| answer.attributes?.remove("FilterPolicy"));
+    Ok(policy.is_some_and(|policy| !matches!(policy.trim(), "" | "{}")))
+}

@@ -1,0 +1,40 @@
+//! Owns waiting until AWS shows a change, with growing pauses.
+//!
+//! How soon a write shows is documented for hardly any service. A write that AWS accepted has worked in any case, so what
+//! does not show in time is for the caller to judge.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+/// How long to wait for what shows within seconds: 3 s in all.
+pub const BRIEFLY: &[Duration] = &millis([200, 400, 800, 1600]);
+/// For Amazon Connect, which allows two calls a second: 4.5 s in all.
+pub const FOR_CONNECT: &[Duration] = &millis([300, 600, 1200, 2400]);
+/// For everything that a repair changed: 7 s in all.
+pub const FOR_A_REPAIR: &[Duration] = &millis([1000, 2000, 4000]);
+/// For a change that takes its time, such as a domain's access policy: a minute in all.
+pub const FOR_A_MINUTE: &[Duration] = &millis([1000, 2000, 4000, 8000, 15_000, 30_000]);
+
+/// Reads until it is `enough`, pausing before each further read, and returns what was read last.
+pub async fn until<T>(pauses: &[Duration], read: impl AsyncFn() -> T, enough: impl Fn(&T) -> bool) -> T {
+    let mut seen = read().await;
+    for pause in pauses {
+        if enough(&seen) {
+            break;
+        }
+        sleep(*pause).await;
+        seen = read().await;
+    }
+    seen
+}
+
+const fn millis<const N: usize>(pauses: [u64; N]) -> [Duration; N] {
+    let mut durations = [Duration::ZERO; N];
+    let mut index = 0;
+    while index < N {
+        durations[index] = Duration::from_millis(pauses[index]);
+        index += 1;
+    }
+    durations
+}

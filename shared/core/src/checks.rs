@@ -1,0 +1,142 @@
+//! Owns the registry of health checks. Each is a pure judge in a file of its own, named like the check; adding one is that
+//! file and one line of [`CHECKS`].
+
+mod agent_event_flow;
+mod agent_event_stream;
+mod alert_path;
+mod approved_origins;
+mod check;
+mod connect_instance;
+mod contact_record_stream;
+mod data_streaming;
+mod delivery_stream;
+mod domain_access;
+mod emite_role;
+mod emite_server;
+mod failed_records;
+mod firehose_delivery;
+mod iterator_age;
+mod queries;
+mod search_domain;
+mod stream_throttling;
+
+use crate::metrics::MetricQuery;
+use crate::spec::Spec;
+
+pub use check::{Check, Verdict};
+
+/// All checks, in the order in which reports list them: from Connect to eMite, then who hears of it.
+pub const CHECKS: &[Check] = &[
+    connect_instance::CHECK,
+    data_streaming::CHECK,
+    approved_origins::CHECK,
+    agent_event_stream::CHECK,
+    iterator_age::CHECK,
+    stream_throttling::CHECK,
+    agent_event_flow::CHECK,
+    contact_record_stream::CHECK,
+    delivery_stream::CHECK,
+    firehose_delivery::CHECK,
+    failed_records::CHECK,
+    search_domain::CHECK,
+    domain_access::CHECK,
+    emite_role::CHECK,
+    emite_server::CHECK,
+    alert_path::CHECK,
+];
+
+/// The metrics that all checks of this stack need, each once.
+pub fn metrics(spec: &Spec) -> Vec<MetricQuery> {
+    let mut queries: Vec<MetricQuery> = Vec::new();
+    for query in CHECKS.iter().flat_map(|check| (check.metrics)(spec)) {
+        if !queries.iter().any(|known| known.id == query.id) {
+            queries.push(query);
+        }
+    }
+    queries
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::fixtures;
+    use crate::judge::judge;
+    use crate::report::Status;
+
+    #[test]
+    fn every_check_passes_on_a_healthy_snapshot() {
+        for spec in [fixtures::spec(), fixtures::whole()] {
+            for check in CHECKS {
+                let applicable = fixtures::is_applicable(check, &spec);
+                let passed = if applicable { Verdict::Judged(Vec::new()) } else { Verdict::NotApplicable };
+                assert_eq!((check.judge)(&spec, &fixtures::healthy_of(&spec)), Ok(passed), "{}", check.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_check_finds_what_is_broken_and_no_other_check_claims_it() {
+        let broken: Vec<_> = fixtures::BROKEN.iter().map(|(name, _)| *name).collect();
+        assert_eq!(broken, CHECKS.iter().map(|check| check.name).collect::<Vec<_>>());
+        for spec in [fixtures::spec(), fixtures::whole()] {
+            let applicable = CHECKS.iter().map(|check| fixtures::is_applicable(check, &spec));
+            for ((name, break_it), _) in fixtures::BROKEN.iter().zip(applicable).filter(|(_, applicable)| *applicable) {
+                let mut snapshot = fixtures::healthy_of(&spec);
+                break_it(&mut snapshot);
+                let report = judge(&spec, &snapshot).report;
+                let roots = report.findings.iter().filter(|finding| finding.caused_by.is_none());
+                let roots: BTreeSet<_> = roots.map(|finding| finding.check.as_str()).collect();
+                assert_eq!(roots, BTreeSet::from([*name]), "{:#?}", report.findings);
+                assert_ne!(report.status, Status::Healthy, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_documents_describe_every_check() {
+        let watching = include_str!("../../../docs/watching.md");
+        let described: BTreeSet<_> = watching
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(name, _)| name))
+            .filter(|name| name.contains('-') && !name.contains(' '))
+            .collect();
+        for check in CHECKS {
+            assert!(described.contains(check.name), "docs/watching.md has no row for {}", check.name);
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_one_query_id_is_one_metric() {
+        let names: BTreeSet<_> = CHECKS.iter().map(|check| check.name).collect();
+        assert_eq!(names.len(), CHECKS.len());
+        for query in CHECKS.iter().flat_map(|check| (check.metrics)(&fixtures::spec())) {
+            assert!(metrics(&fixtures::spec()).contains(&query), "two metrics are called {}", query.id);
+        }
+    }
+
+    #[test]
+    fn a_run_asks_for_at_most_thirty_metrics_and_the_documents_count_them() {
+        let count = metrics(&fixtures::spec()).len();
+        assert!(count <= 30, "{count}");
+        let row = format!("{count} metrics × 8,640 checks");
+        assert!(
+            include_str!("../../../docs/watching.md").contains(&row),
+            "docs/watching.md works out the cost of another number: {row}"
+        );
+    }
+
+    #[test]
+    fn every_check_has_a_file_named_like_it() {
+        let files: BTreeSet<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/checks"))
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+            .map(|path| path.file_stem().unwrap().to_str().unwrap().replace('_', "-"))
+            .filter(|name| name != "check" && name != "queries")
+            .collect();
+        let names: BTreeSet<String> = CHECKS.iter().map(|check| check.name.to_owned()).collect();
+        assert_eq!(files, names);
+    }
+}

@@ -1,0 +1,86 @@
+//! Owns the check `contact-record-stream`: the data stream that contact records go through on their way to Firehose, where
+//! somebody else reads them too.
+
+use super::check::{Check, Verdict, by_hand, no_metrics, seen};
+use crate::finding::{Finding, Severity, Status};
+use crate::look::Look;
+use crate::snapshot::Snapshot;
+use crate::spec::Spec;
+use crate::words::bounded;
+
+/// The check.
+pub(super) const CHECK: Check =
+    Check { name: "contact-record-stream", resource, metrics: no_metrics, judge, mend: by_hand };
+
+fn resource(spec: &Spec) -> String {
+    spec.contact_record_stream.as_ref().unwrap_or(&spec.delivery_stream).to_string()
+}
+
+fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
+    let Some(name) = spec.contact_record_stream_name() else { return Ok(Verdict::NotApplicable) };
+    let (status, observed, remedy) = match seen(&snapshot.contact_record_stream)? {
+        Some(stream) if matches!(stream.status.as_str(), "ACTIVE" | "UPDATING") => return Ok(Vec::new().into()),
+        Some(stream) => (
+            Status::Unhealthy,
+            bounded(format!("status {}", stream.status)),
+            "Look at the stream in the Kinesis console, and ask whoever else reads from it.",
+        ),
+        None => (
+            Status::Missing,
+            "no stream of this name".to_owned(),
+            "Create it again under the same name: Amazon Connect and Firehose find it again. Or update the stack with an empty \
+             ExistingContactRecordStreamName, another DeliveryStreamName and OnExistingStreaming Replace: Amazon Connect then \
+             sends contact records to Firehose directly.",
+        ),
+    };
+    Ok(Some(Finding {
+        summary: "The stream that contact records go through does not take any.".to_owned(),
+        expected: format!("Kinesis data stream {name} with status ACTIVE"),
+        observed,
+        impact: "Every contact record is lost now. Amazon Connect does not send them again.".to_owned(),
+        data_loss_at: Some(snapshot.taken_at),
+        remedy: remedy.to_owned(),
+        ..Finding::about(CHECK.name, status, Severity::Critical, resource(spec))
+    })
+    .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{findings, healthy, only, spec, unseen};
+    use crate::look::Cause;
+    use crate::snapshot::DataStream;
+
+    fn through() -> Spec {
+        let records = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/ctr".parse().unwrap();
+        Spec { contact_record_stream: Some(records), ..spec() }
+    }
+
+    fn with(status: &str) -> Snapshot {
+        let stream =
+            DataStream { status: status.into(), retention_hours: 24, shards: 1, mode: "PROVISIONED".into(), key: None };
+        Snapshot { contact_record_stream: Ok(Some(stream)), ..healthy() }
+    }
+
+    #[test]
+    fn a_stream_that_takes_records_is_healthy_and_one_that_does_not_loses_them_now() {
+        assert_eq!(findings(&CHECK, &through(), &with("ACTIVE")), []);
+        assert_eq!(findings(&CHECK, &through(), &with("UPDATING")), []);
+        insta::assert_json_snapshot!([
+            only(&CHECK, &through(), &healthy()),
+            only(&CHECK, &through(), &with("DELETING"))
+        ]);
+    }
+
+    #[test]
+    fn records_that_go_through_no_stream_are_none_of_its_business() {
+        assert_eq!((CHECK.judge)(&spec(), &healthy()), Ok(Verdict::NotApplicable));
+    }
+
+    #[test]
+    fn it_says_so_when_it_cannot_look() {
+        let blind = Snapshot { contact_record_stream: Err(unseen(Cause::Denied)), ..healthy() };
+        assert_eq!((CHECK.judge)(&through(), &blind), Err(unseen(Cause::Denied)));
+    }
+}

@@ -1,0 +1,583 @@
+//! Owns the spec: what the stack was asked to set up, as the health check and repair need it.
+//!
+//! The template writes it to one SSM parameter, as one flat JSON object. An unknown field, or an impossible value, is a
+//! configuration error, and all of them are told at once; nothing falls back to a default in silence.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use ipnet::Ipv4Net;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+use crate::arn::{Arn, Home, InstanceId};
+use crate::business_hours::BusinessHours;
+use crate::failed_object::FIREHOSE_FOLDERS;
+use crate::links::approved_origin::Origin;
+
+/// What the stack was asked to set up.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The stack.
+    pub stack_id: Arn,
+    /// Its partition, region and account.
+    pub home: Home,
+    /// What people call the integration: the alias of the Amazon Connect instance.
+    pub integration: String,
+    /// The Amazon Connect instance.
+    pub instance_arn: Arn,
+    /// The same, as the API takes it.
+    pub instance: InstanceId,
+    /// The things that were there before the stack, which it uses as they are.
+    pub existing: BTreeSet<Existing>,
+    /// The stream of agent events.
+    pub agent_event_stream: Arn,
+    /// Shards that it should have at least.
+    pub agent_event_shards: u32,
+    /// Hours that it should keep records at least.
+    pub agent_event_retention_hours: u32,
+    /// The key that it should be encrypted with; none: not at all.
+    pub agent_event_key: Option<Arn>,
+    /// The data stream that contact records go through on their way to the delivery stream; none: they go there directly.
+    pub contact_record_stream: Option<Arn>,
+    /// The delivery stream of contact records.
+    pub delivery_stream: Arn,
+    /// The role that it delivers as.
+    pub delivery_role: Arn,
+    /// The search domain.
+    pub domain: Arn,
+    /// Its address, `https://…`.
+    pub search_endpoint: String,
+    /// Number of its data nodes.
+    pub domain_instances: u32,
+    /// Storage of each node in GiB.
+    pub domain_volume_gib: u32,
+    /// The index of contact records, without rotation suffix.
+    pub contact_index: String,
+    /// The document type; none where the engine has no types.
+    pub contact_type: Option<String>,
+    /// `NoRotation`, `OneHour`, `OneDay`, `OneWeek` or `OneMonth`.
+    pub index_rotation: String,
+    /// The bucket for refused records.
+    pub backup_bucket: String,
+    /// What their keys begin with, before Firehose's name of the error; empty: nothing does.
+    pub failed_prefix: String,
+    /// The role that eMite assumes.
+    pub emite_role: Arn,
+    /// Who at eMite may assume it; none if only a server of this account uses it.
+    pub emite: Option<Emite>,
+    /// The permissions boundary that the role has to have, if any.
+    pub role_boundary: Option<Arn>,
+    /// The eMite server in this account; none if eMite hosts it.
+    pub server: Option<Server>,
+    /// The addresses of the eMite server.
+    pub emite_servers: BTreeSet<Ipv4Net>,
+    /// The approved origin, for chat.
+    pub emite_origin: Option<Origin>,
+    /// The topic of the alerts.
+    pub alert_topic: Arn,
+    /// The URL of the queue that takes events which could not be handled.
+    pub dead_letter_queue: String,
+    /// The name of the function that checks all this.
+    pub health_check_function: String,
+    /// The name of the function that mends on demand.
+    pub repair_function: String,
+    /// The state machine that puts refused records back.
+    pub redrive_state_machine: Arn,
+    /// The customer's time zone.
+    pub time_zone: TimeZone,
+    /// When agents work, in that time zone; none: not watched.
+    pub business_hours: Option<BusinessHours>,
+    /// The time from one run to the next.
+    pub interval: SignedDuration,
+    /// What counts as too much.
+    pub thresholds: Thresholds,
+}
+
+/// A thing that can be there before the stack. Its own ones it makes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Existing {
+    /// The stream of agent events.
+    AgentEventStream,
+    /// The delivery stream of contact records.
+    DeliveryStream,
+    /// The search domain.
+    Domain,
+    /// The role that eMite assumes.
+    EmiteRole,
+}
+
+impl FromStr for Existing {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "agentEventStream" => Ok(Self::AgentEventStream),
+            "deliveryStream" => Ok(Self::DeliveryStream),
+            "domain" => Ok(Self::Domain),
+            "emiteRole" => Ok(Self::EmiteRole),
+            _ => Err("must be agentEventStream, deliveryStream, domain or emiteRole"),
+        }
+    }
+}
+
+/// Who at eMite may assume the role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emite {
+    /// eMite's account root, or one role or user of that account.
+    pub principal: Arn,
+    /// The external id that it has to present.
+    pub customer_id: String,
+}
+
+/// An eMite server in this account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The EC2 instance, `i-…`.
+    pub instance_id: String,
+    /// Its Elastic IP.
+    pub address: Ipv4Addr,
+    /// The allocation of that, `eipalloc-…`.
+    pub allocation_id: String,
+    /// The instance profile with the role that it reads with.
+    pub profile: Arn,
+    /// Its security group, `sg-…`.
+    pub group_id: String,
+    /// From where that group lets Remote Desktop in; nothing: from nowhere.
+    pub rdp_from: BTreeSet<Ipv4Net>,
+}
+
+/// What counts as too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Iterator age from which there is a warning, in seconds.
+    pub iterator_age_warning_seconds: u32,
+    /// Iterator age from which it is critical, in percent of the stream's retention.
+    pub iterator_age_critical_percent: u32,
+    /// Free storage of the domain below which there is a warning, in percent.
+    pub free_storage_percent: u32,
+    /// Minutes without an agent event, in business hours, from which there is a warning.
+    pub agent_silence_minutes: u32,
+}
+
+/// All that is wrong with a spec.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stack's settings cannot be used: {}", .0.join("; "))]
+pub struct BadSpec(pub Vec<String>);
+
+impl Spec {
+    /// Reads the text of the SSM parameter.
+    ///
+    /// # Errors
+    /// [`BadSpec`] with every problem: missing, unknown and impossible fields, and ARNs of another account or region.
+    pub fn parse(text: &str) -> Result<Self, BadSpec> {
+        let fields: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+            BadSpec(vec![format!("not a JSON object (line {}, column {})", error.line(), error.column())])
+        })?;
+        let mut fields = Fields { fields, problems: Vec::new() };
+        let spec = Self::read(&mut fields);
+        match (fields.finish(spec.as_ref()), spec) {
+            (problems, Some(spec)) if problems.is_empty() => Ok(spec),
+            (problems, _) => Err(BadSpec(problems)),
+        }
+    }
+
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let stack_id: Option<Arn> = fields.required("stackId");
+        let integration = fields.required("integration");
+        let instance_arn: Option<Arn> = fields.required("instanceArn");
+        let existing = fields.existing("existing");
+        let agent_event_stream = fields.required("agentEventStream");
+        let agent_event_shards = fields.within("agentEventShards", 1, 10_000);
+        let agent_event_retention_hours = fields.within("agentEventRetentionHours", 24, 8760);
+        let agent_event_key = fields.optional("agentEventKey");
+        let contact_record_stream = fields.optional("contactRecordStream");
+        let delivery_stream = fields.required("deliveryStream");
+        let delivery_role = fields.required("deliveryRole");
+        let domain = fields.required("domain");
+        let search_endpoint = fields.required("searchEndpoint");
+        let domain_instances = fields.within("domainInstances", 1, 100);
+        let domain_volume_gib = fields.within("domainVolumeGib", 10, 16_384);
+        let contact_index = fields.required("contactIndex");
+        let contact_type = fields.optional("contactType");
+        let index_rotation = fields.required("indexRotation");
+        let backup_bucket = fields.required("backupBucket");
+        let failed_prefix = fields.text("failedPrefix");
+        let emite_role = fields.required("emiteRole");
+        let emite = fields.emite();
+        let role_boundary = fields.optional("roleBoundary");
+        let server = fields.server();
+        let emite_servers = fields.addresses("emiteServers");
+        let emite_origin = fields.optional("emiteOrigin");
+        let alert_topic = fields.required("alertTopic");
+        let dead_letter_queue = fields.required("deadLetterQueue");
+        let health_check_function = fields.required("healthCheckFunction");
+        let repair_function = fields.required("repairFunction");
+        let redrive_state_machine = fields.required("redriveStateMachine");
+        let time_zone = fields.time_zone("timeZone");
+        let business_hours = fields.optional("businessHours");
+        let minutes = fields.within("healthCheckMinutes", 1, 60);
+        let iterator_age_warning_seconds = fields.within("iteratorAgeWarningSeconds", 10, 86_400);
+        let iterator_age_critical_percent = fields.within("iteratorAgeCriticalPercent", 5, 95);
+        let free_storage_percent = fields.within("freeStoragePercent", 5, 60);
+        let agent_silence_minutes = fields.within("agentSilenceMinutes", 5, 1440);
+        let instance = instance_arn.as_ref().and_then(|arn| {
+            let id = InstanceId::of(arn);
+            if id.is_none() {
+                fields.problems.push("instanceArn is not the ARN of an Amazon Connect instance".to_owned());
+            }
+            id
+        });
+        let stack_id = stack_id?;
+        Some(Self {
+            home: Home::of(&stack_id),
+            stack_id,
+            integration: integration?,
+            instance_arn: instance_arn?,
+            instance: instance?,
+            existing: existing?,
+            agent_event_stream: agent_event_stream?,
+            agent_event_shards: agent_event_shards?,
+            agent_event_retention_hours: agent_event_retention_hours?,
+            agent_event_key: agent_event_key?,
+            contact_record_stream: contact_record_stream?,
+            delivery_stream: delivery_stream?,
+            delivery_role: delivery_role?,
+            domain: domain?,
+            search_endpoint: search_endpoint?,
+            domain_instances: domain_instances?,
+            domain_volume_gib: domain_volume_gib?,
+            contact_index: contact_index?,
+            contact_type: contact_type?,
+            index_rotation: index_rotation?,
+            backup_bucket: backup_bucket?,
+            failed_prefix: failed_prefix?,
+            emite_role: emite_role?,
+            emite: emite?,
+            role_boundary: role_boundary?,
+            server: server?,
+            emite_servers: emite_servers?,
+            emite_origin: emite_origin?,
+            alert_topic: alert_topic?,
+            dead_letter_queue: dead_letter_queue?,
+            health_check_function: health_check_function?,
+            repair_function: repair_function?,
+            redrive_state_machine: redrive_state_machine?,
+            time_zone: time_zone?,
+            business_hours: business_hours?,
+            interval: SignedDuration::from_mins(i64::from(minutes?)),
+            thresholds: Thresholds {
+                iterator_age_warning_seconds: iterator_age_warning_seconds?,
+                iterator_age_critical_percent: iterator_age_critical_percent?,
+                free_storage_percent: free_storage_percent?,
+                agent_silence_minutes: agent_silence_minutes?,
+            },
+        })
+    }
+
+    /// The ARNs that must be of the stack's own account and region, with the fields that they stand in.
+    fn own(&self) -> Vec<(&'static str, &Arn)> {
+        let mut own = vec![
+            ("instanceArn", &self.instance_arn),
+            ("agentEventStream", &self.agent_event_stream),
+            ("deliveryStream", &self.delivery_stream),
+            ("domain", &self.domain),
+            ("alertTopic", &self.alert_topic),
+            ("redriveStateMachine", &self.redrive_state_machine),
+        ];
+        own.extend(self.contact_record_stream.iter().map(|stream| ("contactRecordStream", stream)));
+        own
+    }
+
+    /// Whether the stack found this thing rather than made it.
+    pub fn found(&self, thing: Existing) -> bool {
+        self.existing.contains(&thing)
+    }
+
+    /// Below what in the bucket refused records are put. A stream that was there already has them in a folder that Firehose
+    /// names, in one of four spellings.
+    pub fn failed_folders(&self) -> Vec<String> {
+        let prefix = &self.failed_prefix;
+        if !self.found(Existing::DeliveryStream) {
+            return vec![prefix.clone()];
+        }
+        FIREHOSE_FOLDERS.into_iter().map(|folder| format!("{prefix}{folder}")).collect()
+    }
+
+    /// What the names of objects begin with in which the delivery stream puts failed records, where others may use the same folders:
+    /// its own name (<https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html>). None: nobody else does.
+    pub fn failed_names(&self) -> Option<String> {
+        self.found(Existing::DeliveryStream).then(|| format!("{}-", self.delivery_stream_name()))
+    }
+
+    /// The name of the search domain.
+    pub fn domain_name(&self) -> &str {
+        self.domain.name()
+    }
+
+    /// The name of the agent event stream.
+    pub fn agent_event_stream_name(&self) -> &str {
+        self.agent_event_stream.name()
+    }
+
+    /// The name of the stream that contact records go through, if they do.
+    pub fn contact_record_stream_name(&self) -> Option<&str> {
+        self.contact_record_stream.as_ref().map(Arn::name)
+    }
+
+    /// The name of the delivery stream.
+    pub fn delivery_stream_name(&self) -> &str {
+        self.delivery_stream.name()
+    }
+
+    /// The name of the role that eMite assumes.
+    pub fn emite_role_name(&self) -> &str {
+        self.emite_role.name()
+    }
+}
+
+/// The fields that are not read yet, and what was wrong with those that were.
+struct Fields {
+    fields: Map<String, Value>,
+    problems: Vec<String>,
+}
+
+impl Fields {
+    /// The text of a field; a number counts as its digits.
+    fn text(&mut self, name: &str) -> Option<String> {
+        let text = match self.fields.remove(name) {
+            None => Err("is missing"),
+            Some(Value::String(text)) => Ok(text),
+            Some(Value::Number(number)) => Ok(number.to_string()),
+            Some(_) => Err("must be a text or a number"),
+        };
+        text.map_err(|problem| self.problems.push(format!("{name} {problem}"))).ok()
+    }
+
+    fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str, text: &str) -> Option<T> {
+        text.parse().map_err(|error| self.problems.push(format!("{name} is '{text}': {error}"))).ok()
+    }
+
+    fn required<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        let text = self.text(name)?;
+        if text.is_empty() {
+            self.problems.push(format!("{name} is empty"));
+            return None;
+        }
+        self.parsed(name, &text)
+    }
+
+    /// `Some(None)` if the field is empty.
+    #[allow(clippy::option_option, reason = "a problem, nothing, or something")]
+    fn optional<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<Option<T>> {
+        let text = self.text(name)?;
+        if text.is_empty() { Some(None) } else { self.parsed(name, &text).map(Some) }
+    }
+
+    fn within(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
+        let value = self.required(name)?;
+        if (least..=most).contains(&value) {
+            return Some(value);
+        }
+        self.problems.push(format!("{name} is {value}: must be from {least} to {most}"));
+        None
+    }
+
+    fn time_zone(&mut self, name: &str) -> Option<TimeZone> {
+        let zone: String = self.required(name)?;
+        TimeZone::get(&zone)
+            .map_err(|_| {
+                self.problems
+                    .push(format!("{name} is '{zone}': not a time zone of the IANA list, such as Australia/Sydney"))
+            })
+            .ok()
+    }
+
+    fn existing(&mut self, name: &str) -> Option<BTreeSet<Existing>> {
+        let list = self.text(name)?;
+        let things = list.split(',').filter(|thing| !thing.is_empty());
+        things.map(|thing| self.parsed(name, thing)).collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// `Some(None)` if eMite itself may not assume the role.
+    #[allow(clippy::option_option, reason = "a problem, nobody, or somebody")]
+    fn emite(&mut self) -> Option<Option<Emite>> {
+        let (principal, customer_id) = (self.optional("emitePrincipal"), self.optional("customerId"));
+        match (principal?, customer_id?) {
+            (None, None) => Some(None),
+            (Some(principal), Some(customer_id)) => Some(Some(Emite { principal, customer_id })),
+            _ => {
+                self.problems.push("emitePrincipal and customerId must be given together, or neither".to_owned());
+                None
+            }
+        }
+    }
+
+    /// `Some(None)` if eMite hosts the server.
+    #[allow(clippy::option_option, reason = "a problem, no server, or one")]
+    fn server(&mut self) -> Option<Option<Server>> {
+        let instance_id = self.optional::<String>("server");
+        let address = self.optional("serverAddress");
+        let allocation_id = self.optional("serverAllocation");
+        let profile = self.optional("serverProfile");
+        let group_id = self.optional("serverGroup");
+        let rdp_from = self.networks("rdpFrom");
+        match (instance_id?, address?, allocation_id?, profile?, group_id?) {
+            (None, None, None, None, None) => Some(None),
+            (Some(instance_id), Some(address), Some(allocation_id), Some(profile), Some(group_id)) => {
+                Some(Some(Server { instance_id, address, allocation_id, profile, group_id, rdp_from: rdp_from? }))
+            }
+            _ => {
+                let together = "server, serverAddress, serverAllocation, serverProfile and serverGroup";
+                self.problems.push(format!("{together} must be given together, or none of them"));
+                None
+            }
+        }
+    }
+
+    fn addresses(&mut self, name: &str) -> Option<BTreeSet<Ipv4Net>> {
+        let networks = self.networks(name)?;
+        if networks.is_empty() {
+            self.problems.push(format!("{name} is empty"));
+            return None;
+        }
+        Some(networks)
+    }
+
+    /// IPv4 addresses and ranges behind one another, or nothing.
+    fn networks(&mut self, name: &str) -> Option<BTreeSet<Ipv4Net>> {
+        let list = self.text(name)?;
+        if list.is_empty() {
+            return Some(BTreeSet::new());
+        }
+        // Places that the template leaves empty.
+        list.split(',')
+            .filter(|address| !address.trim().is_empty())
+            .map(|address| {
+                let address = address.trim();
+                let net = if address.contains('/') { address.parse() } else { format!("{address}/32").parse() };
+                net.map(|net: Ipv4Net| net.trunc())
+                    .map_err(|_| self.problems.push(format!("{name} has '{address}': not an IPv4 address or range")))
+                    .ok()
+            })
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect()
+    }
+
+    /// All problems, those of the whole included.
+    fn finish(self, spec: Option<&Spec>) -> Vec<String> {
+        let mut problems = self.problems;
+        problems.extend(self.fields.keys().map(|name| format!("{name} is unknown to this version")));
+        if let Some(spec) = spec {
+            problems.extend(
+                spec.own().into_iter().filter_map(|(name, arn)| Some(format!("{name} {}", spec.home.objection(arn)?))),
+            );
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{SPEC, self_hosted};
+
+    fn with(name: &str, value: Value) -> Result<Spec, BadSpec> {
+        let mut spec: Value = serde_json::from_str(SPEC).unwrap();
+        spec[name] = value;
+        Spec::parse(&spec.to_string())
+    }
+
+    #[test]
+    fn what_is_left_empty_is_not_wanted() {
+        let spec = Spec::parse(SPEC).unwrap();
+        assert_eq!(spec.agent_event_key, None);
+        assert_eq!(spec.domain_name(), "emite-kinesis-connect");
+        assert_eq!(with("businessHours", "".into()).unwrap().business_hours, None);
+        assert_eq!(with("emiteOrigin", "".into()).unwrap().emite_origin, None);
+        assert_eq!(with("roleBoundary", "".into()).unwrap().role_boundary, None);
+        assert_eq!(spec.server, None);
+        assert_eq!(spec.contact_record_stream, None);
+    }
+
+    #[test]
+    fn what_was_there_is_told_by_name() {
+        let found = with("existing", ",deliveryStream,,domain".into()).unwrap();
+        assert_eq!(found.existing, BTreeSet::from([Existing::DeliveryStream, Existing::Domain]));
+        assert_eq!(found.failed_folders().len(), FIREHOSE_FOLDERS.len());
+        assert_eq!(Spec::parse(SPEC).unwrap().failed_folders(), ["emite-connect/emite-ctrfirehose/failed/"]);
+        let BadSpec(problems) = with("existing", "bucket".into()).unwrap_err();
+        assert!(problems[0].starts_with("existing is 'bucket': must be"), "{problems:?}");
+    }
+
+    #[test]
+    fn what_belongs_together_is_given_as_a_whole_or_not_at_all() {
+        let BadSpec(problems) = with("customerId", "".into()).unwrap_err();
+        assert_eq!(problems, ["emitePrincipal and customerId must be given together, or neither"]);
+        let BadSpec(problems) = with("server", "i-0a1b2c3d4e5f60718".into()).unwrap_err();
+        assert!(problems[0].ends_with("must be given together, or none of them"), "{problems:?}");
+        let server = self_hosted().server.unwrap();
+        assert_eq!(server.address, Ipv4Addr::new(198, 51, 100, 20));
+        assert_eq!(self_hosted().emite, None);
+    }
+
+    #[test]
+    fn single_addresses_and_ranges_are_read() {
+        let spec = with("emiteServers", "203.0.113.10, 198.51.100.7/28".into()).unwrap();
+        let servers: Vec<_> = spec.emite_servers.iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["198.51.100.0/28", "203.0.113.10/32"]);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let mut spec: Value = serde_json::from_str(SPEC).unwrap();
+        spec["timeZone"] = "Australia/Sidney".into();
+        spec["businessHours"] = "Mon-Fri 18:00-08:00x".into();
+        spec["healthCheckMinutes"] = "0".into();
+        spec["iteratorAgeCriticalPercent"] = 200.into();
+        spec["domain"] = "arn:aws:es:eu-west-1:111122223333:domain/x".into();
+        spec["emiteServers"] = "203.0.113".into();
+        spec["agentEventStream"] = Value::Null;
+        spec["surprise"] = "x".into();
+        let BadSpec(problems) = Spec::parse(&spec.to_string()).unwrap_err();
+        for name in [
+            "timeZone",
+            "businessHours",
+            "healthCheckMinutes",
+            "iteratorAgeCriticalPercent",
+            "emiteServers",
+            "agentEventStream",
+            "surprise",
+        ] {
+            assert!(problems.iter().any(|problem| problem.starts_with(name)), "{name} is not told: {problems:#?}");
+        }
+    }
+
+    #[test]
+    fn arns_of_elsewhere_are_refused() {
+        let BadSpec(problems) = with("domain", "arn:aws:es:eu-west-1:111122223333:domain/x".into()).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("domain "), "{problems:?}");
+    }
+
+    #[test]
+    fn each_field_is_needed_and_none_is_taken_for_another() {
+        let whole: Map<String, Value> = serde_json::from_str(SPEC).unwrap();
+        for name in whole.keys() {
+            let mut without = whole.clone();
+            without.remove(name);
+            let BadSpec(problems) = Spec::parse(&Value::Object(without).to_string()).unwrap_err();
+            assert!(problems.contains(&format!("{name} is missing")), "{name}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_without_showing_it() {
+        let BadSpec(problems) = Spec::parse("[\"secret\"").unwrap_err();
+        assert!(problems[0].starts_with("not a JSON object"), "{problems:?}");
+    }
+}
