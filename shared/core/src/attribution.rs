@@ -1,119 +1,20 @@
 //! Owns attribution: which finding explains which, so that people are told of causes and not of each consequence.
 //!
-//! One table, by resource and not by check alone: a lost association of contact records explains why nothing is
-//! delivered, and nothing about agents. What could not be looked at explains nothing and is explained by nothing.
+//! Each check says what follows from it, by part and not by check alone: a lost association of contact records explains why
+//! nothing is delivered, and nothing about agents. What could not be observed explains nothing and is explained by nothing.
 
 use jiff::Timestamp;
 
-use crate::checks::CHECKS;
+use crate::checks::{self, CHECKS, Consequence, Explains};
 use crate::finding::{Finding, Severity, Status};
 
-/// One way in which a finding explains others.
-struct Explains {
-    /// The check that finds the cause.
-    cause: &'static str,
-    /// What is behind the `#` of the cause's resource; empty if there is no `#`. Any, if there is none here.
-    parts: &'static [&'static str],
-    /// The least severity at which it explains anything.
-    from: Severity,
-    /// The checks that find its consequences, each with what is behind the `#` of the resource, or any.
-    consequences: &'static [(&'static str, Option<&'static str>)],
-}
-
-const EXPLAINS: &[Explains] = &[
-    Explains {
-        cause: "connect-instance",
-        parts: &[],
-        from: Severity::Warning,
-        consequences: &[("data-streaming", None), ("approved-origins", None), ("agent-event-flow", None)],
-    },
-    Explains {
-        cause: "data-streaming",
-        parts: &["AGENT_EVENTS"],
-        from: Severity::Warning,
-        consequences: &[("agent-event-flow", None)],
-    },
-    Explains {
-        cause: "data-streaming",
-        parts: &["CONTACT_TRACE_RECORDS"],
-        from: Severity::Warning,
-        consequences: &[("firehose-delivery", Some("input"))],
-    },
-    Explains {
-        cause: "agent-event-stream",
-        parts: &["", "encryption"],
-        from: Severity::Warning,
-        consequences: &[("iterator-age", None), ("stream-throttling", None), ("agent-event-flow", None)],
-    },
-    Explains {
-        cause: "stream-throttling",
-        parts: &["write"],
-        from: Severity::Warning,
-        consequences: &[("agent-event-flow", None)],
-    },
-    Explains {
-        cause: "contact-record-stream",
-        parts: &[],
-        from: Severity::Warning,
-        consequences: &[("firehose-delivery", None), ("delivery-stream", None)],
-    },
-    Explains {
-        cause: "delivery-stream",
-        parts: &["", "destination"],
-        from: Severity::Warning,
-        consequences: &[("firehose-delivery", None), ("failed-records", None)],
-    },
-    Explains {
-        cause: "search-domain",
-        parts: &["", "status", "writes-blocked", "key"],
-        from: Severity::Warning,
-        consequences: &[("firehose-delivery", Some("")), ("failed-records", None)],
-    },
-    // Storage that merely runs low refuses nothing yet, unless writes are blocked already.
-    Explains {
-        cause: "search-domain",
-        parts: &["storage"],
-        from: Severity::Critical,
-        consequences: &[("firehose-delivery", Some("")), ("failed-records", None)],
-    },
-    Explains {
-        cause: "search-domain",
-        parts: &["storage"],
-        from: Severity::Warning,
-        consequences: &[("search-domain", Some("writes-blocked"))],
-    },
-    Explains {
-        cause: "domain-access",
-        parts: &["this-account"],
-        from: Severity::Warning,
-        consequences: &[("firehose-delivery", Some("")), ("failed-records", None)],
-    },
-    Explains {
-        cause: "emite-role",
-        parts: &["", "trust", "policy"],
-        from: Severity::Warning,
-        consequences: &[("iterator-age", None)],
-    },
-    // Without its address it has no way into the internet.
-    Explains {
-        cause: "emite-server",
-        parts: &["", "state", "status", "address", "profile"],
-        from: Severity::Warning,
-        consequences: &[("iterator-age", None)],
-    },
-];
-
-impl Explains {
-    fn applies(&self, cause: &Finding, consequence: &Finding) -> bool {
-        let part = consequence.part();
-        let meant = |(check, scope): &(&str, Option<&str>)| {
-            *check == consequence.check && scope.is_none_or(|scope| scope == part)
-        };
-        self.cause == cause.check
-            && (self.parts.is_empty() || self.parts.contains(&cause.part()))
-            && cause.severity >= self.from
-            && self.consequences.iter().any(meant)
-    }
+/// Whether `row` of the check `cause` explains the one by the other.
+fn applies(row: &Explains, cause: &Finding, consequence: &Finding) -> bool {
+    let part = consequence.part();
+    let is_meant = |one: &Consequence| one.check == consequence.check && one.part.is_none_or(|named| named == part);
+    (row.parts.is_empty() || row.parts.iter().any(|part| part.is_of(cause)))
+        && cause.severity >= row.from
+        && row.consequences.iter().any(is_meant)
 }
 
 /// Names the root cause of each finding that another one explains. The consequence keeps what it says; its severity and
@@ -164,7 +65,8 @@ fn direct_causes(findings: &[Finding], index: usize) -> impl Iterator<Item = usi
     let consequence = findings.get(index).filter(|finding| finding.status != Status::Unobservable);
     findings.iter().enumerate().filter_map(move |(at, cause)| {
         let can = at != index && cause.severity > Severity::Info && cause.status != Status::Unobservable;
-        let explains = |consequence| can && EXPLAINS.iter().any(|row| row.applies(cause, consequence));
+        let rows = checks::find(&cause.check).map_or(&[][..], |check| check.explains);
+        let explains = |consequence| can && rows.iter().any(|row| applies(row, cause, consequence));
         consequence.is_some_and(explains).then_some(at)
     })
 }
@@ -176,10 +78,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::checks::Check;
 
     fn found(check: &str, part: &str, severity: Severity) -> Finding {
         let resource = if part.is_empty() { format!("arn:{check}") } else { format!("arn:{check}#{part}") };
-        Finding::about(check, Status::Unhealthy, severity, resource)
+        Finding::about(check, part, Status::Unhealthy, severity, resource)
     }
 
     fn warnings(findings: &[(&str, &str)]) -> Vec<Finding> {
@@ -329,29 +232,37 @@ mod tests {
         assert_eq!(attribute(findings)[1].caused_by, None);
     }
 
+    /// Every row, with the check whose findings are its causes.
+    fn rows() -> Vec<(&'static Check, &'static Explains)> {
+        CHECKS.iter().flat_map(|check| check.explains.iter().map(move |row| (check, row))).collect()
+    }
+
     #[test]
     fn every_name_in_the_table_is_a_check() {
-        let checks: BTreeSet<_> = CHECKS.iter().map(|check| check.name).collect();
-        for row in EXPLAINS {
-            assert!(checks.contains(row.cause), "{}", row.cause);
-            assert!(row.consequences.iter().all(|(check, _)| checks.contains(check)), "{}", row.cause);
+        let names = |check: &Check| check.parts.iter().map(|part| part.name).collect::<BTreeSet<_>>();
+        for (cause, row) in rows() {
+            assert!(row.parts.iter().all(|part| names(cause).contains(part.name)), "{}: {:?}", cause.name, row.parts);
+            for one in row.consequences {
+                let check = checks::find(one.check).unwrap();
+                assert!(one.part.is_none_or(|part| names(check).contains(part)), "{}: {one:?}", cause.name);
+            }
         }
     }
 
     #[test]
     fn the_table_has_no_cycle() {
-        let leads = |from: &Explains, to: &Explains| {
-            let fits = |part: Option<&str>| part.is_none_or(|part| to.parts.is_empty() || to.parts.contains(&part));
-            from.consequences.iter().any(|(check, part)| *check == to.cause && fits(*part))
+        let leads = |(_, from): &(&Check, &Explains), (to, row): &(&Check, &Explains)| {
+            let has = |name: &str| row.parts.iter().any(|part| part.name == name);
+            let fits = |part: Option<&str>| part.is_none_or(|part| row.parts.is_empty() || has(part));
+            from.consequences.iter().any(|one| one.check == to.name && fits(one.part))
         };
-        let mut left: Vec<&Explains> = EXPLAINS.iter().collect();
+        let mut left = rows();
         while !left.is_empty() {
-            let open: Vec<&Explains> =
-                left.iter().filter(|row| left.iter().any(|from| leads(from, row))).copied().collect();
+            let open: Vec<_> = left.iter().filter(|row| left.iter().any(|from| leads(from, row))).copied().collect();
             assert!(
                 open.len() < left.len(),
                 "a cycle among {:?}",
-                open.iter().map(|row| row.cause).collect::<Vec<_>>()
+                open.iter().map(|(check, _)| check.name).collect::<Vec<_>>()
             );
             left = open;
         }

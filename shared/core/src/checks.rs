@@ -1,9 +1,10 @@
-//! Owns the registry of health checks. Each is a pure judge in a file of its own, named like the check; adding one is that
-//! file and one line of [`CHECKS`].
+//! Owns the registry of health checks. Each is a pure judge in a file of its own, named like the check, with everything
+//! that hangs on it: its parts, their titles and commands, and what follows from them. Adding one is that file and one
+//! line of [`CHECKS`].
 
 mod agent_event_flow;
 mod agent_event_stream;
-mod alert_path;
+pub mod alert_path;
 mod approved_origins;
 mod check;
 mod connect_instance;
@@ -15,17 +16,19 @@ mod emite_role;
 mod emite_server;
 mod failed_records;
 mod firehose_delivery;
+pub mod health_check;
 mod iterator_age;
 mod queries;
 mod search_domain;
 mod stream_throttling;
 
+use crate::finding::{Status, Subject};
 use crate::metrics::MetricQuery;
 use crate::spec::Spec;
 
-pub use check::{Check, Verdict};
+pub use check::{Check, Consequence, Explains, Part, Verdict};
 
-/// All checks, in the order in which reports list them: from Connect to eMite, then who hears of it.
+/// All checks, in the order in which reports list them: from Connect to eMite, then the delivery of alerts.
 pub const CHECKS: &[Check] = &[
     connect_instance::CHECK,
     data_streaming::CHECK,
@@ -54,6 +57,32 @@ pub fn metrics(spec: &Spec) -> Vec<MetricQuery> {
         }
     }
     queries
+}
+
+/// The check of that name; [`health_check::CHECK`], which no report lists, is one, too.
+pub fn find(name: &str) -> Option<&'static Check> {
+    CHECKS.iter().chain([&health_check::CHECK]).find(|check| check.name == name)
+}
+
+/// The part of its check that a finding is about; none if this version does not know the check.
+pub fn part(subject: Subject<'_>) -> Option<&'static Part> {
+    find(subject.check).and_then(|check| check.part(subject))
+}
+
+/// The title of a message about a finding.
+pub fn title(subject: Subject<'_>) -> &'static str {
+    match find(subject.check) {
+        Some(check) => check.title(subject),
+        None if subject.status == Status::Unobservable => "something cannot be checked",
+        None => "something is not as it should be",
+    }
+}
+
+/// What it means for a finding that records are lost from a moment on: a sentence with that moment, which is already in
+/// words, that also depends on whether it has come.
+pub fn loss(subject: Subject<'_>, moment: &str, has_come: bool) -> String {
+    let sentence = part(subject).map_or(check::records_lost as fn(&str, bool) -> String, |part| part.loss);
+    sentence(moment, has_come)
 }
 
 #[cfg(test)]
@@ -134,7 +163,7 @@ mod tests {
             .map(|file| file.unwrap().path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
             .map(|path| path.file_stem().unwrap().to_str().unwrap().replace('_', "-"))
-            .filter(|name| name != "check" && name != "queries")
+            .filter(|name| !["check", "queries", "health-check"].contains(&name.as_str()))
             .collect();
         let names: BTreeSet<String> = CHECKS.iter().map(|check| check.name.to_owned()).collect();
         assert_eq!(files, names);

@@ -1,12 +1,17 @@
 //! Owns findings: what is wrong with one link of the chain, in words that an admin understands.
 //!
-//! Its JSON form is a contract: health reports are events that other programs read.
+//! Its JSON form is a contract: health reports are events that other programs read. New fields are optional, and an event
+//! of an older version is read without them.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::change::PlannedChange;
-use crate::look::Unseen;
+use crate::look::{Cause, Unseen};
+use crate::words::bounded;
 
 /// What kind of wrong a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,24 +65,76 @@ pub struct Finding {
     pub caused_by: Option<String>,
     /// The next step.
     pub remedy: String,
-    /// The change that would mend it, as repair plans it; none if only a person can.
+    /// The change that would fix it, as repair plans it; none if only a person can.
     #[serde(default)]
     pub repair: Option<PlannedChange>,
+    /// The name of the part of its check that it is about; empty: the resource as a whole. None if the check could not
+    /// observe what it needs, and in reports of versions that did not name parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// Why the check could not observe what it needs; none if it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<UnseenCause>,
+    /// What its sentences are made of, in the API's words, with the unit in the name: `retentionHours`. A value that is
+    /// not known is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, Value>,
+}
+
+/// Why a check could not observe what it needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnseenCause {
+    /// The IAM action of the call that failed.
+    pub action: String,
+    /// How it failed.
+    pub kind: Cause,
+    /// AWS's id of the request, for a support case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// Which finding: what distinguishes it from others, without what it says. It can be kept for longer than the finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// The check's name.
+    pub check: &'a str,
+    /// What kind of wrong it is.
+    pub status: Status,
+    /// The name of the part, if the report has it.
+    pub part: Option<&'a str>,
+    /// What is wrong.
+    pub resource: &'a str,
+}
+
+/// What follows the `#` in a finding's resource; empty if there is none. Reports of versions that did not name parts say
+/// nothing else of which part it is.
+pub fn part_of(resource: &str) -> &str {
+    resource.split_once('#').map_or("", |(_, part)| part)
 }
 
 impl Finding {
-    /// What tells one finding from another, from run to run: check and resource.
+    /// What distinguishes one finding from another, from run to run: check and resource.
     pub fn key(&self) -> String {
         format!("{}|{}", self.check, self.resource)
     }
 
-    /// Which part of the resource it is about: what stands behind the `#`.
+    /// The name of the part that it is about.
     pub fn part(&self) -> &str {
-        self.resource.split_once('#').map_or("", |(_, part)| part)
+        self.part.as_deref().unwrap_or_else(|| part_of(&self.resource))
     }
 
-    /// A finding of `check` about `resource`, with its texts yet to be filled in.
-    pub(crate) fn about(check: &str, status: Status, severity: Severity, resource: String) -> Self {
+    /// Which finding it is, without what it says.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { check: &self.check, status: self.status, part: self.part.as_deref(), resource: &self.resource }
+    }
+
+    /// A finding of `check` about `part` of `resource`, with its texts yet to be filled in.
+    pub fn about(check: &str, part: &str, status: Status, severity: Severity, resource: String) -> Self {
+        Self { part: Some(part.to_owned()), ..Self::bare(check, status, severity, resource) }
+    }
+
+    fn bare(check: &str, status: Status, severity: Severity, resource: String) -> Self {
         Self {
             check: check.to_owned(),
             status,
@@ -91,16 +148,13 @@ impl Finding {
             caused_by: None,
             remedy: String::new(),
             repair: None,
+            part: None,
+            cause: None,
+            values: BTreeMap::new(),
         }
     }
 
-    /// With these texts: summary, expected, observed, impact, remedy.
-    pub(crate) fn worded(self, texts: [String; 5]) -> Self {
-        let [summary, expected, observed, impact, remedy] = texts;
-        Self { summary, expected, observed, impact, remedy, ..self }
-    }
-
-    /// The finding that `check` could not look at something it needs: not healthy, and not broken either. Its resource is
+    /// The finding that `check` could not observe something it needs: not healthy, and not broken either. Its resource is
     /// the one that `resource` names, with the call that failed behind a `#`.
     pub fn unobservable(check: &str, resource: &str, unseen: &Unseen) -> Self {
         let Unseen { action, cause, request_id } = unseen;
@@ -111,7 +165,29 @@ impl Finding {
             observed: format!("{action} {}{request}", cause.words()),
             impact: "A break of this link would go unnoticed.".to_owned(),
             remedy: cause.remedy(action),
-            ..Self::about(check, Status::Unobservable, Severity::Info, format!("{resource}#{action}"))
+            cause: Some(UnseenCause { action: (*action).to_owned(), kind: *cause, request_id: request_id.clone() }),
+            ..Self::bare(check, Status::Unobservable, Severity::Info, format!("{resource}#{action}"))
         }
     }
+}
+
+/// The values of a finding, without those that are not known. A text is cut as the sentences are.
+pub(crate) fn values<const N: usize>(values: [(&str, Value); N]) -> BTreeMap<String, Value> {
+    let short = |value| match value {
+        Value::String(text) => Value::String(bounded(text)),
+        other => other,
+    };
+    let known = values.into_iter().filter(|(_, value)| !value.is_null());
+    known.map(|(name, value)| (name.to_owned(), short(value))).collect()
+}
+
+/// Several texts as one value: the first of them, each cut as the sentences are.
+pub(crate) fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Value {
+    const MOST: usize = 20;
+    texts.into_iter().take(MOST).map(|text| bounded(text.as_ref().to_owned())).collect()
+}
+
+/// A moment as a value.
+pub(crate) fn moment(at: Option<Timestamp>) -> Value {
+    at.map(|at| at.to_string()).into()
 }

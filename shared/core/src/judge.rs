@@ -72,7 +72,7 @@ pub fn judge(spec: &Spec, snapshot: &Snapshot) -> Judgement {
 /// The change that would repair a finding of `check`, if one would.
 fn repair(check: &Check, spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let observable = finding.status != FindingStatus::Unobservable;
-    observable.then(|| (check.mend)(spec, snapshot, finding)).flatten()
+    observable.then(|| (check.repair)(spec, snapshot, finding)).flatten()
 }
 
 /// The change, as reports and repair describe it.

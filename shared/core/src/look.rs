@@ -2,6 +2,8 @@
 //!
 //! A look that failed is [`Unseen`], with its cause: neither healthy nor broken.
 
+use serde::{Deserialize, Serialize};
+
 /// What a look showed, or why there is nothing to show.
 pub type Look<T> = Result<T, Unseen>;
 
@@ -17,7 +19,7 @@ pub struct Unseen {
 }
 
 /// Why a look failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// A policy refused the function's role.
     Denied,

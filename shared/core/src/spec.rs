@@ -313,6 +313,16 @@ impl Spec {
         self.found(Existing::DeliveryStream).then(|| format!("{}-", self.delivery_stream_name()))
     }
 
+    /// The prefix of one of the stack's own folders in the bucket.
+    pub fn folder(&self, name: &str) -> String {
+        format!("emite-connect/{}/{name}/", self.delivery_stream_name())
+    }
+
+    /// Below what records are kept that the domain never takes.
+    pub fn quarantine_prefix(&self) -> String {
+        self.folder("quarantine")
+    }
+
     /// The name of the search domain.
     pub fn domain_name(&self) -> &str {
         self.domain.name()

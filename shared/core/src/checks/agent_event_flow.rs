@@ -5,9 +5,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::check::{Check, Verdict, by_hand, seen};
+use super::check::{Check, Part, Verdict, no_repair, seen};
 use super::queries::{agent_events, calls, contact_records};
-use crate::finding::{Finding, Severity, Status};
+use crate::command::{Command, statistics};
+use crate::finding::{Finding, Severity, Status, moment, values};
 use crate::look::Look;
 use crate::metrics::{PERIOD_SECONDS, Series, WINDOW};
 use crate::snapshot::Snapshot;
@@ -20,7 +21,15 @@ pub(super) const CHECK: Check = Check {
     resource: |spec| spec.agent_event_stream.to_string(),
     metrics: |spec| vec![agent_events(spec), calls(spec), contact_records(spec)],
     judge,
-    mend: by_hand,
+    repair: no_repair,
+    parts: &[FLOW],
+    unseen: "the agent event stream cannot be checked",
+    explains: &[],
+};
+
+const FLOW: Part = Part {
+    commands: |spec| vec![Command::shows(statistics(spec, &agent_events(spec)))],
+    ..Part::new("", "agent events are not arriving")
 };
 
 /// How late a metric may come.
@@ -87,10 +96,6 @@ fn finding(spec: &Spec, snapshot: &Snapshot, silence: &Silence) -> Finding {
     let lasts = format!("{}{}", if seen_silence { "" } else { "at least " }, in_words(snapshot.since(silence.since)));
     let meanwhile = if witnessed { "although there were calls" } else { "although agents should be working" };
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Unhealthy,
-        severity,
-        resource: spec.agent_event_stream.to_string(),
         summary: if silence.is_start {
             format!("No agent event has arrived yet, {meanwhile}.")
         } else {
@@ -106,9 +111,14 @@ fn finding(spec: &Spec, snapshot: &Snapshot, silence: &Silence) -> Finding {
         .to_owned(),
         data_loss_at: (severity == Severity::Critical)
             .then_some(if seen_silence { silence.since } else { snapshot.taken_at }),
-        caused_by: None,
         remedy: remedy(spec),
-        repair: None,
+        values: values([
+            ("silentSince", moment(Some(silence.since))),
+            ("lastEventBefore", moment(silence.last_event)),
+            ("periodsWithCalls", silence.witnesses.into()),
+            ("periodSeconds", PERIOD_SECONDS.into()),
+        ]),
+        ..CHECK.finding(spec, &FLOW, Status::Unhealthy, severity)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Owns the check `agent-event-stream`: the stream that Amazon Connect writes agent events to, as specified or better.
 
-use super::check::{Check, Verdict, no_metrics, seen};
+use super::check::{Check, Explains, Part, Verdict, no_metrics, seen, unread_events_lost};
+use super::{agent_event_flow, iterator_age, stream_throttling};
 use crate::change::Change;
+use crate::command::{Command, data_stream};
 use crate::diff;
-use crate::finding::{Finding, Severity, Status};
+use crate::finding::{Finding, Severity, Status, values};
 use crate::look::Look;
 use crate::snapshot::{DataStream, Snapshot};
 use crate::spec::{Existing, Spec};
@@ -15,8 +17,27 @@ pub(super) const CHECK: Check = Check {
     resource: |spec| spec.agent_event_stream.to_string(),
     metrics: no_metrics,
     judge,
-    mend,
+    repair,
+    parts: &[RETENTION, SHARDS, ENCRYPTION, STREAM],
+    unseen: "the agent event stream cannot be checked",
+    explains: &[Explains::of(
+        &[STREAM, ENCRYPTION],
+        &[iterator_age::CHECK.all(), stream_throttling::CHECK.all(), agent_event_flow::CHECK.all()],
+    )],
 };
+
+const STREAM: Part = part("", "the agent event stream is not usable");
+const RETENTION: Part = part("retention", "agent events are kept too short");
+const SHARDS: Part = part("shards", "the agent event stream is too small");
+const ENCRYPTION: Part = part("encryption", "agent event encryption is not as set up");
+
+const fn part(name: &'static str, title: &'static str) -> Part {
+    Part {
+        commands: |spec| vec![Command::shows(data_stream(spec, spec.agent_event_stream_name()))],
+        loss: unread_events_lost,
+        ..Part::new(name, title)
+    }
+}
 
 /// The key of AWS, whose policy nobody can change; Amazon Connect cannot use it.
 const MANAGED_KEY: &str = "alias/aws/kinesis";
@@ -33,23 +54,18 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
 }
 
 /// Only the retention: what else differs costs money, or needs a key.
-fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
-    let stream = snapshot.agent_event_stream.as_ref().ok()?.as_ref().filter(|_| finding.part() == "retention")?;
+fn repair(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
+    let stream = snapshot.agent_event_stream.as_ref().ok()?.as_ref().filter(|_| RETENTION.is_of(finding))?;
     diff::retention(spec.agent_event_stream_name(), spec.agent_event_retention_hours, stream.retention_hours)
 }
 
 fn missing(spec: &Spec, snapshot: &Snapshot) -> Finding {
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Missing,
-        severity: Severity::Critical,
-        resource: spec.agent_event_stream.to_string(),
         summary: "The stream that carries agent events does not exist.".to_owned(),
         expected: format!("Kinesis data stream {}", spec.agent_event_stream_name()),
         observed: "no stream of this name".to_owned(),
         impact: "Every agent event is lost now. Amazon Connect does not send them again.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
-        caused_by: None,
         remedy: format!(
             "Create a Kinesis data stream named {} with {} and {} hours of retention in this region; Amazon Connect then finds it again. \
              Or update the stack with {}, and tell the eMite team the new name.",
@@ -58,7 +74,12 @@ fn missing(spec: &Spec, snapshot: &Snapshot) -> Finding {
             spec.agent_event_retention_hours,
             another(spec)
         ),
-        repair: None,
+        values: values([
+            ("streamName", spec.agent_event_stream_name().into()),
+            ("expectedOpenShardCount", spec.agent_event_shards.into()),
+            ("expectedRetentionHours", spec.agent_event_retention_hours.into()),
+        ]),
+        ..CHECK.finding(spec, &STREAM, Status::Missing, Severity::Critical)
     }
 }
 
@@ -83,60 +104,46 @@ fn not_active(spec: &Spec, stream: &DataStream, snapshot: &Snapshot) -> Finding 
         _ => ("is not in service", "Look at the stream in the Kinesis console.".to_owned()),
     };
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Unhealthy,
-        severity: Severity::Critical,
-        resource: spec.agent_event_stream.to_string(),
         summary: format!("The stream that carries agent events {what}."),
         expected: "status ACTIVE".to_owned(),
         observed: bounded(format!("status {}", stream.status)),
         impact: "Amazon Connect cannot write to it: agent events are lost now.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
-        caused_by: None,
         remedy,
-        repair: None,
+        values: values([("streamStatus", stream.status.as_str().into()), ("expectedStreamStatus", "ACTIVE".into())]),
+        ..CHECK.finding(spec, &STREAM, Status::Unhealthy, Severity::Critical)
     }
 }
 
 fn retention(spec: &Spec, stream: &DataStream) -> Option<Finding> {
     let (wanted, hours) = (spec.agent_event_retention_hours, stream.retention_hours);
     (hours < wanted).then(|| Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Incorrect,
-        severity: Severity::Warning,
-        resource: format!("{}#retention", spec.agent_event_stream),
         summary: "Agent events are kept for a shorter time than was set up.".to_owned(),
         expected: format!("{wanted} hours or more"),
         observed: format!("{hours} hours"),
         impact: format!("If eMite cannot read for more than {hours} hours, agent events are lost."),
-        data_loss_at: None,
-        caused_by: None,
         remedy: format!(
             "Set the data retention period of stream {} back to {wanted} hours.",
             spec.agent_event_stream_name()
         ),
-        repair: None,
+        values: values([("retentionHours", hours.into()), ("expectedRetentionHours", wanted.into())]),
+        ..CHECK.finding(spec, &RETENTION, Status::Incorrect, Severity::Warning)
     })
 }
 
 fn shards(spec: &Spec, stream: &DataStream) -> Option<Finding> {
     let (wanted, shards) = (spec.agent_event_shards, stream.shards);
     (stream.mode == "PROVISIONED" && shards < wanted).then(|| Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Incorrect,
-        severity: Severity::Warning,
-        resource: format!("{}#shards", spec.agent_event_stream),
         summary: "The stream of agent events has fewer shards than were set up.".to_owned(),
         expected: format!("{} or more", shards_in_words(wanted)),
         observed: shards_in_words(shards),
         impact: "In busy hours agent events may arrive late or be refused.".to_owned(),
-        data_loss_at: None,
-        caused_by: None,
         remedy: format!(
             "Set the provisioned shards of stream {} back to {wanted}, or lower AgentEventShards in the stack if fewer are enough.",
             spec.agent_event_stream_name()
         ),
-        repair: None,
+        values: values([("openShardCount", shards.into()), ("expectedOpenShardCount", wanted.into())]),
+        ..CHECK.finding(spec, &SHARDS, Status::Incorrect, Severity::Warning)
     })
 }
 
@@ -150,26 +157,23 @@ type Objection = (Severity, &'static str, &'static str, String);
 fn encryption(spec: &Spec, stream: &DataStream, snapshot: &Snapshot) -> Option<Finding> {
     let (severity, summary, impact, remedy) = objection(spec, stream.key.as_deref())?;
     let key = |key: Option<&str>| key.map_or_else(|| "not encrypted".to_owned(), |key| format!("key {key}"));
+    let wanted = spec.agent_event_key.as_ref().map(ToString::to_string);
     Some(Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Incorrect,
-        severity,
-        resource: format!("{}#encryption", spec.agent_event_stream),
         summary: summary.to_owned(),
-        expected: key(spec.agent_event_key.as_ref().map(ToString::to_string).as_deref()),
+        expected: key(wanted.as_deref()),
         observed: bounded(key(stream.key.as_deref())),
         impact: impact.to_owned(),
         data_loss_at: (severity == Severity::Critical).then_some(snapshot.taken_at),
-        caused_by: None,
         remedy,
-        repair: None,
+        values: values([("keyId", stream.key.as_deref().into()), ("expectedKeyId", wanted.into())]),
+        ..CHECK.finding(spec, &ENCRYPTION, Status::Incorrect, severity)
     })
 }
 
 fn objection(spec: &Spec, live: Option<&str>) -> Option<Objection> {
     let name = spec.agent_event_stream_name();
     let wanted = spec.agent_event_key.as_ref().map(ToString::to_string);
-    let mend = match &wanted {
+    let remedy = match &wanted {
         Some(key) => format!("Set the encryption of stream {name} to the key {key}."),
         None => format!(
             "Turn off the encryption of stream {name}, or name a key of your own that Amazon Connect may use in AgentEventKeyArn."
@@ -180,19 +184,19 @@ fn objection(spec: &Spec, live: Option<&str>) -> Option<Objection> {
             Severity::Critical,
             "The stream of agent events is encrypted with a key that Amazon Connect cannot use.",
             "Amazon Connect cannot write to it: agent events are lost now.",
-            mend,
+            remedy,
         )),
         (Some(live), wanted) if wanted.is_none_or(|wanted| differ(live, wanted)) => Some((
             Severity::Warning,
             "The stream of agent events is encrypted with another key than was set up.",
             "If Amazon Connect or the role of eMite may not use this key, agent events are lost or cannot be read.",
-            mend,
+            remedy,
         )),
         (None, Some(_)) => Some((
             Severity::Warning,
             "The stream of agent events is not encrypted, although it was set up to be.",
             "Agent events are kept without the encryption that you chose. None are lost.",
-            mend,
+            remedy,
         )),
         _ => None,
     }

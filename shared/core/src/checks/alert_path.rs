@@ -5,19 +5,53 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use url::Url;
 
-use super::check::{Check, Verdict, by_hand, seen, together};
-use crate::finding::{Finding, Severity, Status};
+use super::check::{Check, Part, Verdict, no_repair, seen, together};
+use crate::command::{Aws, Command};
+use crate::finding::{Finding, Severity, Status, texts, values};
 use crate::look::Look;
 use crate::metrics::{MetricQuery, Stat};
 use crate::snapshot::{Snapshot, Subscription};
 use crate::spec::Spec;
 use crate::words::{bounded, listed};
 
-const NAME: &str = "alert-path";
-
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: NAME, resource: |spec| spec.alert_topic.to_string(), metrics, judge, mend: by_hand };
+pub const CHECK: Check = Check {
+    name: "alert-path",
+    resource: |spec| spec.alert_topic.to_string(),
+    metrics,
+    judge,
+    repair: no_repair,
+    parts: &[NO_SUBSCRIBER, DEAD_LETTERS, FILTER, DELIVERY, UNCONFIRMED],
+    unseen: "the way of the alerts cannot be checked",
+    explains: &[],
+};
+
+/// No subscription is confirmed, so alerts reach no one.
+pub const NO_SUBSCRIBER: Part =
+    Part { suffix: "", status: Some(Status::Missing), ..part("no-subscriber", "nobody hears of alerts") };
+/// Events that the reporter could not handle; about their queue.
+const DEAD_LETTERS: Part = Part {
+    suffix: "",
+    status: Some(Status::Unhealthy),
+    commands: |spec| {
+        let attributes = Aws::new(spec, "sqs", "get-queue-attributes").option("--queue-url", &spec.dead_letter_queue);
+        vec![Command::shows(attributes.option("--attribute-names", "ApproximateNumberOfMessages"))]
+    },
+    ..part("dead-letters", "some events were not handled")
+};
+const FILTER: Part = part("filter", "nobody hears of the health check's own alarms");
+const DELIVERY: Part = part("delivery", "alerts could not be delivered");
+const UNCONFIRMED: Part = part("unconfirmed", "a subscription to alerts is not confirmed");
+
+const fn part(name: &'static str, title: &'static str) -> Part {
+    Part {
+        commands: |spec| {
+            let list = Aws::new(spec, "sns", "list-subscriptions-by-topic");
+            vec![Command::shows(list.option("--topic-arn", &spec.alert_topic.to_string()))]
+        },
+        ..Part::new(name, title)
+    }
+}
 
 /// How far back failed deliveries count.
 const RECENT: SignedDuration = SignedDuration::from_hours(1);
@@ -46,7 +80,7 @@ fn subscribers(spec: &Spec, snapshot: &Snapshot) -> Look<Vec<Finding>> {
     let mut told = BTreeSet::new();
     names.retain(|name| told.insert(name.clone()));
     if confirmed.is_empty() {
-        return Ok(vec![nobody_hears(spec, names)]);
+        return Ok(vec![no_subscriber(spec, names)]);
     }
     Ok(if names.is_empty() { Vec::new() } else { vec![unconfirmed_finding(spec, names)] })
 }
@@ -59,12 +93,13 @@ fn named(mut names: Vec<String>) -> String {
     listed(&names)
 }
 
-fn warning(status: Status, resource: String) -> Finding {
-    Finding::about(NAME, status, Severity::Warning, resource)
+fn warning(spec: &Spec, part: &Part, status: Status) -> Finding {
+    CHECK.finding(spec, part, status, Severity::Warning)
 }
 
-fn nobody_hears(spec: &Spec, waiting: Vec<String>) -> Finding {
+fn no_subscriber(spec: &Spec, waiting: Vec<String>) -> Finding {
     const SUBSCRIBE: &str = "Subscribe an address to the alert topic and click the link in the message that it gets.";
+    let values = values([("unconfirmed", texts(&waiting))]);
     let (observed, remedy) = if waiting.is_empty() {
         ("no subscription".to_owned(), SUBSCRIBE.to_owned())
     } else {
@@ -81,13 +116,15 @@ fn nobody_hears(spec: &Spec, waiting: Vec<String>) -> Finding {
         observed,
         impact: "Nobody is told when contact records or agent events stop arriving.".to_owned(),
         remedy,
-        ..warning(Status::Missing, spec.alert_topic.to_string())
+        values,
+        ..warning(spec, &NO_SUBSCRIBER, Status::Missing)
     }
 }
 
 fn unconfirmed_finding(spec: &Spec, names: Vec<String>) -> Finding {
     let one = names.len() == 1;
     let (were, have) = if one { ("was", "has") } else { ("were", "have") };
+    let values = values([("unconfirmed", texts(&names))]);
     let names = named(names);
     Finding {
         summary: bounded(format!("{names} {were} subscribed to the alerts and {have} not confirmed it.")),
@@ -102,7 +139,8 @@ fn unconfirmed_finding(spec: &Spec, names: Vec<String>) -> Finding {
         remedy: format!(
             "{names} must click the link in the message 'AWS Notification - Subscription Confirmation'. It works for 2 days; after that, subscribe the address again if it is wanted."
         ),
-        ..warning(Status::Incorrect, format!("{}#unconfirmed", spec.alert_topic))
+        values,
+        ..warning(spec, &UNCONFIRMED, Status::Incorrect)
     }
 }
 
@@ -129,7 +167,8 @@ fn filters(spec: &Spec, snapshot: &Snapshot) -> Look<Vec<Finding>> {
             "None needed, as long as somebody reads what the subscriptions without a filter get."
         }
         .to_owned(),
-        ..warning(Status::Incorrect, format!("{}#filter", spec.alert_topic))
+        values: values([("filteredSubscriptions", filtered.into()), ("confirmedSubscriptions", filters.len().into())]),
+        ..warning(spec, &FILTER, Status::Incorrect)
     });
     Ok(Vec::from_iter(finding))
 }
@@ -144,7 +183,9 @@ fn dead_letters(spec: &Spec, snapshot: &Snapshot) -> Look<Vec<Finding>> {
         impact: "An alert may never have been sent. Events leave the queue after at most 14 days.".to_owned(),
         remedy: "Look at the log of the reporter for the error, mend it, then purge the queue: the next report tells everything that is still wrong."
             .to_owned(),
-        ..warning(Status::Unhealthy, spec.dead_letter_queue.clone())
+        resource: spec.dead_letter_queue.clone(),
+        values: values([("messages", waiting.into())]),
+        ..warning(spec, &DEAD_LETTERS, Status::Unhealthy)
     };
     Ok((waiting > 0).then_some(finding).into_iter().collect())
 }
@@ -160,7 +201,8 @@ fn deliveries(spec: &Spec, snapshot: &Snapshot) -> Look<Vec<Finding>> {
         impact: "At least one recipient does not hear of what is wrong.".to_owned(),
         remedy: "Look at the subscriptions of the alert topic: an address that does not exist any more, or an endpoint that refuses, has to be removed or mended."
             .to_owned(),
-        ..warning(Status::Unhealthy, format!("{}#delivery", spec.alert_topic))
+        values: values([("failedNotifications", failed.into()), ("hours", RECENT.as_hours().into())]),
+        ..warning(spec, &DELIVERY, Status::Unhealthy)
     };
     Ok((periods >= 2).then_some(finding).into_iter().collect())
 }

@@ -1,9 +1,10 @@
 //! Owns the check `approved-origins`: eMite's address may show Amazon Connect's chat, if a stack asked for that.
 
-use super::check::{Check, Verdict, no_metrics, seen};
+use super::check::{Check, Part, Verdict, no_metrics, seen};
 use crate::change::Change;
+use crate::command::{Command, connect};
 use crate::diff;
-use crate::finding::{Finding, Severity, Status};
+use crate::finding::{Finding, Severity, Status, texts, values};
 use crate::links::approved_origin::{self, Origin, Place};
 use crate::look::Look;
 use crate::policy::shown;
@@ -16,7 +17,16 @@ pub(super) const CHECK: Check = Check {
     resource: |spec| spec.instance_arn.to_string(),
     metrics: no_metrics,
     judge,
-    mend,
+    repair,
+    parts: &[ORIGIN],
+    unseen: "Amazon Connect cannot be checked",
+    explains: &[],
+};
+
+/// Its findings say which origin behind the `#`.
+const ORIGIN: Part = Part {
+    commands: |spec| vec![Command::shows(connect(spec, "list-approved-origins"))],
+    ..Part::new("origin", "eMite is not an approved origin")
 };
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
@@ -26,7 +36,7 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     Ok(finding.into())
 }
 
-fn mend(spec: &Spec, snapshot: &Snapshot, _: &Finding) -> Option<Change> {
+fn repair(spec: &Spec, snapshot: &Snapshot, _: &Finding) -> Option<Change> {
     let listed = snapshot.approved_origins.as_ref().ok()?;
     let place = Place { instance: spec.instance.clone(), origin: spec.emite_origin.clone()? };
     diff::origin(&place, approved_origin::find(listed, &place.origin))
@@ -39,21 +49,17 @@ fn missing(spec: &Spec, origin: &Origin, listed: &[String]) -> Finding {
         format!("approved are only: {}", shown(listed.iter().map(String::as_str)))
     };
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Missing,
-        severity: Severity::Warning,
         resource: format!("{}#{origin}", spec.instance_arn),
         summary: "Amazon Connect does not approve eMite's web address.".to_owned(),
         expected: format!("{origin} is an approved origin"),
         observed,
         impact: "Agents cannot open eMite together with Amazon Connect's chat and contact panel. No records are lost."
             .to_owned(),
-        data_loss_at: None,
-        caused_by: None,
         remedy: format!(
             "In the Amazon Connect console, open the instance, then Approved origins, and add {origin} there."
         ),
-        repair: None,
+        values: values([("origin", origin.to_string().into()), ("approvedOrigins", texts(listed))]),
+        ..CHECK.finding(spec, &ORIGIN, Status::Missing, Severity::Warning)
     }
 }
 

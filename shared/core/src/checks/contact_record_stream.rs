@@ -1,24 +1,39 @@
 //! Owns the check `contact-record-stream`: the data stream that contact records go through on their way to Firehose, where
 //! somebody else reads them too.
 
-use super::check::{Check, Verdict, by_hand, no_metrics, seen};
-use crate::finding::{Finding, Severity, Status};
+use super::check::{Check, Explains, Part, Verdict, no_metrics, no_repair, seen};
+use super::{delivery_stream, firehose_delivery};
+use crate::command::{Command, data_stream};
+use crate::finding::{Finding, Severity, Status, values};
 use crate::look::Look;
 use crate::snapshot::Snapshot;
 use crate::spec::Spec;
 use crate::words::bounded;
 
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: "contact-record-stream", resource, metrics: no_metrics, judge, mend: by_hand };
+pub(super) const CHECK: Check = Check {
+    name: "contact-record-stream",
+    resource: |spec| spec.contact_record_stream.as_ref().unwrap_or(&spec.delivery_stream).to_string(),
+    metrics: no_metrics,
+    judge,
+    repair: no_repair,
+    parts: &[STREAM],
+    unseen: "the contact record stream cannot be checked",
+    explains: &[Explains::any(&[firehose_delivery::CHECK.all(), delivery_stream::CHECK.all()])],
+};
 
-fn resource(spec: &Spec) -> String {
-    spec.contact_record_stream.as_ref().unwrap_or(&spec.delivery_stream).to_string()
-}
+const STREAM: Part = Part {
+    commands: |spec| {
+        let name = spec.contact_record_stream_name().unwrap_or(spec.agent_event_stream_name());
+        vec![Command::shows(data_stream(spec, name))]
+    },
+    ..Part::new("", "the contact record stream is not usable")
+};
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(name) = spec.contact_record_stream_name() else { return Ok(Verdict::NotApplicable) };
-    let (status, observed, remedy) = match seen(&snapshot.contact_record_stream)? {
+    let stream = seen(&snapshot.contact_record_stream)?;
+    let (status, observed, remedy) = match stream {
         Some(stream) if matches!(stream.status.as_str(), "ACTIVE" | "UPDATING") => return Ok(Vec::new().into()),
         Some(stream) => (
             Status::Unhealthy,
@@ -40,7 +55,12 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
         impact: "Every contact record is lost now. Amazon Connect does not send them again.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
         remedy: remedy.to_owned(),
-        ..Finding::about(CHECK.name, status, Severity::Critical, resource(spec))
+        values: values([
+            ("streamName", name.into()),
+            ("streamStatus", stream.as_ref().map(|stream| stream.status.as_str()).into()),
+            ("expectedStreamStatus", "ACTIVE".into()),
+        ]),
+        ..CHECK.finding(spec, &STREAM, status, Severity::Critical)
     })
     .into())
 }

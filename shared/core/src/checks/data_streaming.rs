@@ -2,11 +2,13 @@
 //!
 //! What it sends elsewhere is lost to eMite from that moment on, as Connect sends nothing twice.
 
-use super::check::{Check, Verdict, no_metrics, seen, together};
+use super::check::{Check, Explains, Part, Verdict, no_metrics, seen, together};
+use super::{agent_event_flow, firehose_delivery};
 use crate::arn::Arn;
 use crate::change::{Change, Consent};
+use crate::command::{Command, connect};
 use crate::diff;
-use crate::finding::{Finding, Severity, Status};
+use crate::finding::{Finding, Severity, Status, values};
 use crate::links::data_streaming::{Association, ResourceType, Source, Target};
 use crate::look::Look;
 use crate::policy::shown;
@@ -14,18 +16,44 @@ use crate::snapshot::{DataStream, Snapshot};
 use crate::spec::Spec;
 
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: "data-streaming", resource: |spec| spec.instance_arn.to_string(), metrics: no_metrics, judge, mend };
+pub(super) const CHECK: Check = Check {
+    name: "data-streaming",
+    resource: |spec| spec.instance_arn.to_string(),
+    metrics: no_metrics,
+    judge,
+    repair,
+    parts: &[CONTACT_RECORDS, AGENT_EVENTS],
+    unseen: "Amazon Connect cannot be checked",
+    explains: &[
+        Explains::of(&[AGENT_EVENTS], &[agent_event_flow::CHECK.all()]),
+        Explains::of(&[CONTACT_RECORDS], &[firehose_delivery::CHECK.only(&firehose_delivery::INPUT)]),
+    ],
+};
+
+const AGENT_EVENTS: Part = Part {
+    commands: |spec| vec![shows_storage(spec, ResourceType::AgentEvents)],
+    ..Part::new(ResourceType::AgentEvents.as_str(), "agent events are not sent to eMite")
+};
+
+const CONTACT_RECORDS: Part = Part {
+    commands: |spec| vec![shows_storage(spec, ResourceType::ContactTraceRecords)],
+    ..Part::new(ResourceType::ContactTraceRecords.as_str(), "contact records are not sent to eMite")
+};
+
+fn shows_storage(spec: &Spec, resource_type: ResourceType) -> Command {
+    let list = connect(spec, "list-instance-storage-configs");
+    Command::shows(list.option("--resource-type", resource_type.as_str()))
+}
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let links = links(spec, snapshot);
     together(&CHECK, spec, links.iter().map(|link| link.judge(spec, snapshot).map(Vec::from_iter)))
 }
 
-/// Whatever streams there instead counts as somebody else's: who set it is known when it is replaced.
-fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
+/// Whatever streams there instead counts as a third party's: who set it is known when it is replaced.
+fn repair(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let links = links(spec, snapshot);
-    let link = links.iter().find(|link| link.resource_type.as_str() == finding.part())?;
+    let link = links.iter().find(|link| link.part.is_of(finding))?;
     if !may_take_records(spec, link.resource_type, snapshot) {
         return None;
     }
@@ -57,12 +85,14 @@ fn may_take_records(spec: &Spec, resource_type: ResourceType, snapshot: &Snapsho
 fn links<'a>(spec: &'a Spec, snapshot: &'a Snapshot) -> [Link<'a>; 2] {
     [
         Link {
+            part: AGENT_EVENTS,
             resource_type: ResourceType::AgentEvents,
             records: "agent events",
             wanted: &spec.agent_event_stream,
             seen: &snapshot.agent_event_streaming,
         },
         Link {
+            part: CONTACT_RECORDS,
             resource_type: ResourceType::ContactTraceRecords,
             records: "contact records",
             wanted: spec.contact_record_stream.as_ref().unwrap_or(&spec.delivery_stream),
@@ -73,6 +103,7 @@ fn links<'a>(spec: &'a Spec, snapshot: &'a Snapshot) -> [Link<'a>; 2] {
 
 /// One resource type, what it should go to, and what was seen of it.
 struct Link<'a> {
+    part: Part,
     resource_type: ResourceType,
     records: &'static str,
     wanted: &'a Arn,
@@ -80,13 +111,10 @@ struct Link<'a> {
 }
 
 impl Link<'_> {
-    fn resource(&self, spec: &Spec) -> String {
-        format!("{}#{}", spec.instance_arn, self.resource_type.as_str())
-    }
-
     fn judge(&self, spec: &Spec, snapshot: &Snapshot) -> Look<Option<Finding>> {
         let Self { records, wanted, .. } = self;
-        let (status, summary, observed) = match seen(self.seen)?.as_ref().map(|association| &association.target) {
+        let target = seen(self.seen)?.as_ref().map(|association| &association.target);
+        let (status, summary, observed) = match target {
             Some(Target::KinesisStream(arn) | Target::KinesisFirehose(arn)) if arn == *wanted => return Ok(None),
             Some(target) => (
                 Status::Incorrect,
@@ -102,10 +130,6 @@ impl Link<'_> {
         let first = if status == Status::Incorrect { "Find out who needs them there. Then, in" } else { "In" };
         let name = wanted.name();
         Ok(Some(Finding {
-            check: CHECK.name.to_owned(),
-            status,
-            severity: Severity::Critical,
-            resource: self.resource(spec),
             summary,
             expected: format!("{records} go to {wanted}"),
             observed,
@@ -113,11 +137,15 @@ impl Link<'_> {
                 "All {records} from now on are missing in eMite for good: Amazon Connect does not send them again later."
             ),
             data_loss_at: Some(snapshot.taken_at),
-            caused_by: None,
             remedy: format!(
                 "{first} the Amazon Connect console, open the instance, then Data streaming, and choose {name} for {records}."
             ),
-            repair: None,
+            values: values([
+                ("resourceType", self.resource_type.as_str().into()),
+                ("expectedTarget", wanted.to_string().into()),
+                ("target", target.map(Target::to_string).into()),
+            ]),
+            ..CHECK.finding(spec, &self.part, status, Severity::Critical)
         }))
     }
 }

@@ -1,8 +1,12 @@
 //! Owns the check `delivery-stream`: contact records are carried to the search domain as set up.
 
-use super::check::{Check, Verdict, by_hand, no_metrics, seen};
+use serde_json::Value;
+
+use super::check::{Check, Explains, Part, Verdict, no_metrics, no_repair, seen};
+use super::{failed_records, firehose_delivery};
+use crate::command::{self, Command};
 use crate::failed_object::prefix_of;
-use crate::finding::{Finding, Severity, Status};
+use crate::finding::{Finding, Severity, Status, values};
 use crate::look::Look;
 use crate::snapshot::{DeliveryStream, Destination, Snapshot};
 use crate::spec::{Existing, Spec};
@@ -14,8 +18,18 @@ pub(super) const CHECK: Check = Check {
     resource: |spec| spec.delivery_stream.to_string(),
     metrics: no_metrics,
     judge,
-    mend: by_hand,
+    repair: no_repair,
+    parts: &[DESTINATION, STREAM],
+    unseen: "the delivery stream cannot be checked",
+    explains: &[Explains::any(&[firehose_delivery::CHECK.all(), failed_records::CHECK.all()])],
 };
+
+const STREAM: Part = part("", "the delivery stream is not usable");
+const DESTINATION: Part = part("destination", "contact records go to another place");
+
+const fn part(name: &'static str, title: &'static str) -> Part {
+    Part { commands: |spec| vec![Command::shows(command::delivery_stream(spec))], ..Part::new(name, title) }
+}
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let finding = match seen(&snapshot.delivery_stream)? {
@@ -31,18 +45,14 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
 
 fn missing(spec: &Spec, snapshot: &Snapshot) -> Finding {
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Missing,
-        severity: Severity::Critical,
-        resource: spec.delivery_stream.to_string(),
         summary: "The Firehose stream that carries contact records does not exist.".to_owned(),
         expected: format!("Firehose stream {}", spec.delivery_stream_name()),
         observed: "no stream of this name".to_owned(),
         impact: "Every contact record is lost now. Amazon Connect does not send them again.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
-        caused_by: None,
         remedy: anew(spec),
-        repair: None,
+        values: values([("deliveryStreamName", spec.delivery_stream_name().into())]),
+        ..CHECK.finding(spec, &STREAM, Status::Missing, Severity::Critical)
     }
 }
 
@@ -69,41 +79,39 @@ fn not_active(spec: &Spec, stream: &DeliveryStream, snapshot: &Snapshot) -> Find
     };
     let failure = stream.failure.as_ref().map(|failure| format!(", {failure}")).unwrap_or_default();
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Unhealthy,
-        severity: Severity::Critical,
-        resource: spec.delivery_stream.to_string(),
         summary: format!("The Firehose stream that carries contact records {what}."),
         expected: "status ACTIVE".to_owned(),
         observed: bounded(format!("status {}{failure}", stream.status)),
         impact: "Amazon Connect cannot deliver: contact records are lost now.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
-        caused_by: None,
         remedy,
-        repair: None,
+        values: values([
+            ("deliveryStreamStatus", stream.status.as_str().into()),
+            ("expectedDeliveryStreamStatus", "ACTIVE".into()),
+            ("failureType", stream.failure.as_deref().into()),
+        ]),
+        ..CHECK.finding(spec, &STREAM, Status::Unhealthy, Severity::Critical)
     }
 }
 
 fn elsewhere(spec: &Spec, snapshot: &Snapshot) -> Finding {
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Incorrect,
-        severity: Severity::Critical,
-        resource: format!("{}#destination", spec.delivery_stream),
         summary: "The Firehose stream does not deliver contact records to the search domain.".to_owned(),
         expected: format!("search domain {}", spec.domain),
         observed: "another kind of destination".to_owned(),
         impact: "New contact records do not reach eMite.".to_owned(),
         data_loss_at: Some(snapshot.taken_at),
-        caused_by: None,
         remedy: format!("{} Keep the old stream until you know where its records went.", anew(spec)),
-        repair: None,
+        values: values([("expectedDomainArn", spec.domain.to_string().into())]),
+        ..CHECK.finding(spec, &DESTINATION, Status::Incorrect, Severity::Critical)
     }
 }
 
 /// One setting of the destination that is not as specified.
 struct Difference {
     what: &'static str,
+    /// The API's name.
+    name: &'static str,
     expected: String,
     observed: String,
     /// Contact records go somewhere else.
@@ -114,15 +122,16 @@ fn differs(spec: &Spec, destination: &Destination, source: Option<&str>) -> Opti
     let differences = differences(spec, destination, source);
     let astray = differences.iter().any(|difference| difference.astray);
     let told = |value: fn(&Difference) -> &String| {
-        let all: Vec<_> = differences.iter().map(|one| format!("{} {}", one.what, quoted(value(one)))).collect();
+        let all: Vec<_> = differences.iter().map(|one| format!("{} {}", one.what, shown(value(one)))).collect();
         bounded(all.join("; "))
     };
+    let named = |value: fn(&Difference) -> &String| {
+        let value = |one| bounded(value(one).clone()).into();
+        Value::Object(differences.iter().map(|one| (one.name.to_owned(), value(one))).collect())
+    };
+    let severity = if astray { Severity::Critical } else { Severity::Warning };
     let whats: Vec<_> = differences.iter().map(|difference| difference.what.to_owned()).collect();
     (!differences.is_empty()).then(|| Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Incorrect,
-        severity: if astray { Severity::Critical } else { Severity::Warning },
-        resource: format!("{}#destination", spec.delivery_stream),
         summary: if astray {
             format!("Contact records are delivered to another place than was set up: {} changed.", listed(&whats))
         } else {
@@ -136,14 +145,16 @@ fn differs(spec: &Spec, destination: &Destination, source: Option<&str>) -> Opti
             "Contact records may be refused, or refused ones may be put where nobody finds them."
         }
         .to_owned(),
-        data_loss_at: None,
-        caused_by: None,
         remedy: format!(
             "In the Firehose console, open {}, edit its destination settings, and set back what is listed as expected. \
              If the change was meant, set it in the stack's parameters instead.",
             spec.delivery_stream_name()
         ),
-        repair: None,
+        values: values([
+            ("settings", named(|difference| &difference.observed)),
+            ("expectedSettings", named(|difference| &difference.expected)),
+        ]),
+        ..CHECK.finding(spec, &DESTINATION, Status::Incorrect, severity)
     })
 }
 
@@ -157,25 +168,25 @@ fn differences(spec: &Spec, live: &Destination, source: Option<&str>) -> Vec<Dif
     });
     let records = spec.contact_record_stream.as_ref().map(ToString::to_string).unwrap_or_default();
     let settings = [
-        ("domain", spec.domain.to_string(), &live.domain_arn, true),
-        ("index", spec.contact_index.clone(), &live.index, true),
-        ("index rotation", spec.index_rotation.clone(), &live.rotation, false),
-        ("document type", spec.contact_type.clone().unwrap_or_default(), &live.document_type, false),
-        ("role", spec.delivery_role.to_string(), &live.role_arn, false),
-        ("backup bucket", bucket, &live.bucket_arn, false),
-        ("folder of failed records", spec.failed_prefix.clone(), &failed, false),
-        ("source", records, &Some(source.unwrap_or_default().to_owned()), true),
+        ("domain", "domainArn", spec.domain.to_string(), &live.domain_arn, true),
+        ("index", "indexName", spec.contact_index.clone(), &live.index, true),
+        ("index rotation", "indexRotationPeriod", spec.index_rotation.clone(), &live.rotation, false),
+        ("document type", "typeName", spec.contact_type.clone().unwrap_or_default(), &live.document_type, false),
+        ("role", "roleArn", spec.delivery_role.to_string(), &live.role_arn, false),
+        ("backup bucket", "bucketArn", bucket, &live.bucket_arn, false),
+        ("folder of failed records", "errorOutputPrefix", spec.failed_prefix.clone(), &failed, false),
+        ("source", "kinesisStreamArn", records, &Some(source.unwrap_or_default().to_owned()), true),
     ];
     settings
         .into_iter()
-        .filter_map(|(what, expected, observed, astray)| {
+        .filter_map(|(what, name, expected, observed, astray)| {
             let observed = observed.clone().filter(|observed| *observed != expected)?;
-            Some(Difference { what, expected, observed, astray })
+            Some(Difference { what, name, expected, observed, astray })
         })
         .collect()
 }
 
-fn quoted(value: &str) -> &str {
+fn shown(value: &str) -> &str {
     if value.is_empty() { "(none)" } else { value }
 }
 

@@ -3,10 +3,12 @@
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::check::{Check, Verdict, no_metrics, seen};
+use super::check::{Check, Explains, Part, Verdict, no_metrics, seen};
+use super::{failed_records, firehose_delivery};
 use crate::change::Change;
+use crate::command::{Aws, Command};
 use crate::diff;
-use crate::finding::{Finding, Severity, Status};
+use crate::finding::{Finding, Severity, Status, texts, values};
 use crate::look::Look;
 use crate::policies::domain_access::{self, ACTIONS, root};
 use crate::policy::merge::merged;
@@ -15,8 +17,35 @@ use crate::snapshot::Snapshot;
 use crate::spec::{Existing, Spec};
 
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: "domain-access", resource: |spec| spec.domain.to_string(), metrics: no_metrics, judge, mend };
+pub(super) const CHECK: Check = Check {
+    name: "domain-access",
+    resource: |spec| spec.domain.to_string(),
+    metrics: no_metrics,
+    judge,
+    repair,
+    parts: &[PUBLIC, SERVERS, ACCOUNT, OTHERS],
+    unseen: "the search domain cannot be checked",
+    explains: &[Explains::of(
+        &[ACCOUNT],
+        &[firehose_delivery::CHECK.only(&firehose_delivery::OUTPUT), failed_records::CHECK.all()],
+    )],
+};
+
+const PUBLIC: Part = part("public", "the search domain is open to everybody");
+const SERVERS: Part = part("emite-servers", "eMite cannot reach the search domain");
+const ACCOUNT: Part = part("this-account", "this account cannot use the search domain");
+const OTHERS: Part = part("others", "access to the search domain has changed");
+
+const fn part(name: &'static str, title: &'static str) -> Part {
+    Part { commands: |spec| vec![Command::shows(access_policy(spec))], ..Part::new(name, title) }
+}
+
+fn access_policy(spec: &Spec) -> Aws {
+    Aws::new(spec, "opensearch", "describe-domain-config")
+        .option("--domain-name", spec.domain_name())
+        .option("--query", "DomainConfig.AccessPolicies.Options")
+        .option("--output", "text")
+}
 
 /// Those without which Firehose cannot deliver.
 const DELIVERY: [&str; 3] = ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"];
@@ -33,21 +62,18 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     Ok(found.into_iter().flatten().collect::<Vec<_>>().into())
 }
 
-/// Admits, and takes nothing from anybody: who else is admitted, or denied, is for a person to judge.
-fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
+/// Admits, and removes no one's access: who else is admitted, or denied, is for a person to judge.
+fn repair(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let live = &snapshot.domain.as_ref().ok()?.as_ref()?.access_policy;
     let statements = policy::statements(&merged(live, &domain_access::statements(spec)));
-    let left = match finding.part() {
-        "emite-servers" => servers(spec, &statements),
-        "this-account" => account(spec, &statements, snapshot),
-        _ => return None,
+    let left = if SERVERS.is_of(finding) {
+        servers(spec, &statements)
+    } else if ACCOUNT.is_of(finding) {
+        account(spec, &statements, snapshot)
+    } else {
+        return None;
     };
     if left.is_none() { diff::domain_access(spec, live) } else { None }
-}
-
-/// A finding about `part` of the policy, with the texts: summary, expected, observed, impact, remedy.
-fn finding(spec: &Spec, part: &str, status: Status, severity: Severity, texts: [String; 5]) -> Finding {
-    Finding::about(CHECK.name, status, severity, format!("{}#{part}", spec.domain)).worded(texts)
 }
 
 fn remedy(change: &str) -> String {
@@ -79,14 +105,15 @@ fn servers(spec: &Spec, statements: &[Statement]) -> Option<Finding> {
     let written = |servers: &[&Ipv4Net]| servers.iter().map(|server| server.to_string()).collect::<Vec<_>>();
     let refused = written(&spec.emite_servers.iter().filter(refused).collect::<Vec<_>>());
     let wanted = written(&spec.emite_servers.iter().collect::<Vec<_>>());
-    let texts = [
-        "The search domain does not admit eMite's servers.".to_owned(),
-        format!("reading and writing is allowed from {}", shown(wanted.iter().map(String::as_str))),
-        format!("not admitted, or not with everything: {}", shown(refused.iter().map(String::as_str))),
-        "eMite cannot read contact records. They are kept in the domain, so nothing is lost.".to_owned(),
-        remedy("allow es:ESHttp* from these addresses"),
-    ];
-    (!refused.is_empty()).then(|| finding(spec, "emite-servers", Status::Incorrect, Severity::Warning, texts))
+    (!refused.is_empty()).then(|| Finding {
+        summary: "The search domain does not admit eMite's servers.".to_owned(),
+        expected: format!("reading and writing is allowed from {}", shown(wanted.iter().map(String::as_str))),
+        observed: format!("not admitted, or not with everything: {}", shown(refused.iter().map(String::as_str))),
+        impact: "eMite cannot read contact records. They are kept in the domain, so nothing is lost.".to_owned(),
+        remedy: remedy("allow es:ESHttp* from these addresses"),
+        values: values([("expectedAddresses", texts(&wanted)), ("deniedAddresses", texts(&refused))]),
+        ..CHECK.finding(spec, &SERVERS, Status::Incorrect, Severity::Warning)
+    })
 }
 
 /// Whether a request without credentials, from anywhere in `server`, passes the test. What is allowed must be so for all
@@ -133,14 +160,19 @@ fn account(spec: &Spec, statements: &[Statement], snapshot: &Snapshot) -> Option
                       They are tried again, and then wait in the bucket, so nothing is lost at once.";
         (Severity::Critical, impact)
     };
-    let texts = [
-        "The search domain does not admit this account, as which contact records are delivered.".to_owned(),
-        format!("reading and writing is allowed to {root}"),
-        format!("not allowed: {}", lacking.join(", ")),
-        impact.to_owned(),
-        remedy("allow es:ESHttp* to this account"),
-    ];
-    (!lacking.is_empty()).then(|| finding(spec, "this-account", Status::Incorrect, severity, texts))
+    (!lacking.is_empty()).then(|| Finding {
+        summary: "The search domain does not admit this account, as which contact records are delivered.".to_owned(),
+        expected: format!("reading and writing is allowed to {root}"),
+        observed: format!("not allowed: {}", lacking.join(", ")),
+        impact: impact.to_owned(),
+        remedy: remedy("allow es:ESHttp* to this account"),
+        values: values([
+            ("principal", root.as_str().into()),
+            ("deniedActions", texts(&lacking)),
+            ("delivered", gets_in.into()),
+        ]),
+        ..CHECK.finding(spec, &ACCOUNT, Status::Incorrect, severity)
+    })
 }
 
 /// Whether contact records got into the domain when they last came, if they did within a day.
@@ -167,15 +199,16 @@ fn public(spec: &Spec, statements: &[Statement]) -> Option<Finding> {
         .sid
         .as_deref()
         .map_or_else(|| "a statement without a name".to_owned(), |sid| format!("the statement {}", shown([sid])));
-    let texts = [
-        "The search domain is open to the whole internet.".to_owned(),
-        "only eMite's servers and this account are admitted".to_owned(),
-        format!("{name} admits anybody, from anywhere"),
-        "Anybody can read your contact records, with the phone numbers in them, and may be able to change or delete them."
+    Some(Finding {
+        summary: "The search domain is open to the whole internet.".to_owned(),
+        expected: "only eMite's servers and this account are admitted".to_owned(),
+        observed: format!("{name} admits anybody, from anywhere"),
+        impact: "Anybody can read your contact records, with the phone numbers in them, and may be able to change or delete them."
             .to_owned(),
-        remedy("remove that statement, or limit it to the addresses that need it"),
-    ];
-    Some(finding(spec, "public", Status::Unexpected, Severity::Critical, texts))
+        remedy: remedy("remove that statement, or limit it to the addresses that need it"),
+        values: values([("sid", open.sid.as_deref().into())]),
+        ..CHECK.finding(spec, &PUBLIC, Status::Unexpected, Severity::Critical)
+    })
 }
 
 fn others(spec: &Spec, statements: &[Statement]) -> Option<Finding> {
@@ -184,14 +217,15 @@ fn others(spec: &Spec, statements: &[Statement]) -> Option<Finding> {
     let mut others: Vec<String> = allowing.flat_map(|statement| extras(spec, statement)).collect();
     others.sort();
     others.dedup();
-    let texts = [
-        "The search domain admits others than eMite and this account.".to_owned(),
-        "only eMite's servers and this account are admitted".to_owned(),
-        format!("also admitted: {}", shown(others.iter().map(String::as_str))),
-        "They can read contact records. This may well be intended.".to_owned(),
-        remedy("remove what nobody needs"),
-    ];
-    (!others.is_empty()).then(|| finding(spec, "others", Status::Unexpected, Severity::Info, texts))
+    (!others.is_empty()).then(|| Finding {
+        summary: "The search domain admits others than eMite and this account.".to_owned(),
+        expected: "only eMite's servers and this account are admitted".to_owned(),
+        observed: format!("also admitted: {}", shown(others.iter().map(String::as_str))),
+        impact: "They can read contact records. This may well be intended.".to_owned(),
+        remedy: remedy("remove what nobody needs"),
+        values: values([("alsoAdmitted", texts(&others))]),
+        ..CHECK.finding(spec, &OTHERS, Status::Unexpected, Severity::Info)
+    })
 }
 
 /// Whom a statement admits who is neither eMite nor this account.

@@ -1,9 +1,15 @@
 //! Owns the check `emite-role`: eMite, and nobody else, can assume the role and read with it what it needs.
 
-use super::check::{Check, Verdict, no_metrics, seen};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::check::{Check, Explains, Part, Verdict, no_metrics, seen, unread_events_lost};
+use super::iterator_age;
 use crate::change::Change;
+use crate::command::{Aws, Command};
 use crate::diff;
-use crate::finding::{Finding, Severity, Status};
+use crate::finding::{Finding, Severity, Status, texts, values};
 use crate::look::Look;
 use crate::policies::emite_role::{self, SESSION_SECONDS};
 use crate::policies::trust::{ASSUME, Admission, allowing, external_ids};
@@ -13,8 +19,51 @@ use crate::snapshot::{Role, Snapshot};
 use crate::spec::{Emite, Existing, Spec};
 
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: "emite-role", resource: |spec| spec.emite_role.to_string(), metrics: no_metrics, judge, mend };
+pub(super) const CHECK: Check = Check {
+    name: "emite-role",
+    resource: |spec| spec.emite_role.to_string(),
+    metrics: no_metrics,
+    judge,
+    repair,
+    parts: &[TRUST_OTHERS, TRUST, SESSION, ATTACHED, POLICY, BOUNDARY, ROLE],
+    unseen: "the eMite role cannot be checked",
+    explains: &[Explains::of(&[ROLE, TRUST, TRUST_OTHERS, POLICY, ATTACHED], &[iterator_age::CHECK.all()])],
+};
+
+const ROLE: Part = part("", "the eMite role is not usable");
+/// The trust policy does not admit who needs the role.
+const TRUST: Part = part("trust", "eMite cannot use its role");
+/// The trust policy admits others.
+const TRUST_OTHERS: Part = Part {
+    suffix: TRUST.name,
+    status: Some(Status::Unexpected),
+    ..part("trust-others", "others can use the eMite role")
+};
+const SESSION: Part = part("session", "sessions of the eMite role are too short");
+const CHANGED: &str = "permissions of the eMite role have changed";
+/// The policies lack something.
+const POLICY: Part =
+    Part { commands: |spec| vec![Command::shows(iam(spec, "list-role-policies"))], ..part("policy", CHANGED) };
+/// There are more policies than the stack's own.
+const ATTACHED: Part = Part {
+    suffix: POLICY.name,
+    status: Some(Status::Unexpected),
+    commands: POLICY.commands,
+    ..part("managed-policies", CHANGED)
+};
+const BOUNDARY: Part = part("boundary", "the limit of the eMite role has changed");
+
+const fn part(name: &'static str, title: &'static str) -> Part {
+    Part {
+        commands: |spec| vec![Command::shows(iam(spec, "get-role"))],
+        loss: unread_events_lost,
+        ..Part::new(name, title)
+    }
+}
+
+fn iam(spec: &Spec, operation: &str) -> Aws {
+    Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name())
+}
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(role) = seen(&snapshot.emite_role)? else { return Ok(Some(missing(spec)).into()) };
@@ -24,34 +73,25 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
 }
 
 /// Only what is enough: a statement that denies, say, is for a person to judge.
-fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
+fn repair(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let role = snapshot.emite_role.as_ref().ok()?.as_ref()?;
-    let mended = match (finding.part(), finding.status) {
-        ("trust", _) => {
-            let merged = Admission::of(spec).merged_into(&role.trust);
-            trust(spec, &Role { trust: merged, ..role.clone() }).is_none()
-        }
-        ("policy", Status::Incorrect) => {
-            let mut mended = role.clone();
-            let policy = mended.inline.entry(emite_role::POLICY.to_owned()).or_default();
-            *policy = merged(policy, &emite_role::statements(spec));
-            policies(spec, &mended).is_none_or(|left| left.status != Status::Incorrect)
-        }
-        _ => true,
-    };
-    match finding.part() {
-        _ if !mended => None,
-        "trust" => diff::role_trust(spec, role),
-        "session" => diff::role_session(spec, role),
-        "policy" if finding.status == Status::Incorrect => diff::role_permissions(spec, role),
-        "boundary" => diff::role_boundary(spec, role),
-        _ => None,
+    if TRUST.is_of(finding) || TRUST_OTHERS.is_of(finding) {
+        let merged = Admission::of(spec).merged_into(&role.trust);
+        let left = trust(spec, &Role { trust: merged, ..role.clone() });
+        if left.is_none() { diff::role_trust(spec, role) } else { None }
+    } else if POLICY.is_of(finding) {
+        let mut repaired = role.clone();
+        let policy = repaired.inline.entry(emite_role::POLICY.to_owned()).or_default();
+        *policy = merged(policy, &emite_role::statements(spec));
+        let is_left = policies(spec, &repaired).is_some_and(|left| POLICY.is_of(&left));
+        if is_left { None } else { diff::role_permissions(spec, role) }
+    } else if SESSION.is_of(finding) {
+        diff::role_session(spec, role)
+    } else if BOUNDARY.is_of(finding) {
+        diff::role_boundary(spec, role)
+    } else {
+        None
     }
-}
-
-/// A finding about `part` of the role, with the texts: summary, expected, observed, impact, remedy.
-fn finding(spec: &Spec, part: &str, status: Status, severity: Severity, texts: [String; 5]) -> Finding {
-    Finding::about(CHECK.name, status, severity, format!("{}{part}", spec.emite_role)).worded(texts)
 }
 
 fn cannot_read(spec: &Spec) -> String {
@@ -60,49 +100,75 @@ fn cannot_read(spec: &Spec) -> String {
 }
 
 fn missing(spec: &Spec) -> Finding {
-    let texts = [
-        "The role with which eMite reads does not exist.".to_owned(),
-        format!("the role {} exists", spec.emite_role_name()),
-        "IAM knows no role of this name".to_owned(),
-        cannot_read(spec),
-        "Find out who deleted the role, and ask whoever deployed the stack to bring it back under the same name."
-            .to_owned(),
-    ];
-    finding(spec, "", Status::Missing, Severity::Critical, texts)
+    Finding {
+        summary: "The role with which eMite reads does not exist.".to_owned(),
+        expected: format!("the role {} exists", spec.emite_role_name()),
+        observed: "IAM knows no role of this name".to_owned(),
+        impact: cannot_read(spec),
+        remedy:
+            "Find out who deleted the role, and ask whoever deployed the stack to bring it back under the same name."
+                .to_owned(),
+        values: values([
+            ("roleName", spec.emite_role_name().into()),
+            ("retentionHours", spec.agent_event_retention_hours.into()),
+        ]),
+        ..CHECK.finding(spec, &ROLE, Status::Missing, Severity::Critical)
+    }
 }
 
 fn trust(spec: &Spec, role: &Role) -> Option<Finding> {
     let statements = policy::statements(&role.trust);
     let open = |action: &&str| !policy::open_to_anybody(&statements, |one| one.covers_action(action)).is_empty();
     let admission = Admission::of(spec);
-    let (status, severity, summary, impact) = if !admission.is_given(&statements) {
+    let (part, status, severity, summary, impact) = if !admission.is_given(&statements) {
         let summary = match admission.server {
             false => "The role with which eMite reads does not admit eMite.",
             true => "The role with which eMite reads does not admit all that need it.",
         };
-        (Status::Incorrect, Severity::Critical, summary, cannot_read(spec))
+        (TRUST, Status::Incorrect, Severity::Critical, summary, cannot_read(spec))
     } else if ASSUME.iter().any(open) {
         let impact = "Anybody with an AWS account can read agent events and Amazon Connect's figures.".to_owned();
-        (Status::Unexpected, Severity::Critical, "The role with which eMite reads admits anybody.", impact)
+        let summary = "The role with which eMite reads admits anybody.";
+        (TRUST_OTHERS, Status::Unexpected, Severity::Critical, summary, impact)
     } else if !admission.strangers(&statements).is_empty() {
         let impact = "Somebody other than eMite can read agent events and Amazon Connect's figures.".to_owned();
-        (Status::Unexpected, Severity::Warning, "The role with which eMite reads admits others too.", impact)
+        let summary = "The role with which eMite reads admits others too.";
+        (TRUST_OTHERS, Status::Unexpected, Severity::Warning, summary, impact)
     } else if !admission.is_guarded(&statements) {
         let impact = "Another customer of eMite could have eMite read your data as if it were theirs.".to_owned();
         let summary = "The role with which eMite reads admits eMite without your customer ID.";
-        (Status::Unexpected, Severity::Warning, summary, impact)
+        (TRUST_OTHERS, Status::Unexpected, Severity::Warning, summary, impact)
     } else {
         return None;
     };
-    let texts = [
-        summary.to_owned(),
-        format!("only {} admitted", wanted(&admission)),
-        admissions(&statements),
+    Some(Finding {
+        summary: summary.to_owned(),
+        expected: format!("only {} admitted", wanted(&admission)),
+        observed: admissions(&statements),
         impact,
-        "In the IAM console, open the role, then Trust relationships, and change the policy to what is expected."
-            .to_owned(),
-    ];
-    Some(finding(spec, "#trust", status, severity, texts))
+        remedy:
+            "In the IAM console, open the role, then Trust relationships, and change the policy to what is expected."
+                .to_owned(),
+        values: trust_values(&admission, &statements),
+        ..CHECK.finding(spec, &part, status, severity)
+    })
+}
+
+fn trust_values(admission: &Admission, statements: &[Statement]) -> BTreeMap<String, Value> {
+    let named = |statement: &'_ Statement| match &statement.principals {
+        Scope::Only(named) => named.iter().map(|principal| principal.id.clone()).collect(),
+        Scope::Except(_) => Vec::new(),
+    };
+    let allowed: Vec<&Statement> = allowing(statements).collect();
+    let emite = admission.emite.as_ref();
+    values([
+        ("expectedPrincipal", emite.map(|emite| emite.principal.to_string()).into()),
+        ("expectedExternalId", emite.map(|emite| emite.customer_id.as_str()).into()),
+        ("expectedService", admission.server.then_some("ec2.amazonaws.com").into()),
+        ("principals", texts(allowed.iter().flat_map(|statement| named(statement)))),
+        ("externalIds", texts(allowed.iter().flat_map(|statement| external_ids(statement)))),
+        ("denies", statements.iter().any(|statement| statement.effect == Effect::Deny).into()),
+    ])
 }
 
 /// Who shall be admitted, in words.
@@ -148,15 +214,19 @@ fn admissions(statements: &[Statement]) -> String {
 }
 
 fn session(spec: &Spec, role: &Role) -> Option<Finding> {
-    let texts = [
-        "eMite's sessions end too soon.".to_owned(),
-        "sessions of up to 12 hours (43200 seconds)".to_owned(),
-        format!("sessions of up to {} seconds", role.max_session_seconds),
-        "eMite starts anew more often and reads the same agent events again and again.".to_owned(),
-        "In the IAM console, open the role, choose Edit, and set the maximum session duration to 12 hours.".to_owned(),
-    ];
-    (role.max_session_seconds < SESSION_SECONDS)
-        .then(|| finding(spec, "#session", Status::Incorrect, Severity::Warning, texts))
+    (role.max_session_seconds < SESSION_SECONDS).then(|| Finding {
+        summary: "eMite's sessions end too soon.".to_owned(),
+        expected: "sessions of up to 12 hours (43200 seconds)".to_owned(),
+        observed: format!("sessions of up to {} seconds", role.max_session_seconds),
+        impact: "eMite starts anew more often and reads the same agent events again and again.".to_owned(),
+        remedy: "In the IAM console, open the role, choose Edit, and set the maximum session duration to 12 hours."
+            .to_owned(),
+        values: values([
+            ("maxSessionSeconds", role.max_session_seconds.into()),
+            ("expectedMaxSessionSeconds", SESSION_SECONDS.into()),
+        ]),
+        ..CHECK.finding(spec, &SESSION, Status::Incorrect, Severity::Warning)
+    })
 }
 
 /// The actions that eMite needs, each with the resources of which one must be allowed, and whether agent events need it.
@@ -209,26 +279,30 @@ fn policies(spec: &Spec, role: &Role) -> Option<Finding> {
         };
         (Severity::Warning, impact.to_owned())
     };
-    let texts = [
-        "The role with which eMite reads does not allow all that eMite needs.".to_owned(),
-        "it may read the agent event stream, and users, queues and figures of the Amazon Connect instance".to_owned(),
-        format!("not allowed: {}", actions.join(", ")),
+    Some(Finding {
+        summary: "The role with which eMite reads does not allow all that eMite needs.".to_owned(),
+        expected: "it may read the agent event stream, and users, queues and figures of the Amazon Connect instance"
+            .to_owned(),
+        observed: format!("not allowed: {}", actions.join(", ")),
         impact,
-        "In the IAM console, open the role, then Permissions, and allow these actions in its policy again.".to_owned(),
-    ];
-    Some(finding(spec, "#policy", Status::Incorrect, severity, texts))
+        remedy: "In the IAM console, open the role, then Permissions, and allow these actions in its policy again."
+            .to_owned(),
+        values: values([("deniedActions", texts(&actions))]),
+        ..CHECK.finding(spec, &POLICY, Status::Incorrect, severity)
+    })
 }
 
 fn attached(spec: &Spec, role: &Role) -> Option<Finding> {
-    let texts = [
-        "The role with which eMite reads has more policies than the stack gave it.".to_owned(),
-        "no managed policy is attached".to_owned(),
-        format!("attached: {}", shown(role.attached.iter().map(String::as_str))),
-        "eMite may be allowed more than it needs, within the permissions boundary.".to_owned(),
-        "If nobody needs it, detach it in the IAM console.".to_owned(),
-    ];
     let others = !role.attached.is_empty() && !spec.found(Existing::EmiteRole);
-    others.then(|| finding(spec, "#policy", Status::Unexpected, Severity::Info, texts))
+    others.then(|| Finding {
+        summary: "The role with which eMite reads has more policies than the stack gave it.".to_owned(),
+        expected: "no managed policy is attached".to_owned(),
+        observed: format!("attached: {}", shown(role.attached.iter().map(String::as_str))),
+        impact: "eMite may be allowed more than it needs, within the permissions boundary.".to_owned(),
+        remedy: "If nobody needs it, detach it in the IAM console.".to_owned(),
+        values: values([("attachedPolicies", texts(&role.attached))]),
+        ..CHECK.finding(spec, &ATTACHED, Status::Unexpected, Severity::Info)
+    })
 }
 
 fn boundary(spec: &Spec, role: &Role) -> Option<Finding> {
@@ -238,14 +312,18 @@ fn boundary(spec: &Spec, role: &Role) -> Option<Finding> {
         Some(boundary) => (Status::Incorrect, format!("the boundary is {}", shown([boundary]))),
         None => (Status::Missing, "the role has no boundary".to_owned()),
     };
-    let texts = [
-        "The role with which eMite reads is not held within its permissions boundary.".to_owned(),
-        format!("the permissions boundary is {wanted}"),
+    Some(Finding {
+        summary: "The role with which eMite reads is not held within its permissions boundary.".to_owned(),
+        expected: format!("the permissions boundary is {wanted}"),
         observed,
-        "Whoever adds a policy to the role can give eMite more than it should have.".to_owned(),
-        "In the IAM console, open the role, then Permissions boundary, and set the expected one.".to_owned(),
-    ];
-    Some(finding(spec, "#boundary", status, Severity::Warning, texts))
+        impact: "Whoever adds a policy to the role can give eMite more than it should have.".to_owned(),
+        remedy: "In the IAM console, open the role, then Permissions boundary, and set the expected one.".to_owned(),
+        values: values([
+            ("permissionsBoundary", role.boundary.as_deref().into()),
+            ("expectedPermissionsBoundary", wanted.as_str().into()),
+        ]),
+        ..CHECK.finding(spec, &BOUNDARY, status, Severity::Warning)
+    })
 }
 
 #[cfg(test)]
@@ -354,7 +432,7 @@ mod tests {
         policy["Statement"].as_array_mut().unwrap().retain(|one| one["Sid"] != "AllowSessions");
         let told = only(&CHECK, &self_hosted(), &snapshot);
         assert!(told.observed.contains("ssmmessages:OpenDataChannel"), "{told:#?}");
-        assert!(mend(&self_hosted(), &snapshot, &told).is_some());
+        assert!(repair(&self_hosted(), &snapshot, &told).is_some());
     }
 
     #[test]

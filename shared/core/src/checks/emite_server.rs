@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 
 use ipnet::{IpNet, Ipv4Net};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
-use super::check::{Check, Verdict, no_metrics, seen, together};
+use super::check::{Check, Explains, Part, Verdict, no_metrics, seen, together, unread_events_lost};
+use super::iterator_age;
 use crate::change::Change;
+use crate::command::{Aws, Command};
 use crate::diff;
-use crate::finding::{Finding, Severity, Status};
+use crate::finding::{Finding, Severity, Status, texts, values};
 use crate::links::emite_server::Profile;
 use crate::look::Look;
 use crate::policy::{is_wide, joined, shown};
@@ -18,15 +21,97 @@ use crate::spec::{Server as Wanted, Spec};
 use crate::words::listed;
 
 /// The check.
-pub(super) const CHECK: Check = Check { name: "emite-server", resource, metrics: no_metrics, judge, mend };
+pub(super) const CHECK: Check = Check {
+    name: "emite-server",
+    resource: |spec| {
+        let id = spec.server.as_ref().map_or("", |server| server.instance_id.as_str());
+        spec.home.arn("ec2", format!("instance/{id}")).to_string()
+    },
+    metrics: no_metrics,
+    judge,
+    repair,
+    parts: &[STATE, STATUS, ADDRESS, PROFILE, REMOTE_DESKTOP, WEB_ACCESS, METADATA, SERVER],
+    unseen: "the eMite server cannot be checked",
+    // Without its address it has no way into the internet.
+    explains: &[Explains::of(&[SERVER, STATE, STATUS, ADDRESS, PROFILE], &[iterator_age::CHECK.all()])],
+};
+
+const SERVER: Part =
+    part("", "the eMite server is gone", |spec| by_id(spec, |server| vec![shows_server(spec, server)]));
+const STATE: Part = part("state", "the eMite server is not running", |spec| {
+    let does = "This one starts the server, unless it is just being stopped:";
+    by_id(spec, |server| {
+        vec![shows_status(spec, server), Command { does, line: on_server(spec, server, "start-instances").line() }]
+    })
+});
+const STATUS: Part = part("status", "the eMite server has a fault", |spec| {
+    let does = "This one stops the server and starts it again, on another machine, which takes some minutes:";
+    by_id(spec, |server| {
+        let chain = ["stop-instances", "wait instance-stopped", "start-instances"];
+        let line = chain.map(|operation| on_server(spec, server, operation).line()).join(" && ");
+        vec![shows_status(spec, server), Command { does, line }]
+    })
+});
+const ADDRESS: Part = part("address", "the eMite server has lost its address", |spec| {
+    by_id(spec, |server| {
+        let addresses = ec2(spec, "describe-addresses").option("--allocation-ids", &server.allocation_id);
+        vec![Command::shows(addresses)]
+    })
+});
+const PROFILE: Part = part("profile", "the eMite server does not have its role", |spec| {
+    by_id(spec, |server| {
+        let of_server = format!("Name=instance-id,Values={}", server.instance_id);
+        vec![Command::shows(ec2(spec, "describe-iam-instance-profile-associations").option("--filters", &of_server))]
+    })
+});
+const REMOTE_DESKTOP: Part = part("remote-desktop", "the eMite server is open too wide", shows_groups);
+const WEB_ACCESS: Part = part("web", "the eMite server lets no browser in", shows_groups);
+const METADATA: Part = part("metadata", "the eMite server's keys are poorly guarded", |spec| {
+    let does = "This command has the server ask for a token from now on. Run it if no old program on the server needs it otherwise:";
+    by_id(spec, |server| {
+        let modify = ec2(spec, "modify-instance-metadata-options").option("--instance-id", &server.instance_id);
+        vec![Command { does, line: modify.option("--http-tokens", "required").line() }]
+    })
+});
+
+const fn part(name: &'static str, title: &'static str, commands: fn(&Spec) -> Vec<Command>) -> Part {
+    Part { commands, loss: unread_events_lost, ..Part::new(name, title) }
+}
+
+/// The commands about the server, if there is one.
+fn by_id(spec: &Spec, commands: impl Fn(&Wanted) -> Vec<Command>) -> Vec<Command> {
+    spec.server.as_ref().map(commands).unwrap_or_default()
+}
+
+fn ec2(spec: &Spec, operation: &str) -> Aws {
+    Aws::new(spec, "ec2", operation)
+}
+
+fn on_server(spec: &Spec, server: &Wanted, operation: &str) -> Aws {
+    ec2(spec, operation).option("--instance-ids", &server.instance_id)
+}
+
+fn shows_server(spec: &Spec, server: &Wanted) -> Command {
+    Command::shows(on_server(spec, server, "describe-instances"))
+}
+
+fn shows_status(spec: &Spec, server: &Wanted) -> Command {
+    let status = ec2(spec, "describe-instance-status").raw("--include-all-instances");
+    Command::shows(status.option("--instance-ids", &server.instance_id))
+}
+
+fn shows_groups(spec: &Spec) -> Vec<Command> {
+    by_id(spec, |server| {
+        let groups = on_server(spec, server, "describe-instances")
+            .option("--query", "Reservations[].Instances[].NetworkInterfaces[].Groups[].GroupId")
+            .option("--output", "text")
+            .line();
+        vec![Command::shows(ec2(spec, "describe-security-groups").raw(&format!("--group-ids $({groups})")))]
+    })
+}
 
 const RDP: i32 = 3389;
 const WEB: [(i32, &str); 2] = [(80, "HTTP (80)"), (443, "HTTPS (443)")];
-
-fn resource(spec: &Spec) -> String {
-    let id = spec.server.as_ref().map_or("", |server| server.instance_id.as_str());
-    spec.home.arn("ec2", format!("instance/{id}")).to_string()
-}
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(wanted) = &spec.server else { return Ok(Verdict::NotApplicable) };
@@ -49,18 +134,17 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     together(&CHECK, spec, parts.map(|part| part.map(|finding| finding.into_iter().collect())))
 }
 
-fn mend(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
+fn repair(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change> {
     let wanted = spec.server.as_ref()?;
     let server = snapshot.server.as_ref().ok()?.as_ref()?;
-    match finding.part() {
-        // AWS associates no address with an instance that is still being started.
-        "address" if server.state == "pending" => None,
-        "address" => diff::server_address(wanted, server.address.as_ref().ok()?.as_ref()?),
-        "profile" => {
-            let live = server.profile.as_ref().ok()?.as_ref();
-            if accepts_profile(server, live) { diff::server_profile(wanted, live) } else { None }
-        }
-        _ => None,
+    // AWS associates no address with an instance that is still being started.
+    if ADDRESS.is_of(finding) && server.state != "pending" {
+        diff::server_address(wanted, server.address.as_ref().ok()?.as_ref()?)
+    } else if PROFILE.is_of(finding) {
+        let live = server.profile.as_ref().ok()?.as_ref();
+        if accepts_profile(server, live) { diff::server_profile(wanted, live) } else { None }
+    } else {
+        None
     }
 }
 
@@ -72,11 +156,6 @@ fn accepts_profile(server: &Server, live: Option<&Profile>) -> bool {
         "stopped" => live.is_none(),
         _ => false,
     }
-}
-
-/// A finding about `part` of the server, with the texts: summary, expected, observed, impact, remedy.
-fn finding(spec: &Spec, part: &str, status: Status, severity: Severity, texts: [String; 5]) -> Finding {
-    Finding::about(CHECK.name, status, severity, format!("{}{part}", resource(spec))).worded(texts)
 }
 
 /// When the first agent event is lost, if nobody reads from now on.
@@ -91,21 +170,21 @@ fn does_not_read(spec: &Spec) -> String {
     format!("eMite does not read. Agent events that it has not read after {hours} hours are lost.")
 }
 
-fn ec2(spec: &Spec, wanted: &Wanted, operation: &str, option: &str) -> String {
-    format!("aws ec2 {operation} --region {} {option} {}", spec.home.region, wanted.instance_id)
-}
-
 fn missing(spec: &Spec, wanted: &Wanted) -> Finding {
-    let texts = [
-        "The eMite server does not exist any more.".to_owned(),
-        format!("the EC2 instance {} exists", wanted.instance_id),
-        "EC2 does not know it, or it is terminated".to_owned(),
-        format!("{} Nobody can open eMite.", does_not_read(spec)),
-        "Find out who terminated it. For a new server, update the stack with HostingMode EmiteHosted (with what the eMite team gave you), \
+    Finding {
+        summary: "The eMite server does not exist any more.".to_owned(),
+        expected: format!("the EC2 instance {} exists", wanted.instance_id),
+        observed: "EC2 does not know it, or it is terminated".to_owned(),
+        impact: format!("{} Nobody can open eMite.", does_not_read(spec)),
+        remedy: "Find out who terminated it. For a new server, update the stack with HostingMode EmiteHosted (with what the eMite team gave you), \
          then with SelfHosted again; it has another address, and the eMite team has to install eMite on it."
             .to_owned(),
-    ];
-    finding(spec, "", Status::Missing, Severity::Critical, texts)
+        values: values([
+            ("instanceId", wanted.instance_id.as_str().into()),
+            ("retentionHours", spec.agent_event_retention_hours.into()),
+        ]),
+        ..CHECK.finding(spec, &SERVER, Status::Missing, Severity::Critical)
+    }
 }
 
 /// A server that is starting is as good as running.
@@ -113,51 +192,66 @@ fn stopped(spec: &Spec, wanted: &Wanted, server: &Server) -> Option<Finding> {
     if matches!(server.state.as_str(), "running" | "pending") {
         return None;
     }
-    let start = ec2(spec, wanted, "start-instances", "--instance-ids");
-    let texts = [
-        "The eMite server is not running.".to_owned(),
-        "it is running".to_owned(),
-        format!("it is {}", shown([server.state.as_str()])),
-        format!("{} Nobody can open eMite.", does_not_read(spec)),
-        format!(
+    let start = on_server(spec, wanted, "start-instances").line();
+    Some(Finding {
+        summary: "The eMite server is not running.".to_owned(),
+        expected: "it is running".to_owned(),
+        observed: format!("it is {}", shown([server.state.as_str()])),
+        impact: format!("{} Nobody can open eMite.", does_not_read(spec)),
+        remedy: format!(
             "Start it in the EC2 console, or in CloudShell, once it is stopped: {start}. It keeps its address. Then find out who or \
              what stopped it."
         ),
-    ];
-    Some(finding(spec, "#state", Status::Unhealthy, Severity::Critical, texts))
+        values: values([
+            ("instanceId", wanted.instance_id.as_str().into()),
+            ("instanceState", server.state.as_str().into()),
+            ("expectedInstanceState", "running".into()),
+            ("retentionHours", spec.agent_event_retention_hours.into()),
+        ]),
+        ..CHECK.finding(spec, &STATE, Status::Unhealthy, Severity::Critical)
+    })
 }
 
 fn status(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding>> {
     let checks = seen(&server.status)?;
-    let observed = format!("system check: {}; instance check: {}", checks.system, checks.instance);
-    let expected = "both of AWS's status checks are passed".to_owned();
     let impact = format!("Nobody may be able to open eMite. If it hangs, {}", does_not_read(spec));
-    let told = |severity, summary: &str, impact, remedy| {
-        let texts = [summary.to_owned(), expected.clone(), observed.clone(), impact, remedy];
-        Ok(Some(finding(spec, "#status", Status::Unhealthy, severity, texts)))
+    let found = |severity, summary: &str, impact, remedy| {
+        Ok(Some(Finding {
+            summary: summary.to_owned(),
+            expected: "both of AWS's status checks are passed".to_owned(),
+            observed: format!("system check: {}; instance check: {}", checks.system, checks.instance),
+            impact,
+            remedy,
+            values: values([
+                ("instanceId", wanted.instance_id.as_str().into()),
+                ("systemStatus", checks.system.as_str().into()),
+                ("instanceStatus", checks.instance.as_str().into()),
+            ]),
+            ..CHECK.finding(spec, &STATUS, Status::Unhealthy, severity)
+        }))
     };
     let unsure = |check: &str| !matches!(check, "ok" | "initializing" | "not-applicable");
     match (checks.system.as_str(), checks.instance.as_str()) {
         ("impaired", _) => {
-            let stop = ec2(spec, wanted, "stop-instances", "--instance-ids");
-            let start = ec2(spec, wanted, "start-instances", "--instance-ids");
+            let stop = on_server(spec, wanted, "stop-instances").line();
+            let start = on_server(spec, wanted, "start-instances").line();
             let remedy = format!(
                 "Stop it, and start it again once it is stopped, which moves it to another machine: {stop}, then {start}. It keeps its \
                  address and its disks."
             );
             let summary = "The machine of AWS that the eMite server runs on has a fault.";
-            told(Severity::Critical, summary, impact, remedy)
+            found(Severity::Critical, summary, impact, remedy)
         }
         (_, "impaired") => {
-            let reboot = ec2(spec, wanted, "reboot-instances", "--instance-ids");
+            let reboot = on_server(spec, wanted, "reboot-instances").line();
             let remedy = format!(
                 "Restart it: {reboot}. If that does not help, look at it in the EC2 console under Actions, Monitor and \
                  troubleshoot, Get instance screenshot."
             );
             let summary = "The eMite server runs, but its operating system does not answer.";
-            told(Severity::Critical, summary, impact, remedy)
+            found(Severity::Critical, summary, impact, remedy)
         }
-        (system, instance) if unsure(system) || unsure(instance) => told(
+        (system, instance) if unsure(system) || unsure(instance) => found(
             Severity::Info,
             "AWS cannot tell at present whether the eMite server works.",
             "None, if it works.".to_owned(),
@@ -172,18 +266,29 @@ fn address(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding
     let expected = format!("the Elastic IP {address} is associated with {instance_id}");
     let unreachable = "The search domain refuses eMite, which it knows by this address, and agents cannot open eMite. The server may \
                        not reach the internet at all, and then reads no agent events.";
-    let Some(live) = seen(&server.address)? else {
-        let texts = [
-            "The Elastic IP of the eMite server was released.".to_owned(),
+    let live = seen(&server.address)?.as_ref();
+    let values = values([
+        ("instanceId", instance_id.as_str().into()),
+        ("publicIp", address.to_string().into()),
+        ("allocationId", allocation_id.as_str().into()),
+        ("associatedWith", live.and_then(|live| live.holder.as_deref()).into()),
+        ("addressesOfTheServer", live.map_or(Value::Null, |live| texts(&live.instead))),
+    ]);
+    let Some(live) = live else {
+        return Ok(Some(Finding {
+            summary: "The Elastic IP of the eMite server was released.".to_owned(),
             expected,
-            format!("this account has no {allocation_id} any more"),
-            format!("{unreachable} AWS can give the address to somebody else, whom the search domain then admits."),
-            format!(
+            observed: format!("this account has no {allocation_id} any more"),
+            impact: format!(
+                "{unreachable} AWS can give the address to somebody else, whom the search domain then admits."
+            ),
+            remedy: format!(
                 "Remove {address} from the access policy of the search domain. Ask whoever deployed the stack for a new address, and \
                  tell it to the eMite team."
             ),
-        ];
-        return Ok(Some(finding(spec, "#address", Status::Missing, Severity::Critical, texts)));
+            values,
+            ..CHECK.finding(spec, &ADDRESS, Status::Missing, Severity::Critical)
+        }));
     };
     let (status, mut observed) = match &live.holder {
         Some(holder) if holder == instance_id => return Ok(None),
@@ -193,44 +298,52 @@ fn address(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding
     if !live.instead.is_empty() {
         observed += &format!("; the server has {}", shown(live.instead.iter().map(String::as_str)));
     }
-    let texts = [
-        "The eMite server has lost its Elastic IP.".to_owned(),
+    Ok(Some(Finding {
+        summary: "The eMite server has lost its Elastic IP.".to_owned(),
         expected,
         observed,
-        unreachable.to_owned(),
-        format!(
+        impact: unreachable.to_owned(),
+        remedy: format!(
             "In the EC2 console, under Elastic IPs, select {address}, then Actions, Associate, and choose {instance_id}."
         ),
-    ];
-    Ok(Some(finding(spec, "#address", status, Severity::Critical, texts)))
+        values,
+        ..CHECK.finding(spec, &ADDRESS, status, Severity::Critical)
+    }))
 }
 
 fn profile(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding>> {
-    let (status, observed) = match seen(&server.profile)? {
+    let live = seen(&server.profile)?.as_ref();
+    let (status, observed) = match live {
         Some(live) if live.arn == wanted.profile.to_string() => return Ok(None),
         Some(live) => (Status::Incorrect, format!("the instance profile is {}", shown([live.arn.as_str()]))),
         None => (Status::Missing, "the server has no instance profile".to_owned()),
     };
-    let before =
-        match (accepts_profile(server, server.profile.as_ref().ok().and_then(Option::as_ref)), server.state.as_str()) {
-            (true, _) => "",
-            (false, "stopped") => {
-                "Start the server first: AWS replaces an instance profile only while the server is running. "
-            }
-            (false, _) => "Wait until the server is running. ",
-        };
-    let texts = [
-        "The eMite server does not have the role with which it reads.".to_owned(),
-        format!("the instance profile is {}", wanted.profile),
+    let before = match (accepts_profile(server, live), server.state.as_str()) {
+        (true, _) => "",
+        (false, "stopped") => {
+            "Start the server first: AWS replaces an instance profile only while the server is running. "
+        }
+        (false, _) => "Wait until the server is running. ",
+    };
+    Ok(Some(Finding {
+        summary: "The eMite server does not have the role with which it reads.".to_owned(),
+        expected: format!("the instance profile is {}", wanted.profile),
         observed,
-        does_not_read(spec),
-        format!(
+        impact: does_not_read(spec),
+        remedy: format!(
             "{before}In the EC2 console, select {}, then Actions, Security, Modify IAM role, and choose {}.",
             wanted.instance_id,
             spec.emite_role_name()
         ),
-    ];
-    Ok(Some(finding(spec, "#profile", status, Severity::Critical, texts)))
+        values: values([
+            ("instanceId", wanted.instance_id.as_str().into()),
+            ("instanceState", server.state.as_str().into()),
+            ("instanceProfileArn", live.map(|live| live.arn.as_str()).into()),
+            ("expectedInstanceProfileArn", wanted.profile.to_string().into()),
+            ("retentionHours", spec.agent_event_retention_hours.into()),
+        ]),
+        ..CHECK.finding(spec, &PROFILE, status, Severity::Critical)
+    }))
 }
 
 /// From where TCP connections to `port` are let in, by any of the groups.
@@ -267,53 +380,69 @@ fn remote_desktop(spec: &Spec, wanted: &Wanted, groups: &[SecurityGroup]) -> Opt
         let from = reaching(std::slice::from_ref(group), RDP);
         others.iter().any(|other| from.contains(other))
     });
-    let ids = shown(opening.map(|group| group.id.as_str()));
-    let texts = [
-        summary.to_owned(),
+    let groups: Vec<&str> = opening.map(|group| group.id.as_str()).collect();
+    let ids = shown(groups.iter().copied());
+    (!others.is_empty()).then(|| Finding {
+        summary: summary.to_owned(),
         expected,
-        format!("open to {} by {ids}", shown(others.iter().copied())),
-        "Whoever guesses or steals a password of the server, or knows a flaw of Remote Desktop, gets at eMite and all that it can read."
+        observed: format!("open to {} by {ids}", shown(others.iter().copied())),
+        impact: "Whoever guesses or steals a password of the server, or knows a flaw of Remote Desktop, gets at eMite and all that it can read."
             .to_owned(),
-        format!(
+        remedy: format!(
             "No repair changes this. If nobody needs it, open {ids} in the EC2 console under Security Groups, choose Edit inbound \
              rules, and delete these sources from the rules that include port 3389."
         ),
-    ];
-    (!others.is_empty()).then(|| finding(spec, "#remote-desktop", Status::Unexpected, severity, texts))
+        values: values([
+            ("port", RDP.into()),
+            ("sources", texts(&others)),
+            ("expectedSources", texts(wanted.rdp_from.iter().map(ToString::to_string))),
+            ("securityGroupIds", texts(&groups)),
+        ]),
+        ..CHECK.finding(spec, &REMOTE_DESKTOP, Status::Unexpected, severity)
+    })
 }
 
 fn web(spec: &Spec, wanted: &Wanted, groups: &[SecurityGroup]) -> Option<Finding> {
-    let closed = WEB.iter().filter(|(port, _)| reaching(groups, *port).is_empty());
-    let closed: Vec<String> = closed.map(|(_, name)| (*name).to_owned()).collect();
-    let without = if groups.iter().any(|group| group.id == wanted.group_id) {
-        String::new()
-    } else {
-        format!("; the server is not in the group {}", wanted.group_id)
-    };
-    let texts = [
-        "Agents may not be able to open eMite: the server lets their browsers in no longer.".to_owned(),
-        "HTTP (80) and HTTPS (443) are open".to_owned(),
-        format!("closed to everybody: {}{without}", listed(&closed)),
-        "Whoever opens eMite this way gets no answer. eMite goes on reading, so nothing is lost.".to_owned(),
-        format!(
+    let closed: Vec<_> = WEB.iter().filter(|(port, _)| reaching(groups, *port).is_empty()).collect();
+    let names: Vec<String> = closed.iter().map(|(_, name)| (*name).to_owned()).collect();
+    let in_group = groups.iter().any(|group| group.id == wanted.group_id);
+    let without =
+        if in_group { String::new() } else { format!("; the server is not in the group {}", wanted.group_id) };
+    (!closed.is_empty()).then(|| Finding {
+        summary: "Agents may not be able to open eMite: the server lets their browsers in no longer.".to_owned(),
+        expected: "HTTP (80) and HTTPS (443) are open".to_owned(),
+        observed: format!("closed to everybody: {}{without}", listed(&names)),
+        impact: "Whoever opens eMite this way gets no answer. eMite goes on reading, so nothing is lost.".to_owned(),
+        remedy: format!(
             "In the EC2 console, see that {} has the security group {}, and that its inbound rules let HTTP and HTTPS in.",
             wanted.instance_id, wanted.group_id
         ),
-    ];
-    (!closed.is_empty()).then(|| finding(spec, "#web", Status::Incorrect, Severity::Warning, texts))
+        values: values([
+            ("closedPorts", closed.iter().map(|(port, _)| *port).collect()),
+            ("securityGroupId", wanted.group_id.as_str().into()),
+            ("isInSecurityGroup", in_group.into()),
+        ]),
+        ..CHECK.finding(spec, &WEB_ACCESS, Status::Incorrect, Severity::Warning)
+    })
 }
 
 fn metadata(spec: &Spec, wanted: &Wanted, server: &Server) -> Option<Finding> {
-    let require = ec2(spec, wanted, "modify-instance-metadata-options --http-tokens required", "--instance-id");
-    let texts = [
-        "The eMite server gives out its role's credentials without asking for a token.".to_owned(),
-        "the instance metadata service answers to tokens only (IMDSv2)".to_owned(),
-        "it answers without one, too (IMDSv1)".to_owned(),
-        "A flaw in a web page of the server could be enough to steal the credentials with which eMite reads."
+    let require = ec2(spec, "modify-instance-metadata-options --http-tokens required");
+    let require = require.option("--instance-id", &wanted.instance_id).line();
+    (!server.metadata_guarded).then(|| Finding {
+        summary: "The eMite server gives out its role's credentials without asking for a token.".to_owned(),
+        expected: "the instance metadata service answers to tokens only (IMDSv2)".to_owned(),
+        observed: "it answers without one, too (IMDSv1)".to_owned(),
+        impact: "A flaw in a web page of the server could be enough to steal the credentials with which eMite reads."
             .to_owned(),
-        format!("Unless an old program on the server needs it: {require}."),
-    ];
-    (!server.metadata_guarded).then(|| finding(spec, "#metadata", Status::Incorrect, Severity::Warning, texts))
+        remedy: format!("Unless an old program on the server needs it: {require}."),
+        values: values([
+            ("instanceId", wanted.instance_id.as_str().into()),
+            ("httpTokens", "optional".into()),
+            ("expectedHttpTokens", "required".into()),
+        ]),
+        ..CHECK.finding(spec, &METADATA, Status::Incorrect, Severity::Warning)
+    })
 }
 
 #[cfg(test)]
@@ -522,7 +651,7 @@ mod tests {
             });
             let found = findings(&CHECK, &self_hosted(), &snapshot);
             let about = found.iter().find(|finding| finding.part() == "profile").unwrap();
-            assert_eq!(mend(&self_hosted(), &snapshot, about).is_some(), offered, "{state} {profile:?}");
+            assert_eq!(repair(&self_hosted(), &snapshot, about).is_some(), offered, "{state} {profile:?}");
             let before = match (offered, state) {
                 (true, _) => "In the EC2 console",
                 (false, "stopped") => "Start the server first",

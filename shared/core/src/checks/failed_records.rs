@@ -4,19 +4,39 @@
 
 use jiff::Timestamp;
 
-use super::check::{Check, Verdict, by_hand, no_metrics, seen};
+use super::check::{Check, Part, Verdict, no_metrics, no_repair, seen};
 use super::firehose_delivery;
-use crate::finding::{Finding, Severity, Status};
+use crate::command;
+use crate::finding::{Finding, Severity, Status, moment, values};
 use crate::look::Look;
 use crate::snapshot::{ErrorKind, FailedRecords, Snapshot};
 use crate::spec::Spec;
 use crate::words::{bounded, in_words};
 
-const NAME: &str = "failed-records";
-
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: NAME, resource: failed_folder, metrics: no_metrics, judge, mend: by_hand };
+pub(super) const CHECK: Check = Check {
+    name: "failed-records",
+    resource: |spec| folder(spec, &spec.failed_prefix),
+    metrics: no_metrics,
+    judge,
+    repair: no_repair,
+    parts: &[BUCKET, QUARANTINE, FAILED],
+    unseen: "failed records cannot be checked",
+    explains: &[],
+};
+
+const UNSTORED: &str = "contact records could not be stored";
+
+/// Records that a redrive can send again.
+const FAILED: Part = Part { commands: |spec| command::redrive(spec, &spec.failed_prefix), ..Part::new("", UNSTORED) };
+/// The bucket is missing.
+const BUCKET: Part =
+    Part { suffix: "", status: Some(Status::Missing), commands: FAILED.commands, ..Part::new("bucket", UNSTORED) };
+/// Records that were rejected again, in a folder of their own.
+const QUARANTINE: Part = Part {
+    commands: |spec| command::redrive(spec, &spec.quarantine_prefix()),
+    ..Part::new("quarantine", "contact records are in quarantine")
+};
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(records) = seen(&snapshot.failed_records)? else { return Ok(Some(no_bucket(spec, snapshot)).into()) };
@@ -28,26 +48,20 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
 fn no_bucket(spec: &Spec, snapshot: &Snapshot) -> Finding {
     let kept = in_words(firehose_delivery::kept(spec, snapshot));
     Finding {
-        check: NAME.to_owned(),
-        status: Status::Missing,
-        severity: Severity::Warning,
-        resource: failed_folder(spec),
         summary: format!("The bucket {} for contact records that the search domain refuses does not exist.", spec.backup_bucket),
         expected: format!("a bucket named {}", spec.backup_bucket),
         observed: "no bucket of this name".to_owned(),
         impact: format!(
             "A contact record that the search domain refuses from now on is lost within {kept}, as Firehose has nowhere to put it."
         ),
-        data_loss_at: None,
-        caused_by: None,
         remedy: "Create the bucket again, under the same name, in this account and region; or update the stack with another BackupBucketName."
             .to_owned(),
-        repair: None,
+        values: values([
+            ("bucketName", spec.backup_bucket.as_str().into()),
+            ("retentionHours", firehose_delivery::kept(spec, snapshot).as_hours().into()),
+        ]),
+        ..CHECK.finding(spec, &BUCKET, Status::Missing, Severity::Warning)
     }
-}
-
-fn failed_folder(spec: &Spec) -> String {
-    folder(spec, &spec.failed_prefix)
 }
 
 fn folder(spec: &Spec, prefix: &str) -> String {
@@ -61,41 +75,39 @@ fn failed(spec: &Spec, snapshot: &Snapshot, records: &FailedRecords) -> Finding 
     let age = records.oldest.map(|oldest| format!(", the oldest for {}", in_words(snapshot.since(oldest))));
     let answer = records.kind.as_ref().map(|kind| format!("; answer to the oldest: {}", answer(kind)));
     Finding {
-        check: NAME.to_owned(),
-        status: Status::Unhealthy,
-        severity: Severity::Warning,
-        resource: failed_folder(spec),
         summary: format!("Contact records that the search domain refused wait in the bucket{since}: {}.", why.clause(records)),
         expected: "no refused contact records".to_owned(),
         observed: bounded(format!("{count}{}{}", age.unwrap_or_default(), answer.unwrap_or_default())),
         impact: "eMite does not show these contacts. Nothing is lost: the records stay in the bucket until they are put back."
             .to_owned(),
-        data_loss_at: None,
-        caused_by: None,
         remedy: format!(
             "{} The records stay in the bucket until then. Then run the redrive, which puts them back: none is lost, and none comes twice.",
             why.remedy
         ),
-        repair: None,
+        values: values([
+            ("objects", records.failed.into()),
+            ("moreObjects", records.more.into()),
+            ("oldestAt", moment(records.oldest)),
+            ("errorCode", records.kind.as_ref().map(|kind| kind.status.as_str()).into()),
+            ("errorType", records.kind.as_ref().and_then(|kind| kind.error_type.as_deref()).into()),
+            ("field", records.kind.as_ref().and_then(|kind| kind.field.as_deref()).into()),
+        ]),
+        ..CHECK.finding(spec, &FAILED, Status::Unhealthy, Severity::Warning)
     }
 }
 
 fn quarantined(spec: &Spec, records: &FailedRecords) -> Finding {
     Finding {
-        check: NAME.to_owned(),
-        status: Status::Unhealthy,
-        severity: Severity::Info,
-        resource: folder(spec, &format!("emite-connect/{}/quarantine/", spec.delivery_stream_name())),
+        resource: folder(spec, &spec.quarantine_prefix()),
         summary: "Contact records that the search domain refused again are kept in quarantine.".to_owned(),
         expected: "no contact records in quarantine".to_owned(),
         observed: counted(records.quarantined, records.more),
         impact: "eMite does not show these contacts. Each object is deleted 365 days after it was put there."
             .to_owned(),
-        data_loss_at: None,
-        caused_by: None,
         remedy: "Once the cause is mended, run the redrive with the prefix of the quarantine. Copy what is still wanted after that time elsewhere."
             .to_owned(),
-        repair: None,
+        values: values([("objects", records.quarantined.into()), ("moreObjects", records.more.into())]),
+        ..CHECK.finding(spec, &QUARANTINE, Status::Unhealthy, Severity::Info)
     }
 }
 

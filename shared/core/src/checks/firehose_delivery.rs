@@ -3,11 +3,15 @@
 //! Firehose measures only while it has something to deliver: no measurement is an idle contact centre, not a failure.
 //! Its delivery metrics have two names, of which a stream uses one, so both are asked for.
 
-use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 
-use super::check::{Check, Verdict, by_hand, seen};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::check::{Check, Part, Verdict, no_repair, seen};
 use super::queries::{calls, contact_records, firehose};
-use crate::finding::{Finding, Severity, Status};
+use crate::command::{Command, bucket, delivery_stream};
+use crate::finding::{Finding, Severity, Status, moment, values};
 use crate::look::Look;
 use crate::metrics::{PERIOD_SECONDS, Point, Series, Stat, WINDOW};
 use crate::snapshot::Snapshot;
@@ -32,8 +36,25 @@ pub(super) const CHECK: Check = Check {
         ]
     },
     judge,
-    mend: by_hand,
+    repair: no_repair,
+    parts: &[INPUT, OUTPUT],
+    unseen: "the delivery stream cannot be checked",
+    explains: &[],
 };
+
+/// What does not come in has other causes than what does not go out.
+pub(super) const INPUT: Part = Part { commands, ..Part::new("input", "contact records are not arriving") };
+pub(super) const OUTPUT: Part = Part { commands, ..Part::new("", "contact records are not delivered") };
+
+fn commands(spec: &Spec) -> Vec<Command> {
+    vec![
+        Command {
+            does: "This command shows where contact records are delivered to:",
+            line: delivery_stream(spec).line(),
+        },
+        Command { does: "This one shows what could not be delivered:", line: bucket(spec, &spec.failed_prefix).line() },
+    ]
+}
 
 /// How old the two newest measurements may be.
 const RECENT: SignedDuration = SignedDuration::from_mins(30);
@@ -60,6 +81,7 @@ struct Trouble {
     impact: String,
     remedy: &'static str,
     data_loss_at: Option<Timestamp>,
+    values: BTreeMap<String, Value>,
 }
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
@@ -79,11 +101,8 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let delivery =
         [failing(snapshot, success), late(spec, snapshot, freshness)].into_iter().flatten().filter(|_| !idle);
     let others = [nowhere_to_put(spec, snapshot, backup, freshness), throttled(snapshot, throttled_records)];
-    let stream = spec.delivery_stream.to_string();
-    // What does not come in has other causes than what does not go out.
-    let input =
-        merged(format!("{stream}#input"), Vec::from_iter(nothing_came(snapshot, calls, records, watched_since)));
-    let output = merged(stream, delivery.chain(others.into_iter().flatten()).collect());
+    let input = merged(spec, &INPUT, Vec::from_iter(nothing_came(snapshot, calls, records, watched_since)));
+    let output = merged(spec, &OUTPUT, delivery.chain(others.into_iter().flatten()).collect());
     Ok(Vec::from_iter(output.into_iter().chain(input)).into())
 }
 
@@ -104,10 +123,11 @@ fn failing(snapshot: &Snapshot, success: &Series) -> Option<Trouble> {
         return None;
     }
     let none_since = success.holds_since(|ratio| ratio <= 0.0);
-    let nothing = none_since
-        .filter(|since| snapshot.since(*since) >= RECENT && success.since(*since).len() > BELIEVED)
-        .map(|since| in_words(snapshot.since(since)));
-    Some(match nothing {
+    let none_since =
+        none_since.filter(|since| snapshot.since(*since) >= RECENT && success.since(*since).len() > BELIEVED);
+    let values =
+        values([("noneDeliveredSince", moment(none_since)), ("deliverySuccessRatio", newest[0].min(newest[1]).into())]);
+    Some(match none_since.map(|since| in_words(snapshot.since(since))) {
         Some(lasts) => Trouble {
             severity: Severity::Critical,
             summary: format!("No contact record has got into the search domain for {lasts}."),
@@ -115,6 +135,7 @@ fn failing(snapshot: &Snapshot, success: &Series) -> Option<Trouble> {
             impact: "eMite does not get new contact records. Firehose puts what it cannot deliver into the backup bucket.".to_owned(),
             remedy: "Mend what is reported of the search domain first (search-domain, domain-access, delivery-stream). Then send the failed records again, as failed-records says.",
             data_loss_at: None,
+            values,
         },
         None => Trouble {
             severity: Severity::Warning,
@@ -123,6 +144,7 @@ fn failing(snapshot: &Snapshot, success: &Series) -> Option<Trouble> {
             impact: "Firehose tries again for 5 minutes, then puts the records into the backup bucket. eMite lacks them until they are sent again.".to_owned(),
             remedy: "Look at what is reported of the search domain and of failed records; those tell the reason.",
             data_loss_at: None,
+            values,
         },
     })
 }
@@ -162,7 +184,7 @@ fn dropped(spec: &Spec, snapshot: &Snapshot, age: SignedDuration) -> Timestamp {
 fn late(spec: &Spec, snapshot: &Snapshot, freshness: &Series) -> Option<Trouble> {
     let [before, newest] = newest_two(freshness.since(snapshot.taken_at - HOUR))?;
     let (held, worst) = (age(before.min(newest)), age(before.max(newest)));
-    let kept = kept_in_words(spec, snapshot);
+    let kept_for = kept_in_words(spec, snapshot);
     let stream = snapshot.delivery_stream.as_ref().ok().and_then(Option::as_ref);
     let buffer = stream.and_then(|stream| stream.destination.as_ref()?.buffer_seconds).unwrap_or(USUAL_BUFFER);
     (held > SignedDuration::from_secs(buffer.into()) + MARGIN).then(|| Trouble {
@@ -170,13 +192,18 @@ fn late(spec: &Spec, snapshot: &Snapshot, freshness: &Series) -> Option<Trouble>
         summary: format!("Contact records reach the search domain {} late.", in_words(worst)),
         observed: format!("the oldest record waits for {}", in_words(worst)),
         impact: match spec.contact_record_stream {
-            None => format!("eMite shows contacts late. Firehose keeps records for {kept}; what it cannot deliver by then is lost."),
+            None => format!("eMite shows contacts late. Firehose keeps records for {kept_for}; what it cannot deliver by then is lost."),
             Some(_) => format!(
-                "eMite shows contacts late. The data stream that Firehose reads from keeps records for {kept}; what Firehose cannot deliver by then is lost."
+                "eMite shows contacts late. The data stream that Firehose reads from keeps records for {kept_for}; what Firehose cannot deliver by then is lost."
             ),
         },
         remedy: "Look at what is reported of the search domain: it may be overloaded, full or not let Firehose in.",
         data_loss_at: Some(dropped(spec, snapshot, worst)),
+        values: values([
+            ("dataFreshnessSeconds", worst.as_secs().into()),
+            ("bufferSeconds", buffer.into()),
+            ("retentionHours", kept(spec, snapshot).as_hours().into()),
+        ]),
     })
 }
 
@@ -184,19 +211,23 @@ fn nowhere_to_put(spec: &Spec, snapshot: &Snapshot, backup: &Series, freshness: 
     // One failed put is tried again; it is no loss.
     let newest = newest_two(backup.since(snapshot.taken_at - HOUR))?;
     let waits = freshness.since(snapshot.taken_at - HOUR).last().map(|(_, seconds)| age(*seconds));
-    let kept = kept_in_words(spec, snapshot);
+    let kept_for = kept_in_words(spec, snapshot);
     newest.iter().all(|ratio| *ratio < 1.0).then(|| Trouble {
         severity: Severity::Critical,
         summary: "Contact records that the search domain refused cannot be put into the backup bucket either.".to_owned(),
         observed: "writing to the backup bucket failed".to_owned(),
         impact: match spec.contact_record_stream {
-            None => format!("These contact records exist only inside Firehose, which drops them {kept} after they came."),
+            None => format!("These contact records exist only inside Firehose, which drops them {kept_for} after they came."),
             Some(_) => format!(
-                "These contact records exist only in the data stream that Firehose reads from, which drops them {kept} after they arrived."
+                "These contact records exist only in the data stream that Firehose reads from, which drops them {kept_for} after they arrived."
             ),
         },
         remedy: "Make sure that the backup bucket exists, that the role of the Firehose stream may write to it, and that the bucket's key is usable.",
         data_loss_at: Some(waits.map_or(snapshot.taken_at, |waits| dropped(spec, snapshot, waits))),
+        values: values([
+            ("backupSuccessRatio", newest[0].min(newest[1]).into()),
+            ("retentionHours", kept(spec, snapshot).as_hours().into()),
+        ]),
     })
 }
 
@@ -209,6 +240,7 @@ fn throttled(snapshot: &Snapshot, records: &Series) -> Option<Trouble> {
         impact: "Amazon Connect sends them again: contact records come late, and some may be lost.".to_owned(),
         remedy: "Ask AWS for a higher quota of the Firehose stream (Service Quotas, or Firehose limits in AWS Support).",
         data_loss_at: None,
+        values: values([("throttledPeriods", periods.into()), ("periodSeconds", PERIOD_SECONDS.into())]),
     })
 }
 
@@ -233,26 +265,27 @@ fn nothing_came(snapshot: &Snapshot, calls: &Series, records: &Series, watched_s
         impact: "eMite does not get contact records; Amazon Connect does not send again what it could not deliver.".to_owned(),
         remedy: "Open the instance in the Amazon Connect console, choose Data streaming, and check that contact records go to the Firehose stream.",
         data_loss_at: lost.then_some(first),
+        values: values([
+            ("periodsWithCalls", made.len().into()),
+            ("periodSeconds", PERIOD_SECONDS.into()),
+            ("callsSince", moment(Some(first))),
+        ]),
     })
 }
 
-fn merged(resource: String, mut troubles: Vec<Trouble>) -> Option<Finding> {
+fn merged(spec: &Spec, part: &Part, mut troubles: Vec<Trouble>) -> Option<Finding> {
     troubles.sort_by_key(|trouble| std::cmp::Reverse(trouble.severity));
     let all = |text: fn(&Trouble) -> &str, between| troubles.iter().map(text).collect::<Vec<_>>().join(between);
     let worst = troubles.first()?;
     Some(Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Unhealthy,
-        severity: worst.severity,
-        resource,
         summary: worst.summary.clone(),
         expected: "every contact record is delivered within minutes".to_owned(),
         observed: bounded(all(|trouble| &trouble.observed, "; ")),
         impact: worst.impact.clone(),
         data_loss_at: troubles.iter().filter_map(|trouble| trouble.data_loss_at).min(),
-        caused_by: None,
         remedy: all(|trouble| trouble.remedy, " "),
-        repair: None,
+        values: troubles.iter().flat_map(|trouble| trouble.values.clone()).collect(),
+        ..CHECK.finding(spec, part, Status::Unhealthy, worst.severity)
     })
 }
 

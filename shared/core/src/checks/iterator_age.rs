@@ -4,9 +4,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::check::{Check, Verdict, by_hand, seen};
+use super::check::{Check, Part, Verdict, no_repair, seen, unread_events_lost};
 use super::queries::{agent_event_stream, agent_events};
-use crate::finding::{Finding, Severity, Status};
+use crate::command::{Command, statistics};
+use crate::finding::{Finding, Severity, Status, moment, values};
 use crate::look::Look;
 use crate::metrics::{MetricQuery, Point, Stat};
 use crate::snapshot::Snapshot;
@@ -19,8 +20,25 @@ pub(super) const CHECK: Check = Check {
     resource: |spec| spec.agent_event_stream.to_string(),
     metrics: |spec| vec![iterator_age(spec), agent_events(spec)],
     judge,
-    mend: by_hand,
+    repair: no_repair,
+    parts: &[NOT_READ, LATE],
+    unseen: "the agent event stream cannot be checked",
+    explains: &[],
 };
+
+/// eMite does not read at all.
+const NOT_READ: Part =
+    Part { suffix: "", status: Some(Status::Missing), ..part("not-read", "eMite does not read agent events") };
+/// eMite reads, and falls behind.
+const LATE: Part = part("", "eMite is late reading agent events");
+
+const fn part(name: &'static str, title: &'static str) -> Part {
+    Part {
+        commands: |spec| vec![Command::shows(statistics(spec, &iterator_age(spec)))],
+        loss: unread_events_lost,
+        ..Part::new(name, title)
+    }
+}
 
 /// How old the two newest measurements may be.
 const RECENT: SignedDuration = SignedDuration::from_mins(30);
@@ -78,10 +96,6 @@ fn behind(spec: &Spec, snapshot: &Snapshot, recent: &[Point]) -> Option<Finding>
         _ => return None,
     };
     Some(Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Unhealthy,
-        severity,
-        resource: spec.agent_event_stream.to_string(),
         summary: format!("eMite reads agent events {} late.", in_words(worst)),
         expected: format!("at most {} late", in_words(warning)),
         observed: format!("{} late; events are kept for {}", in_words(worst), in_words(kept)),
@@ -90,22 +104,23 @@ fn behind(spec: &Spec, snapshot: &Snapshot, recent: &[Point]) -> Option<Finding>
             in_words(kept)
         ),
         data_loss_at: Some(snapshot.taken_at + kept.saturating_sub(worst).max(SignedDuration::ZERO)),
-        caused_by: None,
         remedy: "Ask the eMite team whether the eMite server is overloaded. If stream-throttling is reported too, mend that first."
             .to_owned(),
-        repair: None,
+        values: values([
+            ("iteratorAgeSeconds", worst.as_secs().into()),
+            ("warningSeconds", warning.as_secs().into()),
+            ("retentionHours", kept.as_hours().into()),
+        ]),
+        ..CHECK.finding(spec, &LATE, Status::Unhealthy, severity)
     })
 }
 
 fn never_read(spec: &Spec, snapshot: &Snapshot, watched: SignedDuration, waiting_since: Timestamp) -> Finding {
     let kept = retention(spec, snapshot);
     let overdue = watched >= PATIENCE;
+    let severity = if overdue { Severity::Warning } else { Severity::Info };
     let lost = format!("Agent events older than {} are lost to eMite until then.", in_words(kept));
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Missing,
-        severity: if overdue { Severity::Warning } else { Severity::Info },
-        resource: spec.agent_event_stream.to_string(),
         summary: if overdue {
             format!("eMite has not connected yet: nobody has read agent events in {}.", in_words(watched))
         } else {
@@ -115,24 +130,24 @@ fn never_read(spec: &Spec, snapshot: &Snapshot, watched: SignedDuration, waiting
         observed: format!("agent events arrive, no reader seen in the {} of watching", in_words(watched)),
         impact: if overdue { lost } else { "None, if eMite is still being set up.".to_owned() },
         data_loss_at: overdue.then(|| (waiting_since + kept).max(snapshot.taken_at)),
-        caused_by: None,
         remedy: "Send the hand-over list (the stack's outputs) to the eMite team if they do not have it yet, and ask when eMite will connect."
             .to_owned(),
-        repair: None,
+        values: values([
+            ("watchedSeconds", watched.as_secs().into()),
+            ("unreadSince", moment(Some(waiting_since))),
+            ("retentionHours", kept.as_hours().into()),
+        ]),
+        ..CHECK.finding(spec, &NOT_READ, Status::Missing, severity)
     }
 }
 
 fn no_longer_read(spec: &Spec, snapshot: &Snapshot, waiting_since: Timestamp, last_read: Option<Timestamp>) -> Finding {
     let kept = retention(spec, snapshot);
     let waiting = snapshot.since(waiting_since);
-    let limit = critical(spec, kept);
+    let severity = if waiting >= critical(spec, kept) { Severity::Critical } else { Severity::Warning };
     let last =
         last_read.map_or_else(String::new, |last| format!("last read about {} ago; ", in_words(snapshot.since(last))));
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Missing,
-        severity: if waiting >= limit { Severity::Critical } else { Severity::Warning },
-        resource: spec.agent_event_stream.to_string(),
         summary: "eMite has stopped reading agent events.".to_owned(),
         expected: "eMite reads all the time".to_owned(),
         observed: format!("{last}the oldest unread event waits for {}", in_words(waiting)),
@@ -141,10 +156,14 @@ fn no_longer_read(spec: &Spec, snapshot: &Snapshot, waiting_since: Timestamp, la
             in_words(kept)
         ),
         data_loss_at: Some((waiting_since + kept).max(snapshot.taken_at)),
-        caused_by: None,
         remedy: "Ask the eMite team whether the eMite server runs and can still assume its role. If emite-role is reported too, mend that first."
             .to_owned(),
-        repair: None,
+        values: values([
+            ("lastReadAt", moment(last_read)),
+            ("unreadSince", moment(Some(waiting_since))),
+            ("retentionHours", kept.as_hours().into()),
+        ]),
+        ..CHECK.finding(spec, &NOT_READ, Status::Missing, severity)
     }
 }
 

@@ -8,65 +8,108 @@ mod change;
 mod fixtures;
 mod load;
 mod nodes;
+mod part;
 mod storage;
 mod support;
 
 use jiff::SignedDuration;
 
-use super::check::{Check, Verdict, by_hand, seen, together};
-use crate::finding::{Finding, Severity, Status};
+use super::check::{Check, Consequence, Explains, Part, Verdict, no_repair, together};
+use super::{failed_records, firehose_delivery};
+use crate::finding::{Finding, Severity, Status, moment, values};
 use crate::look::Look;
-use crate::metrics::{MetricQuery, Point, Stat};
+use crate::metrics::{MetricQuery, Stat};
 use crate::snapshot::{Domain, Snapshot};
 use crate::spec::Spec;
 use crate::words::in_words;
-
-const NAME: &str = "search-domain";
+use part::{Found, NAME, PUT_ASIDE, STILL_TAKEN, about, is_on, live, measured, metric, shows};
 
 /// The check.
-pub(super) const CHECK: Check =
-    Check { name: NAME, resource: |spec| spec.domain.to_string(), metrics, judge, mend: by_hand };
+pub(super) const CHECK: Check = Check {
+    name: NAME,
+    resource: |spec| spec.domain.to_string(),
+    metrics,
+    judge,
+    repair: no_repair,
+    parts: &[
+        STATUS,
+        WRITES_BLOCKED,
+        storage::STORAGE,
+        load::MEMORY,
+        load::CPU,
+        SNAPSHOTS,
+        KEY,
+        nodes::NODES,
+        nodes::REPLICAS,
+        change::CHANGE,
+        support::ENGINE,
+        support::UPDATE,
+        DOMAIN,
+    ],
+    unseen: "the search domain cannot be checked",
+    explains: &[
+        Explains::of(
+            &[DOMAIN, STATUS, WRITES_BLOCKED, KEY],
+            &[firehose_delivery::CHECK.only(&firehose_delivery::OUTPUT), failed_records::CHECK.all()],
+        ),
+        // Storage that merely runs low rejects nothing yet, unless writes are blocked already.
+        Explains {
+            from: Severity::Critical,
+            ..Explains::of(
+                &[storage::STORAGE],
+                &[firehose_delivery::CHECK.only(&firehose_delivery::OUTPUT), failed_records::CHECK.all()],
+            )
+        },
+        Explains::of(&[storage::STORAGE], &[Consequence { check: NAME, part: Some(WRITES_BLOCKED.name) }]),
+    ],
+};
 
-/// An older datapoint says nothing about now.
-const FRESH: SignedDuration = SignedDuration::from_mins(30);
+const DOMAIN: Part = part::part("", "the search domain is not usable");
+const STATUS: Part =
+    measured("status", "the search domain has lost access to data", |spec| shows(spec, red_metric(spec)));
+const WRITES_BLOCKED: Part =
+    measured("writes-blocked", "the search domain takes no records", |spec| shows(spec, writes_blocked_metric(spec)));
+const SNAPSHOTS: Part = Part {
+    loss: |moment, _| format!("The last good backup is deleted on {moment}."),
+    ..measured("snapshots", "the search domain has no fresh snapshot", |spec| shows(spec, snapshots_metric(spec)))
+};
+const KEY: Part = part::part("key", "the search domain cannot use its key");
+
 /// How long AWS keeps automated snapshots.
 const SNAPSHOTS_KEPT: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-const PUT_ASIDE: &str = "Contact records that the domain does not take wait in Firehose for some minutes and are then put aside in the bucket. Nothing is lost as long as the bucket takes them, but eMite does not show them.";
-const STILL_TAKEN: &str = "The domain still takes contact records. Should it stop, they wait in Firehose for some minutes and are then put aside in the bucket; nothing is lost as long as the bucket takes them.";
-
-/// <https://docs.aws.amazon.com/opensearch-service/latest/developerguide/managedomains-cloudwatchmetrics.html>
 fn metrics(spec: &Spec) -> Vec<MetricQuery> {
-    let query = |(id, name, stat)| MetricQuery {
-        id,
-        namespace: "AWS/ES",
-        name,
-        dimensions: vec![("DomainName", spec.domain_name().to_owned()), ("ClientId", spec.domain.account.clone())],
-        stat,
-    };
     // With one node there is nowhere to put copies: yellow is all that it can be.
-    let yellow = (spec.domain_instances > 1).then_some(("domain_yellow", "ClusterStatus.yellow", Stat::Maximum));
+    let yellow = (spec.domain_instances > 1).then(|| nodes::yellow_metric(spec));
     [
-        ("domain_red", "ClusterStatus.red", Stat::Maximum),
-        ("domain_writes_blocked", "ClusterIndexWritesBlocked", Stat::Maximum),
-        ("domain_free_storage", "FreeStorageSpace", Stat::Minimum),
-        ("domain_jvm", "JVMMemoryPressure", Stat::Maximum),
-        ("domain_cpu", "CPUUtilization", Stat::Average),
-        ("domain_snapshot_failure", "AutomatedSnapshotFailure", Stat::Maximum),
-        ("domain_kms_error", "KMSKeyError", Stat::Maximum),
-        ("domain_kms_inaccessible", "KMSKeyInaccessible", Stat::Maximum),
-        ("domain_nodes", "Nodes", Stat::Minimum),
+        red_metric(spec),
+        writes_blocked_metric(spec),
+        storage::metric_of(spec),
+        load::memory_metric(spec),
+        load::cpu_metric(spec),
+        snapshots_metric(spec),
+        metric(spec, "domain_kms_error", "KMSKeyError", Stat::Maximum),
+        metric(spec, "domain_kms_inaccessible", "KMSKeyInaccessible", Stat::Maximum),
+        nodes::nodes_metric(spec),
     ]
     .into_iter()
     .chain(yellow)
-    .map(query)
     .collect()
 }
 
-/// What one part of the check comes to.
-type Part = Look<Option<Finding>>;
+fn red_metric(spec: &Spec) -> MetricQuery {
+    metric(spec, "domain_red", "ClusterStatus.red", Stat::Maximum)
+}
 
-const PARTS: &[fn(&Spec, &Snapshot) -> Part] = &[
+fn writes_blocked_metric(spec: &Spec) -> MetricQuery {
+    metric(spec, "domain_writes_blocked", "ClusterIndexWritesBlocked", Stat::Maximum)
+}
+
+fn snapshots_metric(spec: &Spec) -> MetricQuery {
+    metric(spec, "domain_snapshot_failure", "AutomatedSnapshotFailure", Stat::Maximum)
+}
+
+const JUDGES: &[fn(&Spec, &Snapshot) -> Found] = &[
     isolated,
     red,
     writes_blocked,
@@ -88,12 +131,7 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     {
         return Ok(Some(missing(spec, domain.is_some())).into());
     }
-    together(&CHECK, spec, PARTS.iter().map(|part| part(spec, snapshot).map(Vec::from_iter)))
-}
-
-/// The domain, for parts that cannot do without. [`judge`] has reported one that is gone.
-fn live(snapshot: &Snapshot) -> Look<Option<&Domain>> {
-    Ok(seen(&snapshot.domain)?.as_ref())
+    together(&CHECK, spec, JUDGES.iter().map(|judge| judge(spec, snapshot).map(Vec::from_iter)))
 }
 
 fn is_going(domain: &Domain) -> bool {
@@ -102,31 +140,6 @@ fn is_going(domain: &Domain) -> bool {
 
 fn is_isolated(domain: &Domain) -> bool {
     domain.processing_status.as_deref() == Some("Isolated")
-}
-
-/// The newest point, if it is fresh.
-fn newest(snapshot: &Snapshot, id: &str) -> Look<Option<Point>> {
-    let last = snapshot.metrics.get(id)?.last();
-    Ok(last.filter(|(at, _)| snapshot.since(*at) <= FRESH))
-}
-
-fn is_on(snapshot: &Snapshot, id: &str) -> Look<bool> {
-    Ok(newest(snapshot, id)?.is_some_and(|(_, value)| value >= 1.0))
-}
-
-/// The newest `count` points, if there are as many and none is older than `oldest`.
-fn latest<'a>(snapshot: &'a Snapshot, id: &str, count: usize, oldest: SignedDuration) -> Look<Option<&'a [Point]>> {
-    let points = snapshot.metrics.get(id)?.since(snapshot.taken_at - oldest);
-    Ok(points.len().checked_sub(count).and_then(|from| points.get(from..)))
-}
-
-/// A finding about the part of the domain behind the `#`; about the domain itself if `part` is empty.
-fn about(spec: &Spec, part: &str, status: Status, severity: Severity) -> Finding {
-    let hash = if part.is_empty() { "" } else { "#" };
-    Finding {
-        impact: PUT_ASIDE.to_owned(),
-        ..Finding::about(NAME, status, severity, format!("{}{hash}{part}", spec.domain))
-    }
 }
 
 fn missing(spec: &Spec, going: bool) -> Finding {
@@ -141,22 +154,24 @@ fn missing(spec: &Spec, going: bool) -> Finding {
         observed: if going { "a domain that is being deleted" } else { "no such domain" }.to_owned(),
         impact: format!("{PUT_ASIDE} What the domain held is gone unless there is a snapshot."),
         remedy: "Make the domain again with a new stack or from a snapshot, and tell eMite its new address. The contact records of the time between wait in the bucket.".to_owned(),
-        ..about(spec, "", Status::Missing, Severity::Critical)
+        values: values([("domainName", name.into()), ("deleted", going.into())]),
+        ..about(spec, &DOMAIN, Status::Missing, Severity::Critical)
     }
 }
 
-fn isolated(spec: &Spec, snapshot: &Snapshot) -> Part {
+fn isolated(spec: &Spec, snapshot: &Snapshot) -> Found {
     let isolated = live(snapshot)?.is_some_and(is_isolated);
     Ok(isolated.then(|| Finding {
         summary: "AWS has isolated the search domain: nobody can read or write it, and AWS will delete it.".to_owned(),
         expected: "status Active".to_owned(),
         observed: "status Isolated".to_owned(),
         remedy: "Open a case with AWS Support now, and ask what the domain needs to be taken back.".to_owned(),
-        ..about(spec, "status", Status::Unhealthy, Severity::Critical)
+        values: values([("processingStatus", "Isolated".into()), ("expectedProcessingStatus", "Active".into())]),
+        ..about(spec, &STATUS, Status::Unhealthy, Severity::Critical)
     }))
 }
 
-fn red(spec: &Spec, snapshot: &Snapshot) -> Part {
+fn red(spec: &Spec, snapshot: &Snapshot) -> Found {
     let domain = snapshot.domain.as_ref().ok().and_then(Option::as_ref);
     if !is_on(snapshot, "domain_red")? || domain.is_some_and(is_isolated) {
         return Ok(None);
@@ -173,21 +188,27 @@ fn red(spec: &Spec, snapshot: &Snapshot) -> Part {
         expected: "status green or yellow".to_owned(),
         observed: format!("status red{lasting}{change}"),
         remedy: "Find the red indices with GET _cat/indices?health=red. Delete those that can be spared or restore them from an automated snapshot; check free storage and nodes first.".to_owned(),
-        ..about(spec, "status", Status::Unhealthy, Severity::Critical)
+        values: values([
+            ("clusterStatus", "red".into()),
+            ("redSince", moment(since)),
+            ("processing", domain.map(|domain| domain.processing).into()),
+        ]),
+        ..about(spec, &STATUS, Status::Unhealthy, Severity::Critical)
     }))
 }
 
-fn writes_blocked(spec: &Spec, snapshot: &Snapshot) -> Part {
+fn writes_blocked(spec: &Spec, snapshot: &Snapshot) -> Found {
     Ok(is_on(snapshot, "domain_writes_blocked")?.then(|| Finding {
         summary: "The search domain takes no writes.".to_owned(),
         expected: "writes are taken".to_owned(),
         observed: "writes are blocked".to_owned(),
         remedy: "Most often its storage or memory has run out: delete old indices or give it more storage. AWS lifts the block when there is room; an index may have to be set writable again.".to_owned(),
-        ..about(spec, "writes-blocked", Status::Unhealthy, Severity::Critical)
+        values: values([("clusterIndexWritesBlocked", true.into())]),
+        ..about(spec, &WRITES_BLOCKED, Status::Unhealthy, Severity::Critical)
     }))
 }
 
-fn snapshots(spec: &Spec, snapshot: &Snapshot) -> Part {
+fn snapshots(spec: &Spec, snapshot: &Snapshot) -> Found {
     if !is_on(snapshot, "domain_snapshot_failure")? {
         return Ok(None);
     }
@@ -207,11 +228,16 @@ fn snapshots(spec: &Spec, snapshot: &Snapshot) -> Part {
         data_loss_at: began.map(|began| began + SNAPSHOTS_KEPT),
         remedy: "Look whether the domain is red: snapshots fail while it is. Otherwise open a case with AWS Support."
             .to_owned(),
-        ..about(spec, "snapshots", Status::Unhealthy, Severity::Warning)
+        values: values([
+            ("failingSince", moment(since)),
+            ("beganBefore", since.map(|_| began.is_none()).into()),
+            ("retentionHours", SNAPSHOTS_KEPT.as_hours().into()),
+        ]),
+        ..about(spec, &SNAPSHOTS, Status::Unhealthy, Severity::Warning)
     }))
 }
 
-fn key(spec: &Spec, snapshot: &Snapshot) -> Part {
+fn key(spec: &Spec, snapshot: &Snapshot) -> Found {
     let error = is_on(snapshot, "domain_kms_error");
     let inaccessible = is_on(snapshot, "domain_kms_inaccessible");
     let (error, inaccessible) = match (error, inaccessible) {
@@ -224,7 +250,8 @@ fn key(spec: &Spec, snapshot: &Snapshot) -> Part {
         observed: "AWS reports that the key is disabled, deleted or not accessible".to_owned(),
         impact: format!("A domain whose key stays lost cannot be recovered, nor can its automated snapshots. {PUT_ASIDE}"),
         remedy: "In the console of AWS Key Management Service, enable the key or cancel its deletion, and give the domain its grant back. Do it today.".to_owned(),
-        ..about(spec, "key", Status::Unhealthy, Severity::Critical)
+        values: values([("kmsKeyError", error.into()), ("kmsKeyInaccessible", inaccessible.into())]),
+        ..about(spec, &KEY, Status::Unhealthy, Severity::Critical)
     }))
 }
 

@@ -2,11 +2,13 @@
 
 use jiff::SignedDuration;
 
-use super::check::{Check, Verdict, by_hand};
+use super::agent_event_flow;
+use super::check::{Check, Explains, Part, Verdict, no_repair};
 use super::queries::agent_event_stream;
-use crate::finding::{Finding, Severity, Status};
+use crate::command::{Command, statistics};
+use crate::finding::{Finding, Severity, Status, values};
 use crate::look::Look;
-use crate::metrics::{MetricQuery, Stat};
+use crate::metrics::{MetricQuery, PERIOD_SECONDS, Stat};
 use crate::snapshot::{DataStream, Snapshot};
 use crate::spec::Spec;
 
@@ -14,18 +16,27 @@ use crate::spec::Spec;
 pub(super) const CHECK: Check = Check {
     name: "stream-throttling",
     resource: |spec| spec.agent_event_stream.to_string(),
-    metrics: |spec| {
-        vec![
-            throttled(spec, "write_throttled", "WriteProvisionedThroughputExceeded"),
-            throttled(spec, "read_throttled", "ReadProvisionedThroughputExceeded"),
-        ]
-    },
+    metrics: |spec| vec![write_throttled(spec), read_throttled(spec)],
     judge,
-    mend: by_hand,
+    repair: no_repair,
+    parts: &[READ, WRITE],
+    unseen: "the agent event stream cannot be checked",
+    explains: &[Explains::of(&[WRITE], &[agent_event_flow::CHECK.all()])],
 };
 
-/// The time that is judged: twelve periods.
+const READ: Part = Part {
+    commands: |spec| vec![Command::shows(statistics(spec, &read_throttled(spec)))],
+    ..Part::new("read", "agent events are read too often")
+};
+const WRITE: Part = Part {
+    commands: |spec| vec![Command::shows(statistics(spec, &write_throttled(spec)))],
+    ..Part::new("write", "the agent event stream is overloaded")
+};
+
+/// The time that is judged.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(1);
+/// In periods.
+const PERIODS: u32 = 12;
 /// In how many of them writing must be throttled for a warning.
 const WRITES_WARNING: usize = 2;
 /// In how many of them, that Connect cannot make up for it.
@@ -33,8 +44,12 @@ const WRITES_CRITICAL: usize = 6;
 /// In how many of them reading must be throttled.
 const READS_WARNING: usize = 3;
 
-fn throttled(spec: &Spec, id: &'static str, name: &'static str) -> MetricQuery {
-    agent_event_stream(spec, id, name, Stat::Sum)
+fn write_throttled(spec: &Spec) -> MetricQuery {
+    agent_event_stream(spec, "write_throttled", "WriteProvisionedThroughputExceeded", Stat::Sum)
+}
+
+fn read_throttled(spec: &Spec) -> MetricQuery {
+    agent_event_stream(spec, "read_throttled", "ReadProvisionedThroughputExceeded", Stat::Sum)
 }
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
@@ -60,12 +75,9 @@ fn periods(snapshot: &Snapshot, id: &str) -> Look<usize> {
 
 fn write_finding(spec: &Spec, snapshot: &Snapshot, writes: usize, reads: usize) -> Finding {
     let lasting = writes >= WRITES_CRITICAL;
+    let severity = if lasting { Severity::Critical } else { Severity::Warning };
     let also = if reads > 0 { format!("; reading in {reads} of 12") } else { String::new() };
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Unhealthy,
-        severity: if lasting { Severity::Critical } else { Severity::Warning },
-        resource: format!("{}#write", spec.agent_event_stream),
         summary: "Amazon Connect writes more agent events than the stream can take.".to_owned(),
         expected: "no write is refused".to_owned(),
         observed: format!("writes were refused in {writes} of the last 12 periods of 5 minutes{also}"),
@@ -76,30 +88,36 @@ fn write_finding(spec: &Spec, snapshot: &Snapshot, writes: usize, reads: usize) 
         }
         .to_owned(),
         data_loss_at: lasting.then_some(snapshot.taken_at),
-        caused_by: None,
         remedy: more_shards(spec, snapshot),
-        repair: None,
+        values: values([
+            ("writeThrottledPeriods", writes.into()),
+            ("readThrottledPeriods", reads.into()),
+            ("periods", PERIODS.into()),
+            ("periodSeconds", PERIOD_SECONDS.into()),
+            ("openShardCount", shards(spec, snapshot).into()),
+        ]),
+        ..CHECK.finding(spec, &WRITE, Status::Unhealthy, severity)
     }
 }
 
 fn read_finding(spec: &Spec, snapshot: &Snapshot, reads: usize) -> Finding {
     Finding {
-        check: CHECK.name.to_owned(),
-        status: Status::Unhealthy,
-        severity: Severity::Warning,
-        resource: format!("{}#read", spec.agent_event_stream),
         summary: "Agent events are read more often than the stream allows.".to_owned(),
         expected: "no read is refused".to_owned(),
         observed: format!("reads were refused in {reads} of the last 12 periods of 5 minutes"),
         impact: "eMite gets agent events late.".to_owned(),
-        data_loss_at: None,
-        caused_by: None,
         remedy: format!(
             "Find out who reads the stream besides eMite (all readers together may read each shard 5 times a second), or ask the eMite team to read less often. \
              If all of them are needed: {}",
             more_shards(spec, snapshot)
         ),
-        repair: None,
+        values: values([
+            ("readThrottledPeriods", reads.into()),
+            ("periods", PERIODS.into()),
+            ("periodSeconds", PERIOD_SECONDS.into()),
+            ("openShardCount", shards(spec, snapshot).into()),
+        ]),
+        ..CHECK.finding(spec, &READ, Status::Unhealthy, Severity::Warning)
     }
 }
 
@@ -109,11 +127,17 @@ fn more_shards(spec: &Spec, snapshot: &Snapshot) -> String {
         return "Wait: this stream is on-demand and widens by itself, to twice its highest load. If it lasts, ask AWS Support."
             .to_owned();
     }
-    let shards = stream.map_or(spec.agent_event_shards, |DataStream { shards, .. }| *shards).max(1);
+    let shards = shards(spec, snapshot);
     format!(
         "Update the stack with AgentEventShards = {} (now {shards}). Nothing is interrupted.",
         shards.saturating_mul(2)
     )
+}
+
+/// How many shards the stream has: as observed, or as specified if it could not be observed.
+fn shards(spec: &Spec, snapshot: &Snapshot) -> u32 {
+    let stream = snapshot.agent_event_stream.as_ref().ok().and_then(Option::as_ref);
+    stream.map_or(spec.agent_event_shards, |DataStream { shards, .. }| *shards).max(1)
 }
 
 #[cfg(test)]

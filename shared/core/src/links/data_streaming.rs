@@ -26,7 +26,7 @@ pub enum ResourceType {
 
 impl ResourceType {
     /// The name that the API uses.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::AgentEvents => "AGENT_EVENTS",
             Self::ContactTraceRecords => "CONTACT_TRACE_RECORDS",

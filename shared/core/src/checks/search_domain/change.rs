@@ -5,11 +5,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Part, STILL_TAKEN, about, live};
-use crate::finding::{Finding, Severity, Status};
+use super::super::check::Part;
+use super::part::{Found, STILL_TAKEN, about, live, part};
+use crate::finding::{Finding, Severity, Status, moment, values};
 use crate::snapshot::{Domain, Snapshot};
 use crate::spec::Spec;
 use crate::words::{bounded, in_words};
+
+pub(super) const CHANGE: Part = part("change", "a change of the search domain does not end");
 
 /// How long a change may take.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
@@ -20,7 +23,7 @@ pub(super) fn excuses(domain: &Domain, snapshot: &Snapshot) -> bool {
 }
 
 /// <https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_ChangeProgressDetails.html>
-pub(super) fn change(spec: &Spec, snapshot: &Snapshot) -> Part {
+pub(super) fn change(spec: &Spec, snapshot: &Snapshot) -> Found {
     let Some(domain) = live(snapshot)? else { return Ok(None) };
     let began = domain.change_began;
     Ok(match domain.change_status.as_deref() {
@@ -30,7 +33,7 @@ pub(super) fn change(spec: &Spec, snapshot: &Snapshot) -> Part {
         None if !domain.processing => None,
         status => began
             .filter(|began| snapshot.since(*began) > PATIENCE)
-            .map(|began| stuck(spec, status.unwrap_or("Processing"), snapshot.since(began))),
+            .map(|began| stuck(spec, status.unwrap_or("Processing"), began, snapshot.since(began))),
     })
 }
 
@@ -46,7 +49,8 @@ fn refused(spec: &Spec, began: Option<Timestamp>) -> Finding {
         observed: format!("change status ValidationFailed{}", asked_on(spec, began)),
         impact: format!("What was asked for, such as more storage, does not come about. {STILL_TAKEN}"),
         remedy: "Open the domain in the Amazon OpenSearch Service console: its configuration change status tells what AWS objects to. Mend that and ask for the change again, or cancel it.".to_owned(),
-        ..about(spec, "change", Status::Incorrect, Severity::Warning)
+        values: values([("configChangeStatus", "ValidationFailed".into()), ("startedAt", moment(began))]),
+        ..about(spec, &CHANGE, Status::Incorrect, Severity::Warning)
     }
 }
 
@@ -57,11 +61,12 @@ fn asking(spec: &Spec, began: Option<Timestamp>) -> Finding {
         observed: format!("change status PendingUserInput{}", asked_on(spec, began)),
         impact: format!("Until then it does not come about, and no other change is taken. {STILL_TAKEN}"),
         remedy: "Open the domain in the Amazon OpenSearch Service console: its configuration change status tells what AWS asks. Answer it, or cancel the change.".to_owned(),
-        ..about(spec, "change", Status::Incorrect, Severity::Warning)
+        values: values([("configChangeStatus", "PendingUserInput".into()), ("startedAt", moment(began))]),
+        ..about(spec, &CHANGE, Status::Incorrect, Severity::Warning)
     }
 }
 
-fn stuck(spec: &Spec, status: &str, lasts: SignedDuration) -> Finding {
+fn stuck(spec: &Spec, status: &str, began: Timestamp, lasts: SignedDuration) -> Finding {
     let lasts = in_words(lasts);
     Finding {
         summary: format!("AWS has been carrying out a change of the search domain for {lasts}; it seems to be stuck."),
@@ -69,7 +74,8 @@ fn stuck(spec: &Spec, status: &str, lasts: SignedDuration) -> Finding {
         observed: bounded(format!("change status {status} for {lasts}")),
         impact: format!("No other change is taken until it is done: neither more storage nor an update. {STILL_TAKEN}"),
         remedy: "Mend what else is reported of the domain first: a red index, too little storage or memory hold changes up. If nothing is, or it does not help, open a case with AWS Support.".to_owned(),
-        ..about(spec, "change", Status::Unhealthy, Severity::Warning)
+        values: values([("configChangeStatus", status.into()), ("startedAt", moment(Some(began)))]),
+        ..about(spec, &CHANGE, Status::Unhealthy, Severity::Warning)
     }
 }
 

@@ -2,15 +2,28 @@
 
 use jiff::SignedDuration;
 
-use super::{FRESH, PUT_ASIDE, Part, STILL_TAKEN, about, latest, newest};
-use crate::finding::{Finding, Severity, Status};
-use crate::metrics::Point;
+use super::super::check::Part;
+use super::part::{FRESH, Found, PUT_ASIDE, STILL_TAKEN, about, latest, measured, metric, newest, shows};
+use crate::finding::{Finding, Severity, Status, values};
+use crate::metrics::{MetricQuery, Point, Stat};
 use crate::snapshot::Snapshot;
 use crate::spec::Spec;
 
+pub(super) const MEMORY: Part =
+    measured("memory", "the search domain is short of memory", |spec| shows(spec, memory_metric(spec)));
+pub(super) const CPU: Part = measured("cpu", "the search domain is overloaded", |spec| shows(spec, cpu_metric(spec)));
+
+pub(super) fn memory_metric(spec: &Spec) -> MetricQuery {
+    metric(spec, "domain_jvm", "JVMMemoryPressure", Stat::Maximum)
+}
+
+pub(super) fn cpu_metric(spec: &Spec) -> MetricQuery {
+    metric(spec, "domain_cpu", "CPUUtilization", Stat::Average)
+}
+
 /// AWS blocks writes after 30 minutes above 92 %
 /// (<https://docs.aws.amazon.com/opensearch-service/latest/developerguide/handling-errors.html>).
-pub(super) fn memory(spec: &Spec, snapshot: &Snapshot) -> Part {
+pub(super) fn memory(spec: &Spec, snapshot: &Snapshot) -> Found {
     let all_above = |points: &[Point], limit: f64| points.iter().all(|(_, percent)| *percent >= limit);
     let Some((_, now)) = newest(snapshot, "domain_jvm")? else { return Ok(None) };
     let critical = latest(snapshot, "domain_jvm", 3, FRESH)?.is_some_and(|points| all_above(points, 95.0));
@@ -30,12 +43,13 @@ pub(super) fn memory(spec: &Spec, snapshot: &Snapshot) -> Part {
             "It answers slowly. When memory pressure has been above 92 % for 30 minutes, AWS blocks all writes until it is down to 88 %. {PUT_ASIDE}"
         ),
         remedy: "Choose a larger DomainInstanceType for the stack, or keep fewer indices.".to_owned(),
-        ..about(spec, "memory", Status::Unhealthy, severity)
+        values: values([("jvmMemoryPressurePercent", now.into()), ("warningPercent", 92.into())]),
+        ..about(spec, &MEMORY, Status::Unhealthy, severity)
     };
     Ok(Some(finding))
 }
 
-pub(super) fn cpu(spec: &Spec, snapshot: &Snapshot) -> Part {
+pub(super) fn cpu(spec: &Spec, snapshot: &Snapshot) -> Found {
     // Nine periods are 45 minutes; metrics come up to 15 minutes late.
     let points = latest(snapshot, "domain_cpu", 9, SignedDuration::from_mins(60))?;
     let Some(points) = points.filter(|points| points.iter().all(|(_, percent)| *percent >= 80.0)) else {
@@ -48,7 +62,8 @@ pub(super) fn cpu(spec: &Spec, snapshot: &Snapshot) -> Part {
         observed: format!("CPU at {least:.0} % or more for 45 min"),
         impact: format!("eMite's reports get slow, and writes may be turned away. {STILL_TAKEN}"),
         remedy: "Choose a larger DomainInstanceType for the stack, or find the searches that take so much.".to_owned(),
-        ..about(spec, "cpu", Status::Unhealthy, Severity::Warning)
+        values: values([("cpuUtilizationPercent", least.into()), ("warningPercent", 80.into())]),
+        ..about(spec, &CPU, Status::Unhealthy, Severity::Warning)
     }))
 }
 

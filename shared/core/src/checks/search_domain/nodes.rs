@@ -2,13 +2,28 @@
 
 use jiff::SignedDuration;
 
+use super::super::check::Part;
 use super::change::excuses;
-use super::{FRESH, Part, STILL_TAKEN, about, latest, live};
-use crate::finding::{Finding, Severity, Status};
+use super::part::{FRESH, Found, STILL_TAKEN, about, latest, live, measured, metric, shows};
+use crate::finding::{Finding, Severity, Status, values};
+use crate::metrics::{MetricQuery, Stat};
 use crate::snapshot::Snapshot;
 use crate::spec::Spec;
 
-pub(super) fn nodes(spec: &Spec, snapshot: &Snapshot) -> Part {
+pub(super) const NODES: Part =
+    measured("nodes", "the search domain lacks a node", |spec| shows(spec, nodes_metric(spec)));
+pub(super) const REPLICAS: Part =
+    measured("replicas", "data of the search domain has no copy", |spec| shows(spec, yellow_metric(spec)));
+
+pub(super) fn nodes_metric(spec: &Spec) -> MetricQuery {
+    metric(spec, "domain_nodes", "Nodes", Stat::Minimum)
+}
+
+pub(super) fn yellow_metric(spec: &Spec) -> MetricQuery {
+    metric(spec, "domain_yellow", "ClusterStatus.yellow", Stat::Maximum)
+}
+
+pub(super) fn nodes(spec: &Spec, snapshot: &Snapshot) -> Found {
     let Some(domain) = live(snapshot)?.filter(|domain| domain.instance_count > 0) else { return Ok(None) };
     let set = domain.instance_count;
     if set < spec.domain_instances {
@@ -21,7 +36,8 @@ pub(super) fn nodes(spec: &Spec, snapshot: &Snapshot) -> Part {
                 "Set the domain to {} data nodes again, or lower DomainInstanceCount of the stack.",
                 spec.domain_instances
             ),
-            ..about(spec, "nodes", Status::Incorrect, Severity::Warning)
+            values: values([("instanceCount", set.into()), ("expectedInstanceCount", spec.domain_instances.into())]),
+            ..about(spec, &NODES, Status::Incorrect, Severity::Warning)
         }));
     }
     let there = snapshot.metrics.get("domain_nodes")?.min_since(snapshot.taken_at - FRESH);
@@ -38,12 +54,13 @@ pub(super) fn nodes(spec: &Spec, snapshot: &Snapshot) -> Part {
         remedy:
             "Nothing yet: AWS replaces a failed node by itself. If it lasts for an hour, open a case with AWS Support."
                 .to_owned(),
-        ..about(spec, "nodes", Status::Unhealthy, Severity::Warning)
+        values: values([("nodes", there.into()), ("instanceCount", set.into())]),
+        ..about(spec, &NODES, Status::Unhealthy, Severity::Warning)
     }))
 }
 
 /// A domain with one node has nowhere to put copies, so it is yellow all its life, and is not asked.
-pub(super) fn replicas(spec: &Spec, snapshot: &Snapshot) -> Part {
+pub(super) fn replicas(spec: &Spec, snapshot: &Snapshot) -> Found {
     if spec.domain_instances <= 1 {
         return Ok(None);
     }
@@ -62,7 +79,8 @@ pub(super) fn replicas(spec: &Spec, snapshot: &Snapshot) -> Part {
         observed: "status yellow for at least 30 min".to_owned(),
         impact: format!("Should a node fail now, the data that is only on it would not be available. {STILL_TAKEN}"),
         remedy: "Look at the nodes and the free storage of the domain: a copy needs a node that is there and has room. GET _cat/indices?health=yellow lists the indices; one that asks for as many replicas as there are nodes, or more, stays yellow until it asks for fewer.".to_owned(),
-        ..about(spec, "replicas", Status::Unhealthy, Severity::Warning)
+        values: values([("clusterStatus", "yellow".into()), ("instanceCount", domain.instance_count.into())]),
+        ..about(spec, &REPLICAS, Status::Unhealthy, Severity::Warning)
     }))
 }
 

@@ -5,14 +5,27 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::check::{Part, records_lost};
 use super::change::excuses;
-use super::{PUT_ASIDE, Part, about, live, newest};
-use crate::finding::{Finding, Severity, Status};
+use super::part::{Found, PUT_ASIDE, about, live, measured, metric, newest, shows};
+use crate::finding::{Finding, Severity, Status, moment, values};
 use crate::look::Look;
-use crate::metrics::Point;
+use crate::metrics::{MetricQuery, Point, Stat};
 use crate::snapshot::Snapshot;
 use crate::spec::Spec;
 use crate::words::{bounded, in_words};
+
+pub(super) const STORAGE: Part = Part {
+    loss: |moment, has_come| match has_come {
+        true => records_lost(moment, has_come),
+        false => format!("The domain is full on {moment}, if it fills up as fast as in the last day."),
+    },
+    ..measured("storage", "the search domain is running out of space", |spec| shows(spec, metric_of(spec)))
+};
+
+pub(super) fn metric_of(spec: &Spec) -> MetricQuery {
+    metric(spec, "domain_free_storage", "FreeStorageSpace", Stat::Minimum)
+}
 
 /// Free storage below which it is critical, in percent, unless the stack warns only later.
 const CRITICAL_PERCENT: f64 = 10.0;
@@ -23,7 +36,7 @@ const FARTHEST_FORECAST: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// The shortest time from which a trend can be told, and the newest part of the window that must bear it out.
 const SHORTEST_TREND: SignedDuration = SignedDuration::from_hours(6);
 
-pub(super) fn storage(spec: &Spec, snapshot: &Snapshot) -> Part {
+pub(super) fn storage(spec: &Spec, snapshot: &Snapshot) -> Found {
     let Some((_, free)) = newest(snapshot, "domain_free_storage")? else { return Ok(None) };
     let Some(domain) = live(snapshot)? else { return Ok(None) };
     let volume = domain.volume_gib.filter(|gib| *gib > 0).map(|gib| f64::from(gib) * 1024.0);
@@ -56,7 +69,13 @@ pub(super) fn storage(spec: &Spec, snapshot: &Snapshot) -> Part {
         impact: format!("When it is full it takes no more writes. {PUT_ASIDE}"),
         data_loss_at: full,
         remedy: "Delete old indices, or raise DomainVolumeGiB of the stack.".to_owned(),
-        ..about(spec, "storage", Status::Unhealthy, severity)
+        values: values([
+            ("freeStorageMiB", free.into()),
+            ("freeStoragePercent", percent.into()),
+            ("expectedFreeStoragePercent", limit.into()),
+            ("fullAt", moment(full)),
+        ]),
+        ..about(spec, &STORAGE, Status::Unhealthy, severity)
     }))
 }
 

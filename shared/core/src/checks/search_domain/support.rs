@@ -4,10 +4,17 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Part, STILL_TAKEN, about, live};
-use crate::finding::{Finding, Severity, Status};
+use super::super::check::Part;
+use super::part::{Found, STILL_TAKEN, about, live, part};
+use crate::finding::{Finding, Severity, Status, moment, values};
 use crate::snapshot::Snapshot;
 use crate::spec::Spec;
+
+pub(super) const ENGINE: Part = Part {
+    loss: |moment, _| format!("AWS stops supporting the engine on {moment}."),
+    ..part("engine", "the search engine is not supported for long")
+};
+pub(super) const UPDATE: Part = part("update", "the search domain needs an update");
 
 /// How early the end of support is told as something to act on.
 const SUPPORT_NOTICE: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -38,7 +45,7 @@ fn support(engine: &str) -> Option<(Date, Date)> {
     Some((year(standard), year(extended)))
 }
 
-pub(super) fn engine(spec: &Spec, snapshot: &Snapshot) -> Part {
+pub(super) fn engine(spec: &Spec, snapshot: &Snapshot) -> Found {
     let Some(domain) = live(snapshot)? else { return Ok(None) };
     let Some((standard, extended)) = support(&domain.engine) else { return Ok(None) };
     let midnight = |day: Date| day.to_zoned(TimeZone::UTC).map(|there| there.timestamp()).ok();
@@ -47,6 +54,11 @@ pub(super) fn engine(spec: &Spec, snapshot: &Snapshot) -> Part {
     let name = domain.engine.replace('_', " ");
     let expected = "a version that AWS supports".to_owned();
     let observed = format!("{name}: standard support until {standard}, extended support until {extended}");
+    let values = values([
+        ("engineVersion", domain.engine.as_str().into()),
+        ("standardSupportEnds", standard.to_string().into()),
+        ("extendedSupportEnds", extended.to_string().into()),
+    ]);
     let remedy = "Ask eMite which version it works with, and upgrade the domain to it.".to_owned();
     if now >= extended_end - SUPPORT_NOTICE {
         let ends = if now >= extended_end { "has ended" } else { "ends" };
@@ -59,7 +71,8 @@ pub(super) fn engine(spec: &Spec, snapshot: &Snapshot) -> Part {
             ),
             data_loss_at: Some(extended_end),
             remedy,
-            ..about(spec, "engine", Status::Incorrect, Severity::Warning)
+            values,
+            ..about(spec, &ENGINE, Status::Incorrect, Severity::Warning)
         }));
     }
     Ok((now >= standard_end).then(|| Finding {
@@ -68,11 +81,12 @@ pub(super) fn engine(spec: &Spec, snapshot: &Snapshot) -> Part {
         observed,
         impact: format!("An extra charge for each hour of each node. {STILL_TAKEN}"),
         remedy,
-        ..about(spec, "engine", Status::Incorrect, Severity::Info)
+        values,
+        ..about(spec, &ENGINE, Status::Incorrect, Severity::Info)
     }))
 }
 
-pub(super) fn update(spec: &Spec, snapshot: &Snapshot) -> Part {
+pub(super) fn update(spec: &Spec, snapshot: &Snapshot) -> Found {
     let Some(domain) = live(snapshot)? else { return Ok(None) };
     let Some(at) = domain.required_update_at.filter(|at| *at > Timestamp::UNIX_EPOCH + NO_DATE) else {
         return Ok(None);
@@ -85,7 +99,8 @@ pub(super) fn update(spec: &Spec, snapshot: &Snapshot) -> Part {
     let found = |severity| Finding {
         expected: "no required update that waits".to_owned(),
         observed: format!("a required update, due {day}"),
-        ..about(spec, "update", Status::Incorrect, severity)
+        values: values([("automatedUpdateAt", moment(Some(at)))]),
+        ..about(spec, &UPDATE, Status::Incorrect, severity)
     };
     Ok(Some(if now < at + UPDATE_PATIENCE {
         Finding {
