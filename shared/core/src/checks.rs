@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::fixtures;
     use crate::judge::judge;
-    use crate::report::Status;
+    use crate::report::Status as Overall;
 
     #[test]
     fn every_check_passes_on_a_healthy_snapshot() {
@@ -115,10 +115,11 @@ mod tests {
                 let mut snapshot = fixtures::healthy_of(&spec);
                 break_it(&mut snapshot);
                 let report = judge(&spec, &snapshot).report;
+                report.findings.iter().for_each(fixtures::assert_identified);
                 let roots = report.findings.iter().filter(|finding| finding.caused_by.is_none());
                 let roots: BTreeSet<_> = roots.map(|finding| finding.check.as_str()).collect();
                 assert_eq!(roots, BTreeSet::from([*name]), "{:#?}", report.findings);
-                assert_ne!(report.status, Status::Healthy, "{name}");
+                assert_ne!(report.status, Overall::Healthy, "{name}");
             }
         }
     }
@@ -143,6 +144,56 @@ mod tests {
         for query in CHECKS.iter().flat_map(|check| (check.metrics)(&fixtures::spec())) {
             assert!(metrics(&fixtures::spec()).contains(&query), "two metrics are called {}", query.id);
         }
+    }
+
+    #[test]
+    fn parts_of_a_check_have_names_of_their_own_and_titles_that_fit_a_subject() {
+        for check in CHECKS.iter().chain([&health_check::CHECK]) {
+            let names: BTreeSet<_> = check.parts.iter().map(|part| part.name).collect();
+            assert_eq!(names.len(), check.parts.len(), "{}", check.name);
+            for title in check.parts.iter().map(|part| part.title).chain([check.unseen]) {
+                assert!(!title.is_empty() && title.len() <= 50, "{}: {title}", check.name);
+            }
+        }
+    }
+
+    #[test]
+    fn titles_commands_and_losses_of_each_part() {
+        let mut lines = Vec::new();
+        for check in CHECKS.iter().chain([&health_check::CHECK]) {
+            lines.push(format!("== {}: {}", check.name, check.unseen));
+            for part in check.parts {
+                lines.push(format!("{}#{}: {}", check.name, part.name, part.title));
+                for command in (part.commands)(&fixtures::whole()) {
+                    lines.push(format!("  {}\n    {}", command.does, command.line));
+                }
+                lines.extend([true, false].map(|has_come| format!("  {}", (part.loss)("Monday", has_come))));
+            }
+        }
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn commands_name_the_region_and_nothing_from_a_report() {
+        let spec = fixtures::whole();
+        for part in CHECKS.iter().flat_map(|check| check.parts) {
+            let commands = (part.commands)(&spec);
+            assert!(!commands.is_empty(), "{}", part.name);
+            assert!(commands.iter().all(|command| command.line.contains(" --region ap-southeast-2 ")), "{commands:?}");
+        }
+    }
+
+    #[test]
+    fn part_that_is_not_known_has_the_title_of_the_last_one() {
+        let title =
+            |check: &str, part: Option<&str>, resource: &str, status| title(Subject { check, status, part, resource });
+        let (other, missing, blind) = (Status::Incorrect, Status::Missing, Status::Unobservable);
+        assert_eq!(title("alert-path", None, "topic#email:x", other), "a subscription to alerts is not confirmed");
+        assert_eq!(title("alert-path", None, "topic", missing), "nobody hears of alerts");
+        assert_eq!(title("alert-path", Some("new"), "topic", missing), "a subscription to alerts is not confirmed");
+        assert_eq!(title("emite-role", None, "role#iam:GetRole", blind), "the eMite role cannot be checked");
+        assert_eq!(title("new-check", Some(""), "x", other), "something is not as it should be");
+        assert_eq!(title("new-check", Some(""), "x", blind), "something cannot be checked");
     }
 
     #[test]

@@ -208,6 +208,7 @@ pub fn redrive(spec: &Spec, prefix: &str) -> Vec<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::spec;
 
     #[test]
     fn value_stays_one_word_whatever_it_contains() {
@@ -215,5 +216,15 @@ mod tests {
         assert_eq!(quoted("$(reboot) `x` \"y\"\n; z"), "'$(reboot) `x` \"y\"; z'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn commands_that_are_about_no_finding() {
+        let spec = spec();
+        let mut lines = vec![check_now(&spec), silence(&spec, "reporter", "emite-role"), handover(&spec)];
+        for prefix in [spec.failed_prefix.clone(), spec.quarantine_prefix(), "ctr/it's $(reboot)".to_owned()] {
+            lines.extend(redrive(&spec, &prefix).into_iter().map(|command| command.line));
+        }
+        insta::assert_snapshot!(lines.join("\n"));
     }
 }

@@ -191,3 +191,47 @@ pub(crate) fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Value 
 pub(crate) fn moment(at: Option<Timestamp>) -> Value {
     at.map(|at| at.to_string()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn event_of_an_older_version_is_read_without_the_new_fields() {
+        let event = json!({
+            "check": "emite-role", "status": "Incorrect", "severity": "Critical", "resource": "arn:role#trust",
+            "summary": "s", "expected": "e", "observed": "o", "impact": "i", "dataLossAt": null, "causedBy": null,
+            "remedy": "r",
+        });
+        let finding: Finding = serde_json::from_value(event).unwrap();
+        assert_eq!((finding.part(), finding.key().as_str()), ("trust", "emite-role|arn:role#trust"));
+        assert_eq!((finding.part, finding.cause, finding.values.len()), (None, None, 0));
+    }
+
+    #[test]
+    fn event_of_a_newer_version_is_read_without_what_is_unknown() {
+        let mut event =
+            serde_json::to_value(Finding::about("c", "p", Status::Missing, Severity::Info, "r".into())).unwrap();
+        event["news"] = json!({"x": 1});
+        assert_eq!(serde_json::from_value::<Finding>(event).unwrap().part(), "p");
+    }
+
+    #[test]
+    fn failed_observation_says_why_in_fields() {
+        let unseen = Unseen { action: "iam:GetRole", cause: Cause::Denied, request_id: Some("r-1".into()) };
+        let event = serde_json::to_value(Finding::unobservable("emite-role", "arn:role", &unseen)).unwrap();
+        assert_eq!(event["cause"], json!({"action": "iam:GetRole", "kind": "Denied", "requestId": "r-1"}));
+        assert_eq!((event.get("part"), event.get("values")), (None, None));
+    }
+
+    #[test]
+    fn values_that_are_not_known_are_left_out_and_texts_are_cut() {
+        let found =
+            values([("a", Value::Null), ("b", "x".repeat(2000).into()), ("c", texts(vec!["y".repeat(2000); 99]))]);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["b", "c"]);
+        assert_eq!(found["b"].as_str().unwrap().chars().count(), 600);
+        assert_eq!(found["c"].as_array().unwrap().len(), 20);
+    }
+}

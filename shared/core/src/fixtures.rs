@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity, Status, Subject};
 use crate::links::data_streaming::{Association, Target};
 use crate::links::emite_server::{Address, Profile};
 use crate::look::{Cause, Unseen};
@@ -255,12 +255,31 @@ pub fn unseen(cause: Cause) -> Unseen {
     Unseen { action: "test:Look", cause, request_id: None }
 }
 
-/// What the check finds; it must be able to look.
+/// What the check finds; it must be able to observe something.
 pub fn findings(check: &Check, spec: &Spec, snapshot: &Snapshot) -> Vec<Finding> {
     match (check.judge)(spec, snapshot) {
-        Ok(Verdict::Judged(findings)) => findings,
+        Ok(Verdict::Judged(findings)) => {
+            findings.iter().for_each(assert_identified);
+            findings
+        }
         other => panic!("{}: {other:?}", check.name),
     }
+}
+
+/// Asserts that a finding names a part that its check lists, and has values; that a report of a version that did not name
+/// parts is read the same, as far as there are messages about it; or, if it is unobservable, that it says why.
+pub fn assert_identified(finding: &Finding) {
+    if finding.status == Status::Unobservable {
+        assert!(finding.cause.is_some() && finding.part.is_none(), "{finding:#?}");
+        return;
+    }
+    let check = checks::find(&finding.check).unwrap();
+    let part = check.parts.iter().find(|part| Some(part.name) == finding.part.as_deref());
+    let part = part.unwrap_or_else(|| panic!("{} does not list {:?}", check.name, finding.part));
+    assert!(part.status.is_none_or(|status| status == finding.status), "{finding:#?}");
+    assert!(!finding.values.is_empty(), "{finding:#?}");
+    let older = check.part(Subject { part: None, ..finding.subject() }).unwrap();
+    assert!(older.name == part.name || finding.severity == Severity::Info, "{} is not {}", older.name, part.name);
 }
 
 /// The one thing that the check finds.

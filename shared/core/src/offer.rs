@@ -53,3 +53,53 @@ pub fn commands(spec: &Spec, finding: &Finding) -> Vec<Command> {
         RepairOffer::ByHand => checks::part(finding.subject()).map(|part| (part.commands)(spec)).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+    use crate::fixtures::spec;
+    use crate::look::Unseen;
+
+    fn planned(replaces_foreign: bool, interrupts: bool) -> PlannedChange {
+        PlannedChange {
+            id: "x".into(),
+            check: "data-streaming".into(),
+            action: "associate".into(),
+            resource: "$(reboot)".into(),
+            from: Some("$(reboot)".into()),
+            to: None,
+            replaces_foreign,
+            interrupts,
+            iam: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn commands_follow_what_a_repair_can_do() {
+        let repairs = [None, Some(planned(false, false)), Some(planned(false, true)), Some(planned(true, true))];
+        let mut text = String::new();
+        for repair in repairs {
+            let resource = "arn:x$(reboot)".to_owned();
+            let found =
+                Finding::about("data-streaming", "AGENT_EVENTS", Status::Incorrect, Severity::Critical, resource);
+            let finding = Finding { repair, ..found };
+            text += &format!("== {:?}\n", RepairOffer::of(finding.repair.as_ref()));
+            for command in commands(&spec(), &finding) {
+                text += &format!("{}\n{}\n", command.does, command.line);
+            }
+        }
+        assert!(!text.contains("reboot"), "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn only_a_denied_observation_has_a_command() {
+        let lines = |cause| {
+            let unseen = Unseen { action: "iam:GetRole", cause, request_id: None };
+            commands(&spec(), &Finding::unobservable("emite-role", "arn:role", &unseen))
+        };
+        assert_eq!(lines(Cause::Denied), [health_check_role(&spec())]);
+        assert_eq!(lines(Cause::TimedOut), []);
+    }
+}
