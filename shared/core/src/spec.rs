@@ -177,119 +177,65 @@ impl Spec {
         let fields: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
             BadSpec(vec![format!("not a JSON object (line {}, column {})", error.line(), error.column())])
         })?;
-        let mut fields = Fields { fields, problems: Vec::new() };
+        let mut fields = Fields { fields, ..Fields::default() };
         let spec = Self::read(&mut fields);
-        match (fields.finish(spec.as_ref()), spec) {
+        match (fields.finish(spec.as_ref().map(|spec| &spec.home)), spec) {
             (problems, Some(spec)) if problems.is_empty() => Ok(spec),
             (problems, _) => Err(BadSpec(problems)),
         }
     }
 
+    /// Reads every field, in the order in which problems are listed. The result counts only if there are none: it has
+    /// [`Blank`] where a field cannot be read.
     fn read(fields: &mut Fields) -> Option<Self> {
-        let stack_id: Option<Arn> = fields.required("stackId");
+        let stack_id = fields.value("stackId");
         let integration = fields.required("integration");
-        let instance_arn: Option<Arn> = fields.required("instanceArn");
-        let existing = fields.existing("existing");
-        let agent_event_stream = fields.required("agentEventStream");
-        let agent_event_shards = fields.within("agentEventShards", 1, 10_000);
-        let agent_event_retention_hours = fields.within("agentEventRetentionHours", 24, 8760);
-        let agent_event_key = fields.optional("agentEventKey");
-        let contact_record_stream = fields.optional("contactRecordStream");
-        let delivery_stream = fields.required("deliveryStream");
-        let delivery_role = fields.required("deliveryRole");
-        let domain = fields.required("domain");
-        let search_endpoint = fields.required("searchEndpoint");
-        let domain_instances = fields.within("domainInstances", 1, 100);
-        let domain_volume_gib = fields.within("domainVolumeGib", 10, 16_384);
-        let contact_index = fields.required("contactIndex");
-        let contact_type = fields.optional("contactType");
-        let index_rotation = fields.required("indexRotation");
-        let backup_bucket = fields.required("backupBucket");
-        let failed_prefix = fields.text("failedPrefix");
-        let emite_role = fields.required("emiteRole");
-        let emite = fields.emite();
-        let role_boundary = fields.optional("roleBoundary");
-        let server = fields.server();
-        let emite_servers = fields.addresses("emiteServers");
-        let emite_origin = fields.optional("emiteOrigin");
-        let alert_topic = fields.required("alertTopic");
-        let dead_letter_queue = fields.required("deadLetterQueue");
-        let health_check_function = fields.required("healthCheckFunction");
-        let repair_function = fields.required("repairFunction");
-        let redrive_state_machine = fields.required("redriveStateMachine");
-        let time_zone = fields.time_zone("timeZone");
-        let business_hours = fields.optional("businessHours");
-        let minutes = fields.within("healthCheckMinutes", 1, 60);
-        let iterator_age_warning_seconds = fields.within("iteratorAgeWarningSeconds", 10, 86_400);
-        let iterator_age_critical_percent = fields.within("iteratorAgeCriticalPercent", 5, 95);
-        let free_storage_percent = fields.within("freeStoragePercent", 5, 60);
-        let agent_silence_minutes = fields.within("agentSilenceMinutes", 5, 1440);
-        let instance = instance_arn.as_ref().and_then(|arn| {
-            let id = InstanceId::of(arn);
-            if id.is_none() {
-                fields.problems.push("instanceArn is not the ARN of an Amazon Connect instance".to_owned());
-            }
-            id
-        });
-        let stack_id = stack_id?;
+        let instance_arn = fields.own_arn("instanceArn");
         Some(Self {
-            home: Home::of(&stack_id),
-            stack_id,
-            integration: integration?,
-            instance_arn: instance_arn?,
-            instance: instance?,
-            existing: existing?,
-            agent_event_stream: agent_event_stream?,
-            agent_event_shards: agent_event_shards?,
-            agent_event_retention_hours: agent_event_retention_hours?,
-            agent_event_key: agent_event_key?,
-            contact_record_stream: contact_record_stream?,
-            delivery_stream: delivery_stream?,
-            delivery_role: delivery_role?,
-            domain: domain?,
-            search_endpoint: search_endpoint?,
-            domain_instances: domain_instances?,
-            domain_volume_gib: domain_volume_gib?,
-            contact_index: contact_index?,
-            contact_type: contact_type?,
-            index_rotation: index_rotation?,
-            backup_bucket: backup_bucket?,
-            failed_prefix: failed_prefix?,
-            emite_role: emite_role?,
-            emite: emite?,
-            role_boundary: role_boundary?,
-            server: server?,
-            emite_servers: emite_servers?,
-            emite_origin: emite_origin?,
-            alert_topic: alert_topic?,
-            dead_letter_queue: dead_letter_queue?,
-            health_check_function: health_check_function?,
-            repair_function: repair_function?,
-            redrive_state_machine: redrive_state_machine?,
-            time_zone: time_zone?,
-            business_hours: business_hours?,
-            interval: SignedDuration::from_mins(i64::from(minutes?)),
+            integration,
+            existing: fields.existing("existing"),
+            agent_event_stream: fields.own("agentEventStream"),
+            agent_event_shards: fields.within("agentEventShards", 1, 10_000),
+            agent_event_retention_hours: fields.within("agentEventRetentionHours", 24, 8760),
+            agent_event_key: fields.optional("agentEventKey"),
+            contact_record_stream: fields.own_if_set("contactRecordStream"),
+            delivery_stream: fields.own("deliveryStream"),
+            delivery_role: fields.required("deliveryRole"),
+            domain: fields.own("domain"),
+            search_endpoint: fields.required("searchEndpoint"),
+            domain_instances: fields.within("domainInstances", 1, 100),
+            domain_volume_gib: fields.within("domainVolumeGib", 10, 16_384),
+            contact_index: fields.required("contactIndex"),
+            contact_type: fields.optional("contactType"),
+            index_rotation: fields.required("indexRotation"),
+            backup_bucket: fields.required("backupBucket"),
+            failed_prefix: fields.text("failedPrefix").unwrap_or_default(),
+            emite_role: fields.required("emiteRole"),
+            emite: fields.emite(),
+            role_boundary: fields.optional("roleBoundary"),
+            server: fields.server(),
+            emite_servers: fields.addresses("emiteServers"),
+            emite_origin: fields.optional("emiteOrigin"),
+            alert_topic: fields.own("alertTopic"),
+            dead_letter_queue: fields.required("deadLetterQueue"),
+            health_check_function: fields.required("healthCheckFunction"),
+            repair_function: fields.required("repairFunction"),
+            redrive_state_machine: fields.own("redriveStateMachine"),
+            time_zone: fields.time_zone("timeZone"),
+            business_hours: fields.optional("businessHours"),
+            interval: SignedDuration::from_mins(fields.within("healthCheckMinutes", 1, 60).into()),
             thresholds: Thresholds {
-                iterator_age_warning_seconds: iterator_age_warning_seconds?,
-                iterator_age_critical_percent: iterator_age_critical_percent?,
-                free_storage_percent: free_storage_percent?,
-                agent_silence_minutes: agent_silence_minutes?,
+                iterator_age_warning_seconds: fields.within("iteratorAgeWarningSeconds", 10, 86_400),
+                iterator_age_critical_percent: fields.within("iteratorAgeCriticalPercent", 5, 95),
+                free_storage_percent: fields.within("freeStoragePercent", 5, 60),
+                agent_silence_minutes: fields.within("agentSilenceMinutes", 5, 1440),
             },
+            // Every field has been read by now, so these may give up.
+            instance: fields.instance(instance_arn.as_ref()?)?,
+            instance_arn: instance_arn?,
+            home: Home::of(stack_id.as_ref()?),
+            stack_id: stack_id?,
         })
-    }
-
-    /// The ARNs that must be of the stack's own account and region, with the fields that they stand in.
-    fn own(&self) -> Vec<(&'static str, &Arn)> {
-        let mut own = vec![
-            ("instanceArn", &self.instance_arn),
-            ("agentEventStream", &self.agent_event_stream),
-            ("deliveryStream", &self.delivery_stream),
-            ("domain", &self.domain),
-            ("alertTopic", &self.alert_topic),
-            ("redriveStateMachine", &self.redrive_state_machine),
-        ];
-        own.extend(self.contact_record_stream.iter().map(|stream| ("contactRecordStream", stream)));
-        own
     }
 
     /// Whether the stack found this thing rather than made it.
@@ -349,10 +295,37 @@ impl Spec {
     }
 }
 
+/// What stands in for a value that cannot be read, in a spec that is discarded because of that.
+trait Blank {
+    const BLANK: Self;
+}
+
+impl Blank for String {
+    const BLANK: Self = Self::new();
+}
+
+impl Blank for u32 {
+    const BLANK: Self = 0;
+}
+
+impl Blank for Arn {
+    const BLANK: Self = Self {
+        partition: String::BLANK,
+        service: String::BLANK,
+        region: String::BLANK,
+        account: String::BLANK,
+        resource: String::BLANK,
+    };
+}
+
 /// The fields that are not read yet, and what was wrong with those that were.
+#[derive(Default)]
 struct Fields {
     fields: Map<String, Value>,
     problems: Vec<String>,
+    /// The ARNs that must be of the stack's own account and region, and those of them that may be empty.
+    own: Vec<(&'static str, Arn)>,
+    own_if_set: Vec<(&'static str, Arn)>,
 }
 
 impl Fields {
@@ -371,7 +344,8 @@ impl Fields {
         text.parse().map_err(|error| self.problems.push(format!("{name} is '{text}': {error}"))).ok()
     }
 
-    fn required<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+    /// The value of a field that must not be empty.
+    fn value<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         let text = self.text(name)?;
         if text.is_empty() {
             self.problems.push(format!("{name} is empty"));
@@ -380,45 +354,76 @@ impl Fields {
         self.parsed(name, &text)
     }
 
+    fn required<T: FromStr<Err: Display> + Blank>(&mut self, name: &str) -> T {
+        self.value(name).unwrap_or(T::BLANK)
+    }
+
+    fn own(&mut self, name: &'static str) -> Arn {
+        self.own_arn(name).unwrap_or(Arn::BLANK)
+    }
+
+    /// The ARN of something in the stack's own account and region.
+    fn own_arn(&mut self, name: &'static str) -> Option<Arn> {
+        let arn: Option<Arn> = self.value(name);
+        self.own.extend(arn.clone().map(|arn| (name, arn)));
+        arn
+    }
+
+    /// The same, if the field is not empty.
+    fn own_if_set(&mut self, name: &'static str) -> Option<Arn> {
+        let arn: Option<Arn> = self.optional(name);
+        self.own_if_set.extend(arn.clone().map(|arn| (name, arn)));
+        arn
+    }
+
+    fn optional<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        self.if_set(name).flatten()
+    }
+
     /// `Some(None)` if the field is empty.
     #[allow(clippy::option_option, reason = "a problem, nothing, or something")]
-    fn optional<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<Option<T>> {
+    fn if_set<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<Option<T>> {
         let text = self.text(name)?;
         if text.is_empty() { Some(None) } else { self.parsed(name, &text).map(Some) }
     }
 
-    fn within(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
-        let value = self.required(name)?;
-        if (least..=most).contains(&value) {
-            return Some(value);
+    fn within(&mut self, name: &str, least: u32, most: u32) -> u32 {
+        let value = self.value(name);
+        if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+            self.problems.push(format!("{name} is {value}: must be from {least} to {most}"));
         }
-        self.problems.push(format!("{name} is {value}: must be from {least} to {most}"));
-        None
+        value.unwrap_or(u32::BLANK)
     }
 
-    fn time_zone(&mut self, name: &str) -> Option<TimeZone> {
-        let zone: String = self.required(name)?;
-        TimeZone::get(&zone)
-            .map_err(|_| {
-                self.problems
-                    .push(format!("{name} is '{zone}': not a time zone of the IANA list, such as Australia/Sydney"))
-            })
-            .ok()
+    fn time_zone(&mut self, name: &str) -> TimeZone {
+        let Some(zone) = self.value::<String>(name) else { return TimeZone::UTC };
+        TimeZone::get(&zone).unwrap_or_else(|_| {
+            let not_listed = "not a time zone of the IANA list, such as Australia/Sydney";
+            self.problems.push(format!("{name} is '{zone}': {not_listed}"));
+            TimeZone::UTC
+        })
     }
 
-    fn existing(&mut self, name: &str) -> Option<BTreeSet<Existing>> {
-        let list = self.text(name)?;
+    fn instance(&mut self, arn: &Arn) -> Option<InstanceId> {
+        let id = InstanceId::of(arn);
+        if id.is_none() {
+            self.problems.push("instanceArn is not the ARN of an Amazon Connect instance".to_owned());
+        }
+        id
+    }
+
+    fn existing(&mut self, name: &str) -> BTreeSet<Existing> {
+        let list = self.text(name).unwrap_or_default();
         let things = list.split(',').filter(|thing| !thing.is_empty());
-        things.map(|thing| self.parsed(name, thing)).collect::<Vec<_>>().into_iter().collect()
+        things.filter_map(|thing| self.parsed(name, thing)).collect()
     }
 
-    /// `Some(None)` if eMite itself may not assume the role.
-    #[allow(clippy::option_option, reason = "a problem, nobody, or somebody")]
-    fn emite(&mut self) -> Option<Option<Emite>> {
-        let (principal, customer_id) = (self.optional("emitePrincipal"), self.optional("customerId"));
+    /// None if eMite itself may not assume the role.
+    fn emite(&mut self) -> Option<Emite> {
+        let (principal, customer_id) = (self.if_set("emitePrincipal"), self.if_set("customerId"));
         match (principal?, customer_id?) {
-            (None, None) => Some(None),
-            (Some(principal), Some(customer_id)) => Some(Some(Emite { principal, customer_id })),
+            (None, None) => None,
+            (Some(principal), Some(customer_id)) => Some(Emite { principal, customer_id }),
             _ => {
                 self.problems.push("emitePrincipal and customerId must be given together, or neither".to_owned());
                 None
@@ -426,19 +431,18 @@ impl Fields {
         }
     }
 
-    /// `Some(None)` if eMite hosts the server.
-    #[allow(clippy::option_option, reason = "a problem, no server, or one")]
-    fn server(&mut self) -> Option<Option<Server>> {
-        let instance_id = self.optional::<String>("server");
-        let address = self.optional("serverAddress");
-        let allocation_id = self.optional("serverAllocation");
-        let profile = self.optional("serverProfile");
-        let group_id = self.optional("serverGroup");
+    /// None if eMite hosts the server.
+    fn server(&mut self) -> Option<Server> {
+        let instance_id = self.if_set("server");
+        let address = self.if_set("serverAddress");
+        let allocation_id = self.if_set("serverAllocation");
+        let profile = self.if_set("serverProfile");
+        let group_id = self.if_set("serverGroup");
         let rdp_from = self.networks("rdpFrom");
         match (instance_id?, address?, allocation_id?, profile?, group_id?) {
-            (None, None, None, None, None) => Some(None),
+            (None, None, None, None, None) => None,
             (Some(instance_id), Some(address), Some(allocation_id), Some(profile), Some(group_id)) => {
-                Some(Some(Server { instance_id, address, allocation_id, profile, group_id, rdp_from: rdp_from? }))
+                Some(Server { instance_id, address, allocation_id, profile, group_id, rdp_from })
             }
             _ => {
                 let together = "server, serverAddress, serverAllocation, serverProfile and serverGroup";
@@ -448,44 +452,37 @@ impl Fields {
         }
     }
 
-    fn addresses(&mut self, name: &str) -> Option<BTreeSet<Ipv4Net>> {
-        let networks = self.networks(name)?;
-        if networks.is_empty() {
+    /// At least one network.
+    fn addresses(&mut self, name: &str) -> BTreeSet<Ipv4Net> {
+        let before = self.problems.len();
+        let networks = self.networks(name);
+        if networks.is_empty() && self.problems.len() == before {
             self.problems.push(format!("{name} is empty"));
-            return None;
         }
-        Some(networks)
+        networks
     }
 
-    /// IPv4 addresses and ranges behind one another, or nothing.
-    fn networks(&mut self, name: &str) -> Option<BTreeSet<Ipv4Net>> {
-        let list = self.text(name)?;
-        if list.is_empty() {
-            return Some(BTreeSet::new());
-        }
-        // Places that the template leaves empty.
-        list.split(',')
-            .filter(|address| !address.trim().is_empty())
-            .map(|address| {
-                let address = address.trim();
-                let net = if address.contains('/') { address.parse() } else { format!("{address}/32").parse() };
-                net.map(|net: Ipv4Net| net.trunc())
-                    .map_err(|_| self.problems.push(format!("{name} has '{address}': not an IPv4 address or range")))
-                    .ok()
-            })
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect()
+    /// IPv4 addresses and ranges, separated by commas, or nothing.
+    fn networks(&mut self, name: &str) -> BTreeSet<Ipv4Net> {
+        let list = self.text(name).unwrap_or_default();
+        // The template leaves places empty.
+        let addresses = list.split(',').map(str::trim).filter(|address| !address.is_empty());
+        let read = |address: &str| {
+            let net = if address.contains('/') { address.parse() } else { format!("{address}/32").parse() };
+            net.map(|net: Ipv4Net| net.trunc())
+                .map_err(|_| self.problems.push(format!("{name} has '{address}': not an IPv4 address or range")))
+                .ok()
+        };
+        addresses.filter_map(read).collect()
     }
 
-    /// All problems, those of the whole included.
-    fn finish(self, spec: Option<&Spec>) -> Vec<String> {
+    /// All problems: of the fields, then fields that are unknown, then ARNs of another account or region.
+    fn finish(self, home: Option<&Home>) -> Vec<String> {
         let mut problems = self.problems;
         problems.extend(self.fields.keys().map(|name| format!("{name} is unknown to this version")));
-        if let Some(spec) = spec {
-            problems.extend(
-                spec.own().into_iter().filter_map(|(name, arn)| Some(format!("{name} {}", spec.home.objection(arn)?))),
-            );
+        if let Some(home) = home {
+            let own = self.own.iter().chain(&self.own_if_set);
+            problems.extend(own.filter_map(|(name, arn)| Some(format!("{name} {}", home.objection(arn)?))));
         }
         problems
     }
@@ -572,6 +569,16 @@ mod tests {
         let BadSpec(problems) = with("domain", "arn:aws:es:eu-west-1:111122223333:domain/x".into()).unwrap_err();
         assert_eq!(problems.len(), 1);
         assert!(problems[0].starts_with("domain "), "{problems:?}");
+    }
+
+    #[test]
+    fn problem_of_one_field_hides_no_arn_of_elsewhere() {
+        let mut spec: Value = serde_json::from_str(SPEC).unwrap();
+        spec["timeZone"] = "Australia/Sidney".into();
+        spec["domain"] = "arn:aws:es:eu-west-1:111122223333:domain/x".into();
+        let BadSpec(problems) = Spec::parse(&spec.to_string()).unwrap_err();
+        let fields: Vec<_> = problems.iter().filter_map(|problem| problem.split(' ').next()).collect();
+        assert_eq!(fields, ["timeZone", "domain"]);
     }
 
     #[test]
