@@ -50,7 +50,7 @@ pub fn judge(spec: &Spec, snapshot: &Snapshot) -> Judgement {
         checks.push(CheckOutcome { name: check.name.to_owned(), outcome, duration_ms });
         for finding in found {
             let change = repair(check, spec, snapshot, &finding);
-            let planned = change.as_ref().map(|change| planned(change, &finding));
+            let planned = change.as_ref().map(|change| planned(change, &finding, &(check.resource)(spec)));
             changes.extend(planned.clone().zip(change));
             findings.push(Finding { repair: planned, ..finding });
         }
@@ -75,8 +75,8 @@ fn repair(check: &Check, spec: &Spec, snapshot: &Snapshot, finding: &Finding) ->
     observable.then(|| (check.repair)(spec, snapshot, finding)).flatten()
 }
 
-/// The change, as reports and repair describe it.
-fn planned(change: &Change, finding: &Finding) -> PlannedChange {
+/// The change, as reports and repair describe it; `whole` is the resource without the part.
+fn planned(change: &Change, finding: &Finding, whole: &str) -> PlannedChange {
     let (from, to) = match change {
         Change::StreamTo { from, to, .. } => (from.as_ref().map(|from| from.target.to_string()), to.to_string()),
         Change::SetRetention { from, to, .. } => (Some(format!("{from} hours")), format!("{to} hours")),
@@ -84,12 +84,12 @@ fn planned(change: &Change, finding: &Finding) -> PlannedChange {
         Change::SetBoundary { from, to, .. } => (from.clone(), to.to_string()),
         Change::AttachProfile { from, to, .. } => (from.as_ref().map(|from| from.arn.clone()), to.to_string()),
         Change::AllowOrigin { place } => (None, place.origin.to_string()),
-        // Documents are told as people read them, not as they are written.
+        // Documents are shown as people read them, not as they are written.
         _ => (Some(finding.observed.clone()), finding.expected.clone()),
     };
-    // One change mends what several findings tell of the access policy.
+    // One change repairs what several findings say about the access policy.
     let resource = match change {
-        Change::AdmitToDomain { .. } => finding.resource.split('#').next().unwrap_or_default(),
+        Change::AdmitToDomain { .. } => whole,
         _ => &finding.resource,
     };
     PlannedChange {

@@ -283,7 +283,7 @@ mod tests {
 
     fn told(statements: Value) -> Vec<(Severity, String)> {
         let found = findings(&CHECK, &spec(), &with(json!({"Statement": statements})));
-        found.into_iter().map(|one| (one.severity, one.resource.rsplit('#').next().unwrap().to_owned())).collect()
+        found.into_iter().map(|one| (one.severity, one.part().to_owned())).collect()
     }
 
     #[test]

@@ -111,47 +111,58 @@ fn quarantined(spec: &Spec, records: &FailedRecords) -> Finding {
     }
 }
 
-/// Why the domain refused the oldest records, and what to do about it.
+/// Why the domain rejected the oldest records, and what to do about it.
 struct Why {
     clause: &'static str,
     remedy: &'static str,
+    /// The clause says which field it is, if that is known.
+    names_field: bool,
 }
 
 const UNKNOWN: Why = Why {
     clause: "why is not known",
     remedy: "Look for what is wrong with the search domain and its indices, and mend that first.",
+    names_field: false,
 };
 const FIELD: Why = Why {
     clause: "a field of the records has another type than the index expects",
     remedy: "Mend the cause first: give the field one type, in the contact flow that fills it or in the index template.",
+    names_field: true,
 };
 const FIELD_LIMIT: Why = Why {
     clause: "the index has reached its limit of fields, because there are too many different contact attributes",
     remedy: "Mend the cause first: use fewer different names of contact attributes, or raise index.mapping.total_fields.limit in the index template.",
+    names_field: false,
 };
 const BLOCKED: Why = Why {
     clause: "the domain does not take writes: it is read-only, or its storage is full",
     remedy: "Mend the cause first: delete old indices or give the domain more storage.",
+    names_field: false,
 };
 const NOT_ALLOWED: Why = Why {
     clause: "Firehose is not allowed to write to the domain",
     remedy: "Mend the cause first: allow the role of the delivery stream in its own policy and in the access policy of the domain.",
+    names_field: false,
 };
 const NO_INDEX: Why = Why {
     clause: "the index that they belong to does not exist, is closed or has an impossible name",
     remedy: "Mend the cause first: open the index or let the domain create it, and check the index name of the delivery stream.",
+    names_field: false,
 };
 const TOO_LARGE: Why = Why {
     clause: "they were too large for the domain to take in one request",
     remedy: "Mend the cause first: lower the buffer size of the delivery stream, or use an instance type that takes larger requests.",
+    names_field: false,
 };
 const OVERLOADED: Why = Why {
     clause: "the domain was overloaded or not available",
     remedy: "Mend the cause first: if it lasts, give the domain larger or more nodes.",
+    names_field: false,
 };
 const ALREADY_THERE: Why = Why {
     clause: "the index has a record of the same id already",
     remedy: "Nothing to mend: the domain has a record of that id. See that no other program writes to this index.",
+    names_field: false,
 };
 
 impl Why {
@@ -181,7 +192,7 @@ impl Why {
     /// The reason, with the name of the field where there is one.
     fn clause(&self, records: &FailedRecords) -> String {
         match records.kind.as_ref().and_then(|kind| kind.field.as_ref()) {
-            Some(field) if self.clause == FIELD.clause => {
+            Some(field) if self.names_field => {
                 format!("their field {} has another type than the index expects", short(field))
             }
             _ => self.clause.to_owned(),
