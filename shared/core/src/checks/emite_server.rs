@@ -1,16 +1,17 @@
 //! Owns the check `emite-server`: the eMite server of this account runs, has its address and its role, and is open to nobody
 //! beyond what was asked for.
 
+mod part;
+
 use std::collections::BTreeSet;
 
 use ipnet::{IpNet, Ipv4Net};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::check::{Check, Explains, Part, Verdict, no_metrics, seen, together, unread_events_lost};
+use super::check::{Check, Explains, Verdict, no_metrics, seen, together};
 use super::iterator_age;
 use crate::change::Change;
-use crate::command::{Aws, Command};
 use crate::diff;
 use crate::finding::{Finding, Severity, Status, texts, values};
 use crate::links::emite_server::Profile;
@@ -19,6 +20,7 @@ use crate::policy::{is_wide, joined, shown};
 use crate::snapshot::{SecurityGroup, Server, Snapshot};
 use crate::spec::{Server as Wanted, Spec};
 use crate::words::listed;
+use part::{ADDRESS, METADATA, PROFILE, REMOTE_DESKTOP, SERVER, STATE, STATUS, WEB_ACCESS, ec2, on_server};
 
 /// The check.
 pub(super) const CHECK: Check = Check {
@@ -35,80 +37,6 @@ pub(super) const CHECK: Check = Check {
     // Without its address it has no way into the internet.
     explains: &[Explains::of(&[SERVER, STATE, STATUS, ADDRESS, PROFILE], &[iterator_age::CHECK.all()])],
 };
-
-const SERVER: Part =
-    part("", "the eMite server is gone", |spec| by_id(spec, |server| vec![shows_server(spec, server)]));
-const STATE: Part = part("state", "the eMite server is not running", |spec| {
-    let does = "This one starts the server, unless it is just being stopped:";
-    by_id(spec, |server| {
-        vec![shows_status(spec, server), Command { does, line: on_server(spec, server, "start-instances").line() }]
-    })
-});
-const STATUS: Part = part("status", "the eMite server has a fault", |spec| {
-    let does = "This one stops the server and starts it again, on another machine, which takes some minutes:";
-    by_id(spec, |server| {
-        let chain = ["stop-instances", "wait instance-stopped", "start-instances"];
-        let line = chain.map(|operation| on_server(spec, server, operation).line()).join(" && ");
-        vec![shows_status(spec, server), Command { does, line }]
-    })
-});
-const ADDRESS: Part = part("address", "the eMite server has lost its address", |spec| {
-    by_id(spec, |server| {
-        let addresses = ec2(spec, "describe-addresses").option("--allocation-ids", &server.allocation_id);
-        vec![Command::shows(addresses)]
-    })
-});
-const PROFILE: Part = part("profile", "the eMite server does not have its role", |spec| {
-    by_id(spec, |server| {
-        let of_server = format!("Name=instance-id,Values={}", server.instance_id);
-        vec![Command::shows(ec2(spec, "describe-iam-instance-profile-associations").option("--filters", &of_server))]
-    })
-});
-const REMOTE_DESKTOP: Part = part("remote-desktop", "the eMite server is open too wide", shows_groups);
-const WEB_ACCESS: Part = part("web", "the eMite server lets no browser in", shows_groups);
-const METADATA: Part = part("metadata", "the eMite server's keys are poorly guarded", |spec| {
-    let does = "This command has the server ask for a token from now on. Run it if no old program on the server needs it otherwise:";
-    by_id(spec, |server| {
-        let modify = ec2(spec, "modify-instance-metadata-options").option("--instance-id", &server.instance_id);
-        vec![Command { does, line: modify.option("--http-tokens", "required").line() }]
-    })
-});
-
-const fn part(name: &'static str, title: &'static str, commands: fn(&Spec) -> Vec<Command>) -> Part {
-    Part { commands, loss: unread_events_lost, ..Part::new(name, title) }
-}
-
-/// The commands about the server, if there is one.
-fn by_id(spec: &Spec, commands: impl Fn(&Wanted) -> Vec<Command>) -> Vec<Command> {
-    spec.server.as_ref().map(commands).unwrap_or_default()
-}
-
-fn ec2(spec: &Spec, operation: &str) -> Aws {
-    Aws::new(spec, "ec2", operation)
-}
-
-fn on_server(spec: &Spec, server: &Wanted, operation: &str) -> Aws {
-    ec2(spec, operation).option("--instance-ids", &server.instance_id)
-}
-
-fn shows_server(spec: &Spec, server: &Wanted) -> Command {
-    Command::shows(on_server(spec, server, "describe-instances"))
-}
-
-fn shows_status(spec: &Spec, server: &Wanted) -> Command {
-    let status = ec2(spec, "describe-instance-status").raw("--include-all-instances");
-    Command::shows(status.option("--instance-ids", &server.instance_id))
-}
-
-fn shows_groups(spec: &Spec) -> Vec<Command> {
-    by_id(spec, |server| {
-        let groups = on_server(spec, server, "describe-instances")
-            .option("--query", "Reservations[].Instances[].NetworkInterfaces[].Groups[].GroupId")
-            .option("--output", "text")
-            .line();
-        vec![Command::shows(ec2(spec, "describe-security-groups").raw(&format!("--group-ids $({groups})")))]
-    })
-}
 
 const RDP: i32 = 3389;
 const WEB: [(i32, &str); 2] = [(80, "HTTP (80)"), (443, "HTTPS (443)")];
