@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use emite_aws::apply::{Applied, apply, observe_until};
-use emite_aws::claims::{self, Order, Seen, note_drain};
+use emite_aws::claims::{self, Claimed, Order, Seen, note_drain};
 use emite_aws::clock;
 use emite_aws::error::AwsError;
 use emite_aws::keys::streaming_key;
@@ -32,7 +32,7 @@ enum OnExisting {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Wanted {
+struct StreamingProperties {
     source: Source,
     target: Target,
     on_existing: OnExisting,
@@ -44,7 +44,7 @@ struct Wanted {
 const LONGEST_DRAIN_S: u64 = 840;
 const USUAL_DRAIN_S: u64 = 360;
 
-impl Wanted {
+impl StreamingProperties {
     fn read(request: &Request, home: &Home) -> Result<Self, Failure> {
         let mut read = Properties::new(&request.properties);
         let instance = read.parsed("InstanceArn", |text| instance(text, home));
@@ -111,15 +111,15 @@ pub(crate) fn physical_id(properties: &Object) -> Option<String> {
 
 /// Create and Update.
 pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
-    let wanted = Wanted::read(request, &services.home)?;
+    let wanted = StreamingProperties::read(request, &services.home)?;
     until_undisturbed(async || stream(services, &wanted).await).await
 }
 
-async fn stream(services: &Services, wanted: &Wanted) -> Result<Data, Failure> {
+async fn stream(services: &Services, wanted: &StreamingProperties) -> Result<Data, Failure> {
     let source = &wanted.source;
     let seen = look(services, wanted).await?;
-    let ready = match diff::streaming(source, &wanted.target, seen.live.as_ref(), seen.claim.as_ref()) {
-        None => keep(services, wanted, seen).await?,
+    let (live, ready) = match diff::streaming(source, &wanted.target, seen.live.as_ref(), seen.claim.as_ref()) {
+        None => (seen.live.clone(), keep(services, wanted, seen).await?),
         Some(change) => match (change.consent(), &seen) {
             (consent, Seen { claim: Some(claim), live, .. }) if is_rollback_over_drift(wanted, claim, consent) => {
                 tracing::warn!(source = %source, live = ?live, "somebody else changed the streaming; it is left as it is");
@@ -127,7 +127,8 @@ async fn stream(services: &Services, wanted: &Wanted) -> Result<Data, Failure> {
             }
             (consent, seen) => {
                 consented(wanted, seen.live.as_ref(), consent)?;
-                write(services, wanted, seen, &change).await?
+                let claimed = write(services, wanted, seen).await?;
+                (Some(claimed.live), claimed.claim)
             }
         },
     };
@@ -136,12 +137,10 @@ async fn stream(services: &Services, wanted: &Wanted) -> Result<Data, Failure> {
         let drained = Claim { draining: None, ..ready.value.clone() };
         services.ledger.write(&streaming_key(source), &drained, Some(ready.version), None).await?;
     }
-    let live =
-        observe_until(&services.aws, source, |live| live.is_some_and(|live| live.target == wanted.target)).await?;
     Ok(data(live.as_ref(), &ready.value))
 }
 
-async fn look(services: &Services, wanted: &Wanted) -> Result<Seen, Failure> {
+async fn look(services: &Services, wanted: &StreamingProperties) -> Result<Seen, Failure> {
     let entry = services.ledger.read::<Claim>(&streaming_key(&wanted.source)).await?;
     let version = entry.as_ref().map(|entry| entry.version);
     let claim = entry.map(|entry| entry.value);
@@ -160,12 +159,12 @@ pub(crate) fn deleted_already() -> Failure {
 
 /// Whether the stack had this target before and somebody else changed it since. A rollback to it must not fail for that,
 /// and must not overwrite it either; telling of it is the health check's part.
-fn is_rollback_over_drift(wanted: &Wanted, claim: &Claim, consent: Consent) -> bool {
+fn is_rollback_over_drift(wanted: &StreamingProperties, claim: &Claim, consent: Consent) -> bool {
     claim.accepted.contains(&wanted.target) && consent != Consent::Safe && wanted.on_existing == OnExisting::Fail
 }
 
 /// Nothing to tell Connect: somebody made it so (adopted, and never undone), or we did.
-async fn keep(services: &Services, wanted: &Wanted, seen: Seen) -> Result<Entry<Claim>, Failure> {
+async fn keep(services: &Services, wanted: &StreamingProperties, seen: Seen) -> Result<Entry<Claim>, Failure> {
     let Seen { live, claim, version } = seen;
     let before = claim.clone();
     let adopted = || Claim { adopted: true, ..Claim::on(live.as_ref(), &wanted.request_id) };
@@ -179,16 +178,16 @@ async fn keep(services: &Services, wanted: &Wanted, seen: Seen) -> Result<Entry<
 }
 
 /// Claims, tells Connect, and notes that it worked.
-async fn write(services: &Services, wanted: &Wanted, seen: &Seen, change: &Change) -> Result<Entry<Claim>, Failure> {
-    let Wanted { source, target, request_id, .. } = wanted;
+async fn write(services: &Services, wanted: &StreamingProperties, seen: &Seen) -> Result<Claimed, Failure> {
+    let StreamingProperties { source, target, request_id, .. } = wanted;
     let order = Order { source, target, request_id };
-    let streamed = claims::stream(&services.aws, &services.ledger, order, seen, change).await?;
-    streamed.map(|streamed| streamed.claim).ok_or_else(deleted_already)
+    let claimed = claims::stream(&services.aws, &services.ledger, order, seen).await?;
+    claimed.ok_or_else(deleted_already)
 }
 
 /// Refuses to replace what somebody else set up, unless the template says so and it can be put back.
-fn consented(wanted: &Wanted, live: Option<&Association>, consent: Consent) -> Result<(), Failure> {
-    let Wanted { source, on_existing, .. } = wanted;
+fn consented(wanted: &StreamingProperties, live: Option<&Association>, consent: Consent) -> Result<(), Failure> {
+    let StreamingProperties { source, on_existing, .. } = wanted;
     let Some(Association { target: existing, .. }) = live else { return Ok(()) };
     match (consent, on_existing) {
         (Consent::Safe, _) | (Consent::ReplacesForeign, OnExisting::Replace) => Ok(()),

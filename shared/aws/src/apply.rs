@@ -15,6 +15,7 @@ use crate::clients::Aws;
 use crate::ledger::Ledger;
 
 pub use outcome::{Applied, ApplyError};
+pub(crate) use streaming::{Streamed, stream_to};
 pub use streaming::{observe_origin_until, observe_until};
 
 /// Waits until an applied change is in force, where AWS takes its time; a minute at most.
@@ -27,7 +28,9 @@ pub async fn settled(aws: &Aws, change: &Change) {
 /// Carries out `change`. What is claimed in the ledger goes through [`crate::claims`], which writes the claim first.
 pub async fn apply(aws: &Aws, ledger: &Ledger, change: &Change) -> Result<Applied, ApplyError> {
     match change {
-        Change::StreamTo { source, from, to, .. } => streaming::stream_to(aws, ledger, source, from.as_ref(), to).await,
+        Change::StreamTo { source, from, to, .. } => {
+            Ok(streaming::stream_to(aws, ledger, source, from.as_ref(), to).await?.applied)
+        }
         Change::RestoreStreaming { source, from, to } => {
             streaming::restore(aws, ledger, source, from.as_ref(), to).await
         }

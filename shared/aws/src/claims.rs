@@ -12,7 +12,7 @@ use emite_core::links::data_streaming::{Association, Claim, ResourceType, Source
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::apply::{Applied, ApplyError, apply};
+use crate::apply::{Applied, ApplyError, Streamed, apply, stream_to};
 use crate::clients::Aws;
 use crate::connect;
 use crate::keys::{origin_key, streaming_key};
@@ -40,28 +40,24 @@ pub struct Seen {
     pub version: Option<u64>,
 }
 
-/// What came of a change under a claim.
+/// What came of streaming under a claim.
 #[derive(Clone, Debug)]
-pub struct Streamed {
+pub struct Claimed {
     /// What applying it came to.
     pub applied: Applied,
+    /// The association that the records go through now.
+    pub live: Association,
     /// The claim as it stands now.
     pub claim: Entry<Claim>,
 }
 
 /// Claims, tells Connect, and notes that it worked. None: the claim was given up meanwhile, and what was done is undone.
-pub async fn stream(
-    aws: &Aws,
-    ledger: &Ledger,
-    order: Order<'_>,
-    seen: &Seen,
-    change: &Change,
-) -> Result<Option<Streamed>, ApplyError> {
+pub async fn stream(aws: &Aws, ledger: &Ledger, order: Order<'_>, seen: &Seen) -> Result<Option<Claimed>, ApplyError> {
     let Order { source, target, .. } = order;
     let set_before = seen.claim.as_ref().is_some_and(|claim| claim.set_by_us(target));
     let ready = claim_for(order, seen);
     ledger.write(&streaming_key(source), &ready, seen.version, None).await?;
-    let applied = apply(aws, ledger, change).await?;
+    let Streamed { applied, live } = stream_to(aws, ledger, source, seen.live.as_ref(), target).await?;
     let standing = ledger.read::<Claim>(&streaming_key(source)).await?;
     let Some(Entry { value, version }) = standing.filter(|entry| entry.value.life == Life::Held) else {
         let live = connect::association(aws.connect(), source).await?;
@@ -78,7 +74,7 @@ pub async fn stream(
         accepted.previous = Some(target.clone());
     }
     let version = ledger.write(&streaming_key(source), &accepted, Some(version), None).await?;
-    Ok(Some(Streamed { applied, claim: Entry { value: accepted, version } }))
+    Ok(Some(Claimed { applied, live, claim: Entry { value: accepted, version } }))
 }
 
 /// The claim that has to stand in the ledger before Connect is told to stream to the target.
@@ -166,8 +162,8 @@ pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &st
             }
             let (claim, version) = entry.clone().map(|entry| (entry.value, entry.version)).unzip();
             let order = Order { source, target: to, request_id };
-            match stream(aws, ledger, order, &Seen { live, claim, version }, change).await {
-                Ok(streamed) => streamed.map(|streamed| streamed.applied).ok_or_else(|| undone(&source.to_string())),
+            match stream(aws, ledger, order, &Seen { live, claim, version }).await {
+                Ok(claimed) => claimed.map(|claimed| claimed.applied).ok_or_else(|| undone(&source.to_string())),
                 Err(error) => {
                     let live = connect::association(aws.connect(), source).await;
                     if live.is_ok_and(|live| live.is_none_or(|live| live.target != *to)) {

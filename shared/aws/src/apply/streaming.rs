@@ -10,22 +10,35 @@ use crate::keys::streaming_key;
 use crate::ledger::Ledger;
 use crate::{connect, firehose, kinesis, wait};
 
-pub(super) async fn stream_to(
+/// What applying a change to a storage config came to, and what Connect shows since.
+#[derive(Clone, Debug)]
+pub(crate) struct Streamed {
+    pub(crate) applied: Applied,
+    /// The association that the records go through now.
+    pub(crate) live: Association,
+}
+
+/// Streams to `to` instead of `from`. Where nothing was seen, nothing is read again: Connect itself refuses a second association.
+pub(crate) async fn stream_to(
     aws: &Aws,
     ledger: &Ledger,
     source: &Source,
     from: Option<&Association>,
     to: &Target,
-) -> Result<Applied, ApplyError> {
-    if unchanged_since(aws, source, from, to).await? {
-        return Ok(Applied::Unchanged);
-    }
+) -> Result<Streamed, ApplyError> {
     let Some(from) = from else { return associate(aws, source, to).await };
+    if let Some(live) = already_at(aws, source, Some(from), to).await? {
+        return Ok(Streamed { applied: Applied::Unchanged, live });
+    }
     match connect::update_association(aws.connect(), source, &from.id, to).await {
-        Ok(()) => Ok(settled(aws, source, Some(to)).await),
+        Ok(()) => {
+            settled(aws, source, Some(to)).await;
+            // An update keeps the id.
+            Ok(Streamed { applied: Applied::Done, live: Association { id: from.id.clone(), target: to.clone() } })
+        }
         Err(error) if error.is_refused_value() => {
-            if unchanged_since(aws, source, Some(from), to).await? {
-                return Ok(Applied::Done);
+            if let Some(live) = already_at(aws, source, Some(from), to).await? {
+                return Ok(Streamed { applied: Applied::Done, live });
             }
             if from.target.same_kind(to) {
                 return Err(error.into());
@@ -55,14 +68,17 @@ pub(super) async fn restore(
     from: Option<&Association>,
     to: &Target,
 ) -> Result<Applied, ApplyError> {
-    if unchanged_since(aws, source, from, to).await? {
+    if already_at(aws, source, from, to).await?.is_some() {
         return Ok(Applied::Done);
     }
     if let Some(from) = from {
         match connect::update_association(aws.connect(), source, &from.id, to).await {
-            Ok(()) => return Ok(settled(aws, source, Some(to)).await),
+            Ok(()) => {
+                settled(aws, source, Some(to)).await;
+                return Ok(Applied::Done);
+            }
             Err(error) if !error.is_refused_value() => return Err(error.into()),
-            Err(_) if unchanged_since(aws, source, Some(from), to).await? => return Ok(Applied::Done),
+            Err(_) if already_at(aws, source, Some(from), to).await?.is_some() => return Ok(Applied::Done),
             Err(_) => detach(aws, ledger, source, from).await?,
         }
     }
@@ -72,32 +88,37 @@ pub(super) async fn restore(
             true => Err(error.into()),
             false => Ok(Applied::PreviousIsGone),
         },
-        outcome => outcome,
+        streamed => Ok(streamed?.applied),
     }
 }
 
-/// Whether the records go to `to` already. Anything else but `from` is a change in between.
-async fn unchanged_since(
+/// The association through which the records go to `to` already. Anything else but `from` is a change in between.
+async fn already_at(
     aws: &Aws,
     source: &Source,
     from: Option<&Association>,
     to: &Target,
-) -> Result<bool, ApplyError> {
+) -> Result<Option<Association>, ApplyError> {
     let live = connect::association(aws.connect(), source).await?;
     if live.as_ref().is_some_and(|live| live.target == *to) {
-        return Ok(true);
+        return Ok(live);
     }
-    if live.as_ref() == from { Ok(false) } else { Err(changed(source)) }
+    if live.as_ref() == from { Ok(None) } else { Err(changed(source)) }
 }
 
-async fn associate(aws: &Aws, source: &Source, to: &Target) -> Result<Applied, ApplyError> {
+async fn associate(aws: &Aws, source: &Source, to: &Target) -> Result<Streamed, ApplyError> {
     let (answer, attempts) = connect::associate(aws.connect(), source, to).await;
     match answer {
-        Ok(()) => Ok(settled(aws, source, Some(to)).await),
+        Ok(id) => {
+            settled(aws, source, Some(to)).await;
+            Ok(Streamed { applied: Applied::Done, live: Association { id, target: to.clone() } })
+        }
         Err(error) if error.may_mean_already_there() => {
             match observe_until(aws, source, |live| live.is_some()).await? {
-                Some(live) if live.target == *to && attempts > 1 => Ok(Applied::Done),
-                Some(live) if live.target == *to => Ok(Applied::AlreadyThere),
+                Some(live) if live.target == *to => {
+                    let applied = if attempts > 1 { Applied::Done } else { Applied::AlreadyThere };
+                    Ok(Streamed { applied, live })
+                }
                 Some(_) => Err(changed(source)),
                 None => Err(error.into()),
             }
@@ -113,7 +134,8 @@ pub(super) async fn stop_streaming(aws: &Aws, source: &Source, from: &Associatio
         Some(_) => {}
     }
     connect::disassociate(aws.connect(), source, &from.id).await?;
-    Ok(settled(aws, source, None).await)
+    settled(aws, source, None).await;
+    Ok(Applied::Done)
 }
 
 /// Takes an association away so that another one can be made, having noted so: if we die in between, whoever comes
@@ -176,15 +198,14 @@ pub async fn observe_until(
     wait::until(wait::FOR_CONNECT, read, |live| live.as_ref().map_or(true, |live| enough(live.as_ref()))).await
 }
 
-/// Waits until a write shows, so that whoever looks next is not misled. It worked in any case, so not seeing it is no
+/// Waits until a write shows, so that whoever reads next is not misled. The write worked in any case, so not seeing it is no
 /// error.
-async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) -> Applied {
+async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) {
     match observe_until(aws, source, |live| live.map(|live| &live.target) == expected).await {
         Ok(live) if live.as_ref().map(|live| &live.target) == expected => {}
         Ok(_) => tracing::warn!(%source, "Connect accepted the change and does not show it yet"),
-        Err(error) => tracing::warn!(%source, %error, "Connect accepted the change, and could not be looked at again"),
+        Err(error) => tracing::warn!(%source, %error, "Connect accepted the change, and reading it back failed"),
     }
-    Applied::Done
 }
 
 /// The spelling in which the instance lists an origin, once it does (or once it does not, as `expected`); or after a few
@@ -247,45 +268,65 @@ mod tests {
         Change::StreamTo { source: source(), from: None, to: stream("ours"), consent: Consent::Safe }
     }
 
+    fn from_theirs() -> Change {
+        let from = Some(Association { id: "a-1".into(), target: stream("theirs") });
+        Change::StreamTo { source: source(), from, to: stream("ours"), consent: Consent::ReplacesForeign }
+    }
+
+    fn lists(targets: &'static [&'static str]) -> Rule {
+        mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(targets))
+    }
+
+    fn associates() -> Rule {
+        mock!(aws_sdk_connect::Client::associate_instance_storage_config)
+            .then_output(|| AssociateInstanceStorageConfigOutput::builder().association_id("a-1").build())
+    }
+
+    fn conflicts() -> Rule {
+        mock!(aws_sdk_connect::Client::associate_instance_storage_config).then_error(|| {
+            let answer = ResourceConflictException::builder().meta(code("ResourceConflictException")).build();
+            AssociateInstanceStorageConfigError::ResourceConflictException(answer)
+        })
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_is_as_wanted_already_is_not_written() {
-        let there = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["ours"]));
-        let (aws, ledger) = aws(&[&there]);
-        assert_eq!(apply(&aws, &ledger, &to_ours()).await.unwrap(), Applied::Unchanged);
+        let (aws, ledger) = aws(&[&lists(&["ours"])]);
+        assert_eq!(apply(&aws, &ledger, &from_theirs()).await.unwrap(), Applied::Unchanged);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_changed_since_the_decision_is_not_overwritten() {
-        let theirs = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["theirs"]));
-        let (aws, ledger) = aws(&[&theirs]);
+        let (aws, ledger) = aws(&[&lists(&["others"])]);
+        let error = apply(&aws, &ledger, &from_theirs()).await.unwrap_err();
+        assert!(matches!(error, ApplyError::ChangedMeanwhile(_)), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn association_that_appeared_since_nothing_was_seen_is_not_overwritten() {
+        let (aws, ledger) = aws(&[&conflicts(), &lists(&["theirs"])]);
         let error = apply(&aws, &ledger, &to_ours()).await.unwrap_err();
         assert!(matches!(error, ApplyError::ChangedMeanwhile(_)), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
+    async fn first_association_is_read_back_once_and_has_the_id_that_connect_returned() {
+        let rules = [associates(), lists(&["ours"])];
+        let (aws, ledger) = aws(&rules.iter().collect::<Vec<_>>());
+        let streamed = stream_to(&aws, &ledger, &source(), None, &stream("ours")).await.unwrap();
+        assert_eq!((streamed.applied, streamed.live.id.as_str()), (Applied::Done, "a-1"));
+        assert!(rules.iter().all(|rule| rule.num_calls() == 1), "every rule was needed");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn already_there_on_the_first_attempt_is_somebody_elses() {
-        let nothing = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&[]));
-        let conflict = mock!(aws_sdk_connect::Client::associate_instance_storage_config).then_error(|| {
-            let answer = ResourceConflictException::builder().meta(code("ResourceConflictException")).build();
-            AssociateInstanceStorageConfigError::ResourceConflictException(answer)
-        });
-        let there = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["ours"]));
-        let (aws, ledger) = aws(&[&nothing, &conflict, &there]);
+        let (aws, ledger) = aws(&[&conflicts(), &lists(&["ours"])]);
         assert_eq!(apply(&aws, &ledger, &to_ours()).await.unwrap(), Applied::AlreadyThere);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_write_that_does_not_show_yet_is_waited_for_and_believed() {
-        let mut rules = Vec::new();
-        for _ in 0..3 {
-            rules.push(mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&[])));
-        }
-        rules.insert(
-            1,
-            mock!(aws_sdk_connect::Client::associate_instance_storage_config)
-                .then_output(|| AssociateInstanceStorageConfigOutput::builder().association_id("a-1").build()),
-        );
-        rules.push(mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&["ours"])));
+        let rules = [associates(), lists(&[]), lists(&[]), lists(&["ours"])];
         let (aws, ledger) = aws(&rules.iter().collect::<Vec<_>>());
         assert_eq!(apply(&aws, &ledger, &to_ours()).await.unwrap(), Applied::Done);
         assert!(rules.iter().all(|rule| rule.num_calls() == 1), "every rule was needed");
@@ -293,12 +334,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_error_names_the_iam_action() {
-        let nothing = mock!(aws_sdk_connect::Client::list_instance_storage_configs).then_output(|| listed(&[]));
         let broken = mock!(aws_sdk_connect::Client::associate_instance_storage_config).then_error(|| {
             let answer = InternalServiceException::builder().meta(code("InternalServiceException")).build();
             AssociateInstanceStorageConfigError::InternalServiceException(answer)
         });
-        let (aws, ledger) = aws(&[&nothing, &broken]);
+        let (aws, ledger) = aws(&[&broken]);
         let error = apply(&aws, &ledger, &to_ours()).await.unwrap_err().to_string();
         assert!(error.contains("connect:AssociateInstanceStorageConfig"), "{error}");
     }
