@@ -9,10 +9,10 @@
 //! told as such in it, first thing. A first document that cannot be stored fails, as the stack's output names it; on an
 //! update, which may be a rollback, that is noted, as is what could not be announced, and the next request makes up for it.
 
-mod looks;
+mod items;
+mod properties;
 mod record;
 mod text;
-mod wanted;
 
 use emite_aws::clock;
 use emite_aws::error::AwsError;
@@ -25,8 +25,8 @@ use serde_json::Value;
 use crate::answer::{Data, Done};
 use crate::request::{Action, Request};
 use crate::services::{Failure, Services, until_undisturbed};
+use properties::{Folder, HandoverProperties};
 use record::Record;
-use wanted::{Place, Wanted};
 
 fn key() -> Key {
     Key { partition: "handover".to_owned(), sort: "last".to_owned() }
@@ -34,11 +34,11 @@ fn key() -> Key {
 
 /// Create and Update.
 pub(crate) async fn put(services: &Services, request: &Request) -> Result<Done, Failure> {
-    let wanted = Wanted::read(&request.properties, &services.home)?;
+    let wanted = HandoverProperties::read(&request.properties, &services.home)?;
     until_undisturbed(async || hand_over(services, &wanted, request).await).await
 }
 
-async fn hand_over(services: &Services, wanted: &Wanted, request: &Request) -> Result<Done, Failure> {
+async fn hand_over(services: &Services, wanted: &HandoverProperties, request: &Request) -> Result<Done, Failure> {
     let request_id = &request.reply_to.request_id;
     let entry = services.ledger.read::<Value>(&key()).await?;
     let version = entry.as_ref().map(|entry| entry.version);
@@ -49,7 +49,7 @@ async fn hand_over(services: &Services, wanted: &Wanted, request: &Request) -> R
         store(services, last).await?;
         return Ok(done(last, &[]));
     }
-    let seen = looks::settled(services, wanted).await;
+    let seen = items::settled(services, wanted).await;
     let next = Record::after(last.as_ref(), wanted, &seen, request_id, (&services.stack_id, clock::now()));
     let version = match version {
         Some(version) if last.as_ref() == Some(&next) => version,
@@ -115,7 +115,7 @@ async fn store(services: &Services, record: &Record) -> Result<(), Failure> {
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-encryption.html>).
 async fn put_object(
     services: &Services,
-    place: &Place,
+    place: &Folder,
     (name, content_type): (&str, &str),
     content: String,
 ) -> Result<(), AwsError> {

@@ -24,7 +24,7 @@ pub async fn server(ec2: &Client, wanted: &spec::Server) -> Result<Option<Server
     let id = wanted.instance_id.as_str();
     let (instance, status, address, profile) =
         tokio::join!(machine(ec2, id), status(ec2, id), address(ec2, id, &wanted.allocation_id), profile(ec2, id),);
-    let Some(machine) = instance? else { return Ok(None) };
+    let Some(machine) = instance?.filter(|machine| !machine.is_gone()) else { return Ok(None) };
     Ok(Some(Server {
         state: machine.state.as_str().to_owned(),
         metadata_guarded: machine.metadata_guarded,
@@ -35,14 +35,27 @@ pub async fn server(ec2: &Client, wanted: &spec::Server) -> Result<Option<Server
     }))
 }
 
-/// What the instance itself says.
-struct Machine {
-    state: InstanceStateName,
+/// What an instance itself says.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// `pending`, `running`, `stopping`, …
+    pub state: InstanceStateName,
+    /// Its public address.
+    pub public_address: Option<String>,
     metadata_guarded: bool,
     groups: BTreeSet<String>,
 }
 
-async fn machine(ec2: &Client, id: &str) -> Result<Option<Machine>, AwsError> {
+impl Machine {
+    /// Whether it is terminated, or about to be: AWS shows it for about an hour, with nothing attached to it any more.
+    fn is_gone(&self) -> bool {
+        matches!(self.state, InstanceStateName::ShuttingDown | InstanceStateName::Terminated)
+    }
+}
+
+/// The instance itself; none if there is none of this id. Needs `ec2:DescribeInstances`
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>).
+pub async fn machine(ec2: &Client, id: &str) -> Result<Option<Machine>, AwsError> {
     const ACTION: &str = "ec2:DescribeInstances";
     let pages = ec2.describe_instances().instance_ids(id).into_paginator().items().send();
     let answer = pages.collect::<Result<Vec<_>, _>>().await.map_err(AwsError::of(ACTION));
@@ -51,9 +64,6 @@ async fn machine(ec2: &Client, id: &str) -> Result<Option<Machine>, AwsError> {
     let Some(state) = instance.state.and_then(|state| state.name) else {
         return Err(AwsError::unusable(ACTION, "the answer has no state of the instance".to_owned()));
     };
-    if matches!(state, InstanceStateName::ShuttingDown | InstanceStateName::Terminated) {
-        return Ok(None);
-    }
     let metadata_guarded = instance.metadata_options.is_some_and(|options| {
         options.http_tokens == Some(HttpTokensState::Required)
             || options.http_endpoint == Some(InstanceMetadataEndpointState::Disabled)
@@ -61,7 +71,12 @@ async fn machine(ec2: &Client, id: &str) -> Result<Option<Machine>, AwsError> {
     let interfaces = instance.network_interfaces.unwrap_or_default();
     let of_interfaces = interfaces.into_iter().flat_map(|one| one.groups.unwrap_or_default());
     let groups = instance.security_groups.unwrap_or_default().into_iter().chain(of_interfaces);
-    Ok(Some(Machine { state, metadata_guarded, groups: groups.filter_map(|group| group.group_id).collect() }))
+    Ok(Some(Machine {
+        state,
+        public_address: instance.public_ip_address,
+        metadata_guarded,
+        groups: groups.filter_map(|group| group.group_id).collect(),
+    }))
 }
 
 /// AWS's checks (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceStatus.html>), which leaves out

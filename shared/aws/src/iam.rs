@@ -27,6 +27,7 @@ pub async fn described(iam: &Client, name: &str) -> Result<Role, AwsError> {
     let answer = iam.get_role().role_name(name).send().await.map_err(AwsError::of(ACTION))?;
     let role = answer.role.ok_or_else(|| AwsError::unusable(ACTION, "the answer has no role".to_owned()))?;
     Ok(Role {
+        arn: role.arn,
         // Left out of the answer when it is the default.
         max_session_seconds: role.max_session_duration.and_then(|seconds| seconds.try_into().ok()).unwrap_or(3600),
         trust: document(ACTION, role.assume_role_policy_document.as_deref().unwrap_or_default())?,
@@ -34,6 +35,11 @@ pub async fn described(iam: &Client, name: &str) -> Result<Role, AwsError> {
         attached: BTreeSet::new(),
         boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
     })
+}
+
+/// The role without its policies; none if it does not exist.
+pub async fn described_if_there(iam: &Client, name: &str) -> Result<Option<Role>, AwsError> {
+    if_there(described(iam, name).await)
 }
 
 async fn inline(iam: &Client, role: &str) -> Result<BTreeMap<String, Value>, AwsError> {

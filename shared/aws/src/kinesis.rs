@@ -7,7 +7,7 @@ use crate::convert::count;
 use crate::error::{AwsError, if_there};
 
 /// The IAM action of [`data_stream`].
-pub(crate) const SUMMARY: &str = "kinesis:DescribeStreamSummary";
+pub const SUMMARY: &str = "kinesis:DescribeStreamSummary";
 
 /// A data stream (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html>); `None`
 /// if it does not exist. Needs `kinesis:DescribeStreamSummary`.

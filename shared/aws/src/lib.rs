@@ -22,7 +22,7 @@ pub mod keys;
 pub mod kinesis;
 mod latch;
 pub mod ledger;
-mod look;
+pub mod look;
 #[cfg(test)]
 mod mocks;
 pub mod observe;

@@ -25,7 +25,7 @@ impl From<AwsError> for Unseen {
 }
 
 /// What `work` shows, within [`LIMIT`]. `action` is its first call, for when none of them answers.
-pub(crate) async fn look<T>(action: &'static str, work: impl Future<Output = Result<T, AwsError>>) -> Look<T> {
+pub async fn look<T>(action: &'static str, work: impl Future<Output = Result<T, AwsError>>) -> Look<T> {
     match tokio::time::timeout(LIMIT, Box::pin(work)).await {
         Ok(seen) => seen.map_err(unseen),
         Err(_) => {

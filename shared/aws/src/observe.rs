@@ -3,9 +3,11 @@
 //! Each look stands for itself and has its own time limit, so that one that fails, is denied or hangs hides no other, and
 //! a run takes as long as its slowest look and not as their sum.
 
+use emite_core::arn::InstanceId;
 use emite_core::checks;
 use emite_core::latch::after;
 use emite_core::links::data_streaming::{Association, ResourceType, Source};
+use emite_core::look::Look;
 use emite_core::snapshot::{DataStream, Server, Snapshot};
 use emite_core::spec::Spec;
 use jiff::Timestamp;
@@ -25,8 +27,6 @@ pub enum Latch {
     Stays,
 }
 
-const LIST_CONFIGS: &str = "connect:ListInstanceStorageConfigs";
-
 /// Sees everything that the checks judge. Cannot fail: what could not be seen is told look by look.
 ///
 /// Writes nothing but the ledger's latch, where that moves.
@@ -37,8 +37,8 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
         Box::pin(async {
             tokio::join!(
                 look("connect:DescribeInstance", connect::instance(aws.connect(), &spec.instance)),
-                look(LIST_CONFIGS, streaming(aws, spec, ResourceType::AgentEvents)),
-                look(LIST_CONFIGS, streaming(aws, spec, ResourceType::ContactTraceRecords)),
+                streaming(aws, &spec.instance, ResourceType::AgentEvents),
+                streaming(aws, &spec.instance, ResourceType::ContactTraceRecords),
                 look("connect:ListApprovedOrigins", approved_origins(aws, spec)),
             )
         }),
@@ -96,9 +96,10 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
 }
 
 /// Where the records of one type go. An instance that is gone streams nothing.
-async fn streaming(aws: &Aws, spec: &Spec, resource_type: ResourceType) -> Result<Option<Association>, AwsError> {
-    let source = Source { instance: spec.instance.clone(), resource_type };
-    Ok(if_there(connect::association(aws.connect(), &source).await)?.flatten())
+pub async fn streaming(aws: &Aws, instance: &InstanceId, resource_type: ResourceType) -> Look<Option<Association>> {
+    let source = Source { instance: instance.clone(), resource_type };
+    let read = async { Ok(if_there(connect::association(aws.connect(), &source).await)?.flatten()) };
+    look("connect:ListInstanceStorageConfigs", read).await
 }
 
 /// The approved origins. An instance that is gone has none.

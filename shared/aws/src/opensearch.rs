@@ -32,6 +32,7 @@ pub async fn domain(opensearch: &Client, name: &str) -> Result<Option<Domain>, A
         processing_status: domain.domain_processing_status.map(|status| status.as_str().to_owned()),
         instance_count: domain.cluster_config.and_then(|cluster| cluster.instance_count).map_or(0, count),
         volume_gib: domain.ebs_options.and_then(|storage| storage.volume_size).map(count),
+        endpoint: domain.endpoint,
         access_policy,
         required_update_at: required.and_then(|software| timestamp(&software.automated_update_date?)),
     }))

@@ -168,6 +168,7 @@ fn domain(spec: &Spec) -> Domain {
         processing_status: Some("Active".into()),
         instance_count: 1,
         volume_gib: Some(50),
+        endpoint: spec.search_endpoint.strip_prefix("https://").map(str::to_owned),
         access_policy: json!({"Version": "2012-10-17", "Statement": [
             {"Sid": "EmiteServers", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": actions,
              "Resource": format!("{}/*", spec.domain),
@@ -215,6 +216,7 @@ fn role(spec: &Spec) -> Role {
         }),
     };
     Role {
+        arn: spec.emite_role.to_string(),
         max_session_seconds: 43_200,
         trust: json!({"Version": "2012-10-17", "Statement": [admitted]}),
         inline: BTreeMap::from([("emite-role-policy".to_owned(), policy)]),

@@ -162,6 +162,8 @@ pub struct Domain {
     pub instance_count: u32,
     /// Storage of each node in GiB; none without EBS.
     pub volume_gib: Option<u32>,
+    /// The host name that answers in public; none inside a VPC, or while the domain is being created.
+    pub endpoint: Option<String>,
     /// The access policy, parsed; null if there is none.
     pub access_policy: Value,
     /// How the newest change of its configuration is getting on, in AWS's word: `Pending`, `InProgress`, `Completed`,
@@ -176,6 +178,8 @@ pub struct Domain {
 /// The role that eMite assumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
+    /// Its ARN, with its path.
+    pub arn: String,
     /// The longest session in seconds.
     pub max_session_seconds: u32,
     /// The trust policy, parsed.

@@ -6,15 +6,15 @@ use emite_core::look::Unseen;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::looks::{Seen, State};
-use super::wanted::{Place, Wanted};
+use super::items::{Seen, State};
+use super::properties::{Folder, HandoverProperties};
 
 /// The last hand-over, and how far it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Record {
     pub(super) handover: Handover,
-    pub(super) place: Place,
+    pub(super) place: Folder,
     pub(super) is_stored: bool,
     pub(super) is_announced: bool,
     /// What was announced before it.
@@ -44,7 +44,7 @@ impl Record {
     /// the one that follows.
     pub(super) fn after(
         last: Option<&Self>,
-        wanted: &Wanted,
+        wanted: &HandoverProperties,
         seen: &[Seen],
         request: &str,
         (stack_id, now): (&Arn, Timestamp),
@@ -94,7 +94,7 @@ impl Record {
     }
 
     /// Whether a hand-over now would say the same. A look that failed takes nothing back that an earlier one found out.
-    fn still_says(&self, wanted: &Wanted, seen: &[Seen]) -> bool {
+    fn still_says(&self, wanted: &HandoverProperties, seen: &[Seen]) -> bool {
         let Handover { release, document_uri, items, .. } = &self.handover;
         let same = |(item, seen): (&Item, &Seen)| match &seen.state {
             State::Unseen(_) => item.name == seen.name && item.value == seen.value,

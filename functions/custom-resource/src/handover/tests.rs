@@ -4,7 +4,7 @@ use emite_core::look::{Cause, Unseen};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::looks::{Seen, State};
+use super::items::{Seen, State};
 use super::*;
 use crate::request::Object;
 
@@ -35,11 +35,11 @@ fn properties(changes: &[(&str, &str)]) -> Object {
     properties.as_object().unwrap().clone()
 }
 
-fn read(changes: &[(&str, &str)]) -> Result<Wanted, Failure> {
-    Wanted::read(&properties(changes), &Home::of(&stack()))
+fn read(changes: &[(&str, &str)]) -> Result<HandoverProperties, Failure> {
+    HandoverProperties::read(&properties(changes), &Home::of(&stack()))
 }
 
-fn wanted(changes: &[(&str, &str)]) -> Wanted {
+fn wanted(changes: &[(&str, &str)]) -> HandoverProperties {
     read(changes).unwrap()
 }
 
@@ -52,7 +52,7 @@ fn throttled(request: &str) -> State {
 }
 
 /// What a look shows where everything is as it should be, but for these states by the item's name.
-fn seen(wanted: &Wanted, states: &[(&str, State)]) -> Vec<Seen> {
+fn seen(wanted: &HandoverProperties, states: &[(&str, State)]) -> Vec<Seen> {
     use emite_core::handover::*;
     let state =
         |name: &str| states.iter().find(|(of, _)| *of == name).map_or(State::Verified, |(_, state)| state.clone());

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use emite_core::arn::{Arn, Home, InstanceId};
 use emite_core::handover::TEXT;
-use emite_core::links::data_streaming::{ResourceType, Target};
+use emite_core::links::data_streaming::{ResourceType, Source, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::data_streaming::{at_home, instance};
@@ -15,7 +15,7 @@ use crate::services::Failure;
 
 /// What is handed over, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct HandoverProperties {
     pub(super) release: String,
     pub(super) instance_arn: Arn,
     pub(super) instance: InstanceId,
@@ -29,20 +29,20 @@ pub(super) struct Wanted {
     pub(super) search_endpoint: String,
     pub(super) time_zone: String,
     /// None if eMite hosts it.
-    pub(super) server: Option<Server>,
-    pub(super) place: Place,
+    pub(super) server: Option<HandedServer>,
+    pub(super) place: Folder,
 }
 
 /// An eMite server in this account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Server {
+pub(super) struct HandedServer {
     pub(super) id: String,
     pub(super) address: Ipv4Addr,
 }
 
 /// Where the documents are stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct Folder {
     pub(super) bucket: String,
     /// Ends with a slash.
     pub(super) prefix: String,
@@ -50,14 +50,19 @@ pub(super) struct Place {
     pub(super) key: Option<String>,
 }
 
-impl Place {
+impl Folder {
     /// The address of the readable text.
     pub(super) fn document_uri(&self) -> String {
         format!("s3://{}/{}{TEXT}", self.bucket, self.prefix)
     }
 }
 
-impl Wanted {
+impl HandoverProperties {
+    /// Its records of one type.
+    pub(super) fn source(&self, resource_type: ResourceType) -> Source {
+        Source { instance: self.instance.clone(), resource_type }
+    }
+
     pub(super) fn read(properties: &Object, home: &Home) -> Result<Self, Failure> {
         let mut read = Properties::new(properties);
         let instance_arn = read.parsed("InstanceArn", |text| at_home(text, home));
@@ -99,7 +104,7 @@ impl Wanted {
                 search_endpoint: search_endpoint?,
                 time_zone: zone?,
                 server,
-                place: Place { bucket: bucket?, prefix: prefix?, key: key.map(|arn| arn.to_string()) },
+                place: Folder { bucket: bucket?, prefix: prefix?, key: key.map(|arn| arn.to_string()) },
             })
         };
         complete().ok_or_else(|| Failure::Refused("the properties are incomplete".to_owned()))
@@ -141,7 +146,7 @@ fn endpoint(text: &str) -> Result<String, &'static str> {
     if fits { Ok(text.to_owned()) } else { Err("must be https:// and a host name, with nothing behind it") }
 }
 
-fn server(read: &mut Properties<'_>) -> Option<Server> {
+fn server(read: &mut Properties<'_>) -> Option<HandedServer> {
     let address = given(read, "ServerAddress", |text| {
         text.parse::<Ipv4Addr>().map_err(|_| "must be an IPv4 address such as 203.0.113.10")
     });
@@ -151,7 +156,7 @@ fn server(read: &mut Properties<'_>) -> Option<Server> {
         if fits { Ok(text.to_owned()) } else { Err("must be the id of an EC2 instance: i- and 8 to 17 digits") }
     });
     match (id, address) {
-        (Some(id), Some(address)) => Some(Server { id, address }),
+        (Some(id), Some(address)) => Some(HandedServer { id, address }),
         (Some(_), None) if read.optional("ServerAddress").is_empty() => {
             read.problem("ServerAddress", "is missing, though there is a ServerId");
             None

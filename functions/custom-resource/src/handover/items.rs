@@ -1,0 +1,236 @@
+//! Owns the items of a hand-over: what the eMite team needs, and whether AWS shows it to be so. What could not be read is
+//! neither verified nor wrong.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use emite_aws::ec2::{self, Machine};
+use emite_aws::look::look;
+use emite_aws::observe::streaming;
+use emite_aws::{connect, iam, kinesis, opensearch};
+use emite_core::handover::{AGENT_EVENTS, EXTERNAL_ID, INSTANCE, ROLE, SEARCH_ENDPOINT, SERVER, TIME_ZONE};
+use emite_core::links::data_streaming::{Association, ResourceType, Target};
+use emite_core::look::{Cause, Look, Unseen};
+use emite_core::policies::emite_role::SESSION_SECONDS;
+use emite_core::policies::trust::takes_external_id;
+use emite_core::snapshot::{DataStream, Domain, Instance, Role};
+
+use super::properties::{HandedServer, HandoverProperties};
+use crate::services::Services;
+
+/// An item, and what reading it showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) state: State,
+}
+
+/// What reading an item showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It is as it is handed over.
+    Verified,
+    /// It is not, and how.
+    Wrong(String),
+    /// It could not be read.
+    Unseen(Unseen),
+}
+
+impl State {
+    fn wrong(what: impl Display) -> Self {
+        Self::Wrong(what.to_string())
+    }
+
+    /// What `judge` makes of a thing that was read; `gone` if it does not exist.
+    fn judged<T>(read: &Look<Option<T>>, gone: &str, judge: impl FnOnce(&T) -> Self) -> Self {
+        match read {
+            Ok(Some(thing)) => judge(thing),
+            Ok(None) => Self::wrong(gone),
+            Err(unseen) => Self::Unseen(unseen.clone()),
+        }
+    }
+
+    /// What was found wrong; otherwise what could not be read.
+    fn of(found: impl IntoIterator<Item = Self>) -> Self {
+        let (mut wrong, mut unseen) = (Vec::new(), None);
+        for state in found {
+            match state {
+                Self::Verified => {}
+                Self::Wrong(what) => wrong.push(what),
+                Self::Unseen(what) => unseen = unseen.or(Some(what)),
+            }
+        }
+        match unseen {
+            _ if !wrong.is_empty() => Self::Wrong(wrong.join("; ")),
+            Some(unseen) => Self::Unseen(unseen),
+            None => Self::Verified,
+        }
+    }
+}
+
+/// How long what is wrong may take to come right: AWS shows a change of seconds ago not everywhere at once.
+const SETTLING: Duration = Duration::from_secs(8);
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// All items, read again while they may just be late, or the permissions to read them.
+pub(super) async fn settled(services: &Services, properties: &HandoverProperties) -> Vec<Seen> {
+    let started = tokio::time::Instant::now();
+    loop {
+        let seen = items(properties, &observe(services, properties).await);
+        let denied = |seen: &Seen| matches!(&seen.state, State::Unseen(unseen) if unseen.cause == Cause::Denied);
+        let patience = if seen.iter().any(denied) {
+            services.permission_grace
+        } else if seen.iter().any(|seen| matches!(seen.state, State::Wrong(_))) {
+            SETTLING
+        } else {
+            return seen;
+        };
+        if started.elapsed() + PAUSE > patience {
+            return seen;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// What is read of the things that are handed over: as the health check reads them, as far as this function's role allows.
+struct Observation {
+    role: Look<Option<Role>>,
+    instance: Look<Option<Instance>>,
+    agent_events: Look<Option<Association>>,
+    contact_records: Look<Option<Association>>,
+    stream: Look<Option<DataStream>>,
+    domain: Look<Option<Domain>>,
+    server: Look<Option<Machine>>,
+}
+
+async fn observe(services: &Services, properties: &HandoverProperties) -> Observation {
+    let HandoverProperties { instance, .. } = properties;
+    let aws = &services.aws;
+    let server = async {
+        match &properties.server {
+            Some(server) => look("ec2:DescribeInstances", ec2::machine(aws.ec2(), &server.id)).await,
+            None => Ok(None),
+        }
+    };
+    let (role, instance_itself, agent_events, contact_records, stream, domain, server) = tokio::join!(
+        Box::pin(look("iam:GetRole", iam::described_if_there(aws.iam(), properties.role.name()))),
+        Box::pin(look("connect:DescribeInstance", connect::instance(aws.connect(), instance))),
+        Box::pin(streaming(aws, instance, ResourceType::AgentEvents)),
+        Box::pin(streaming(aws, instance, ResourceType::ContactTraceRecords)),
+        Box::pin(look(kinesis::SUMMARY, kinesis::data_stream(aws.kinesis(), properties.agent_event_stream.name()))),
+        Box::pin(look("es:DescribeDomain", opensearch::domain(aws.opensearch(), properties.domain.name()))),
+        Box::pin(server),
+    );
+    Observation { role, instance: instance_itself, agent_events, contact_records, stream, domain, server }
+}
+
+/// The guide's list, in its order. Pure.
+fn items(properties: &HandoverProperties, read: &Observation) -> Vec<Seen> {
+    let seen = |name, value: &dyn Display, state| Seen { name, value: value.to_string(), state };
+    let server = properties.server.as_ref();
+    let mut all: Vec<Seen> =
+        server.map(|server| seen(SERVER, &server.address, self::server(server, read))).into_iter().collect();
+    all.push(seen(ROLE, &properties.role, role(properties, read)));
+    let id = properties.customer_id.as_ref();
+    all.extend(id.map(|id| seen(EXTERNAL_ID, id, external_id(properties, id, read))));
+    all.push(seen(INSTANCE, &properties.instance_arn, instance(properties, read)));
+    all.push(seen(AGENT_EVENTS, &properties.agent_event_stream, stream(read)));
+    all.push(seen(SEARCH_ENDPOINT, &properties.search_endpoint, domain(properties, read)));
+    // Its name was looked up when the properties were read.
+    all.push(seen(TIME_ZONE, &properties.time_zone, State::Verified));
+    all
+}
+
+/// A role of the same name with another path is another role.
+fn role(properties: &HandoverProperties, read: &Observation) -> State {
+    const GONE: &str = "the role does not exist";
+    State::judged(&read.role, GONE, |role| match role.max_session_seconds {
+        _ if role.arn != properties.role.to_string() => State::wrong(GONE),
+        seconds if seconds < SESSION_SECONDS => {
+            State::wrong(format!("its sessions last {seconds} seconds at most, and eMite needs {SESSION_SECONDS}"))
+        }
+        _ => State::Verified,
+    })
+}
+
+fn external_id(properties: &HandoverProperties, id: &str, read: &Observation) -> State {
+    const GONE: &str = "the role that asks for it does not exist";
+    State::judged(&read.role, GONE, |role| {
+        if role.arn != properties.role.to_string() {
+            State::wrong(GONE)
+        } else if takes_external_id(&role.trust, id) {
+            State::Verified
+        } else {
+            State::wrong("the trust policy of the role does not ask for it")
+        }
+    })
+}
+
+/// The instance, and that it streams to where it should.
+fn instance(properties: &HandoverProperties, read: &Observation) -> State {
+    let status = State::judged(&read.instance, "the instance does not exist", |instance| {
+        if instance.status == "ACTIVE" {
+            State::Verified
+        } else {
+            State::wrong(format!("the instance is {}, not ACTIVE", instance.status))
+        }
+    });
+    match status {
+        // What it streams is no question then.
+        State::Wrong(_) => status,
+        status => {
+            let agent_events = Target::KinesisStream(properties.agent_event_stream.clone());
+            let agent_events = streams_to(properties, ResourceType::AgentEvents, &read.agent_events, &agent_events);
+            let records = ResourceType::ContactTraceRecords;
+            let contact_records =
+                streams_to(properties, records, &read.contact_records, &properties.contact_record_target);
+            State::of([status, agent_events, contact_records])
+        }
+    }
+}
+
+fn streams_to(
+    properties: &HandoverProperties,
+    resource_type: ResourceType,
+    read: &Look<Option<Association>>,
+    target: &Target,
+) -> State {
+    let source = properties.source(resource_type);
+    State::judged(read, &format!("its {source} stream nowhere"), |live| {
+        if live.target == *target {
+            State::Verified
+        } else {
+            State::wrong(format!("its {source} stream to {}", live.target))
+        }
+    })
+}
+
+fn stream(read: &Observation) -> State {
+    State::judged(&read.stream, "the stream does not exist", |stream| match stream.status.as_str() {
+        // It is written to and read from while its shards or its key change.
+        "ACTIVE" | "UPDATING" => State::Verified,
+        other => State::wrong(format!("the stream is {other}, not ACTIVE")),
+    })
+}
+
+fn domain(properties: &HandoverProperties, read: &Observation) -> State {
+    const GONE: &str = "the search domain does not exist";
+    State::judged(&read.domain, GONE, |domain| match &domain.endpoint {
+        _ if domain.deleted => State::wrong(GONE),
+        Some(endpoint) if properties.search_endpoint == format!("https://{endpoint}") => State::Verified,
+        Some(endpoint) => State::wrong(format!("the search domain answers at https://{endpoint}")),
+        None => State::wrong("the search domain has no public endpoint"),
+    })
+}
+
+fn server(server: &HandedServer, read: &Observation) -> State {
+    State::judged(&read.server, "the server does not exist", |machine| match &machine.public_address {
+        _ if machine.state.as_str() != "running" => {
+            State::wrong(format!("the server is {}, not running", machine.state.as_str()))
+        }
+        Some(address) if *address == server.address.to_string() => State::Verified,
+        Some(address) => State::wrong(format!("the server has the address {address}")),
+        None => State::wrong("the server has no public address"),
+    })
+}
