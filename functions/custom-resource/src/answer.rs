@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use emite_aws::https::{self, Schemes};
+use emite_aws::wait;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
@@ -115,18 +116,16 @@ impl Mailer {
 
     /// Puts `body` to where CloudFormation reads it; tries again while that can help, within the time that is kept for it.
     pub(crate) async fn deliver(&self, reply_to: &ReplyTo, body: Vec<u8>) -> Result<(), NotDelivered> {
-        const PAUSES_MS: [u64; 3] = [200, 400, 800];
         let body = Bytes::from(body);
-        let mut outcome = self.put(reply_to, body.clone()).await;
-        for pause in PAUSES_MS {
-            match &outcome {
-                Ok(()) | Err(NotDelivered::Refused(_)) => break,
-                Err(error) => tracing::warn!(%error, "trying again to answer CloudFormation"),
+        let put = async || self.put(reply_to, body.clone()).await;
+        let final_outcome = |outcome: &Result<(), NotDelivered>| match outcome {
+            Ok(()) | Err(NotDelivered::Refused(_)) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the answer did not reach CloudFormation");
+                false
             }
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            outcome = self.put(reply_to, body.clone()).await;
-        }
-        outcome
+        };
+        wait::until(wait::FOR_AN_ANSWER, put, final_outcome).await
     }
 
     async fn put(&self, reply_to: &ReplyTo, body: Bytes) -> Result<(), NotDelivered> {

@@ -7,6 +7,7 @@ use emite_aws::apply::ApplyError;
 use emite_aws::clients::Aws;
 use emite_aws::ledger::{Ledger, LedgerError};
 use emite_aws::settings::{BadSettings, Settings};
+use emite_aws::wait;
 use emite_core::arn::{Arn, Home};
 
 /// What every custom resource works with.
@@ -46,29 +47,21 @@ impl Services {
     /// harmless to repeat.
     pub(crate) async fn patiently<T>(&self, work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
         const PAUSE: Duration = Duration::from_secs(3);
-        let started = tokio::time::Instant::now();
-        loop {
-            match work().await {
-                Err(failure) if failure.is_denied() && started.elapsed() + PAUSE <= self.permission_grace => {
-                    tracing::warn!(%failure, "permissions may be seconds old; trying again");
-                    tokio::time::sleep(PAUSE).await;
-                }
-                outcome => return outcome,
+        let patience = |outcome: &Result<T, Failure>| match outcome {
+            Err(failure) if failure.is_denied() => {
+                tracing::warn!(%failure, "permissions may be seconds old");
+                self.permission_grace
             }
-        }
+            _ => Duration::ZERO,
+        };
+        wait::patiently(PAUSE, work, patience).await
     }
 }
 
 /// Runs `work` again when the world changed under it, a few times.
 pub(crate) async fn until_undisturbed<T>(work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
-    const PAUSES_MS: [u64; 3] = [200, 800, 2000];
-    for pause in PAUSES_MS {
-        match work().await {
-            Err(failure) if failure.is_changed_meanwhile() => tokio::time::sleep(Duration::from_millis(pause)).await,
-            outcome => return outcome,
-        }
-    }
-    work().await
+    let undisturbed = |outcome: &Result<T, Failure>| !matches!(outcome, Err(failure) if failure.is_changed_meanwhile());
+    wait::until(wait::UNTIL_UNDISTURBED, work, undisturbed).await
 }
 
 /// Why a request failed; its text is the reason that an admin reads in CloudFormation.

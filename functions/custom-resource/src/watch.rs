@@ -6,12 +6,10 @@
 
 use std::time::Duration;
 
-use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat, StandardUnit};
-use aws_smithy_types::DateTime;
-use emite_aws::clock;
+use emite_aws::clients::Aws;
 use emite_aws::error::AwsError;
-use emite_core::watchdog::{COMPLETED, DIMENSION, NAMESPACE, stack_name};
+use emite_aws::{clock, cloudwatch, wait};
+use emite_core::watchdog::stack_name;
 use jiff::Timestamp;
 
 use crate::answer::Data;
@@ -33,60 +31,22 @@ pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, 
     let now = clock::now();
     let stack = stack_name(&services.stack_id);
     // Without it the alarm may report missing runs until the first one: no reason to take the deployment back.
-    if let Err(error) = count_one(services.aws.cloudwatch(), stack, now).await {
+    if let Err(error) = count_one(&services.aws, stack, now).await {
         tracing::warn!(%error, "CloudWatch does not show the first run yet");
     }
     Ok(Data::new())
 }
 
-async fn count_one(cloudwatch: &Client, stack: &str, now: Timestamp) -> Result<(), AwsError> {
-    write(cloudwatch, stack, now).await?;
-    let started = tokio::time::Instant::now();
-    loop {
-        match is_visible(cloudwatch, stack, now).await {
-            Ok(true) => return Ok(()),
-            Err(error) if error.is_denied() => return Err(error),
-            outcome if started.elapsed() > PATIENCE => {
-                let late = || AwsError::unusable("cloudwatch:GetMetricData", "the datapoint is not there".to_owned());
-                return Err(outcome.err().unwrap_or_else(late));
-            }
-            _ => tokio::time::sleep(PAUSE).await,
-        }
+async fn count_one(aws: &Aws, stack: &str, now: Timestamp) -> Result<(), AwsError> {
+    cloudwatch::put_completed_run(aws.cloudwatch(), stack, now).await?;
+    let read = async || cloudwatch::has_completed_run(aws.cloudwatch(), stack, now).await;
+    let patience = |visible: &Result<bool, AwsError>| match visible {
+        Ok(true) => Duration::ZERO,
+        Err(error) if error.is_denied() => Duration::ZERO,
+        _ => PATIENCE,
+    };
+    match wait::patiently(PAUSE, read, patience).await? {
+        true => Ok(()),
+        false => Err(AwsError::unusable("cloudwatch:GetMetricData", "the datapoint is not there".to_owned())),
     }
-}
-
-fn dimension(stack: &str) -> Dimension {
-    Dimension::builder().name(DIMENSION).value(stack).build()
-}
-
-/// Needs `cloudwatch:PutMetricData`
-/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>).
-async fn write(cloudwatch: &Client, stack: &str, now: Timestamp) -> Result<(), AwsError> {
-    let run = MetricDatum::builder()
-        .metric_name(COMPLETED)
-        .dimensions(dimension(stack))
-        .timestamp(DateTime::from_secs(now.as_second()))
-        .unit(StandardUnit::Count)
-        .value(1.0)
-        .build();
-    let put = cloudwatch.put_metric_data().namespace(NAMESPACE).metric_data(run);
-    put.send().await.map(drop).map_err(AwsError::of("cloudwatch:PutMetricData"))
-}
-
-/// Needs `cloudwatch:GetMetricData`
-/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>).
-async fn is_visible(cloudwatch: &Client, stack: &str, written: Timestamp) -> Result<bool, AwsError> {
-    const MINUTE: i64 = 60;
-    let metric = Metric::builder().namespace(NAMESPACE).metric_name(COMPLETED).dimensions(dimension(stack)).build();
-    let stat = MetricStat::builder().metric(metric).period(60).stat("Sum").build();
-    let begins = written.as_second().div_euclid(MINUTE) * MINUTE;
-    let answer = cloudwatch
-        .get_metric_data()
-        .metric_data_queries(MetricDataQuery::builder().id("completed").metric_stat(stat).build())
-        .start_time(DateTime::from_secs(begins))
-        .end_time(DateTime::from_secs(begins + 2 * MINUTE))
-        .send()
-        .await
-        .map_err(AwsError::of("cloudwatch:GetMetricData"))?;
-    Ok(answer.metric_data_results.unwrap_or_default().iter().any(|result| !result.values().is_empty()))
 }

@@ -1,12 +1,15 @@
-//! Owns asking CloudWatch for all metrics of a run at once.
+//! Owns the calls of CloudWatch: all metrics of a run at once, and the count of completed runs.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, StatusCode};
+use aws_sdk_cloudwatch::types::{
+    Dimension, Metric, MetricDataQuery, MetricDataResult, MetricDatum, MetricStat, StandardUnit, StatusCode,
+};
 use aws_smithy_types::DateTime;
 use emite_core::look::{Cause, Look, Unseen};
 use emite_core::metrics::{MetricQuery, Metrics, PERIOD_SECONDS, Point, Series, WINDOW};
+use emite_core::watchdog::{COMPLETED, DIMENSION, NAMESPACE};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::convert::timestamp;
@@ -87,6 +90,42 @@ pub(crate) fn by_id(queries: &[MetricQuery], answers: Look<Answers>) -> Metrics 
         },
     };
     Metrics(queries.iter().map(|query| (query.id, series(query.id))).collect())
+}
+
+fn of_stack(stack: &str) -> Dimension {
+    Dimension::builder().name(DIMENSION).value(stack).build()
+}
+
+/// Counts one completed run of the stack. Needs `cloudwatch:PutMetricData`
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>).
+pub async fn put_completed_run(cloudwatch: &Client, stack: &str, now: Timestamp) -> Result<(), AwsError> {
+    let run = MetricDatum::builder()
+        .metric_name(COMPLETED)
+        .dimensions(of_stack(stack))
+        .timestamp(DateTime::from_secs(now.as_second()))
+        .unit(StandardUnit::Count)
+        .value(1.0)
+        .build();
+    let put = cloudwatch.put_metric_data().namespace(NAMESPACE).metric_data(run);
+    put.send().await.map(drop).map_err(AwsError::of("cloudwatch:PutMetricData"))
+}
+
+/// Whether a run that was counted at `written` shows. Needs `cloudwatch:GetMetricData`
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>).
+pub async fn has_completed_run(cloudwatch: &Client, stack: &str, written: Timestamp) -> Result<bool, AwsError> {
+    const MINUTE: i64 = 60;
+    let metric = Metric::builder().namespace(NAMESPACE).metric_name(COMPLETED).dimensions(of_stack(stack)).build();
+    let stat = MetricStat::builder().metric(metric).period(60).stat("Sum").build();
+    let begins = written.as_second().div_euclid(MINUTE) * MINUTE;
+    let answer = cloudwatch
+        .get_metric_data()
+        .metric_data_queries(MetricDataQuery::builder().id("completed").metric_stat(stat).build())
+        .start_time(DateTime::from_secs(begins))
+        .end_time(DateTime::from_secs(begins + 2 * MINUTE))
+        .send()
+        .await
+        .map_err(AwsError::of(ACTION))?;
+    Ok(answer.metric_data_results.unwrap_or_default().iter().any(|result| !result.values().is_empty()))
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
-//! Owns waiting until AWS shows a change, with growing pauses.
+//! Owns waiting until something settles: until AWS shows a change, lets a request in, or is not disturbed any more.
 //!
 //! How soon a write shows is documented for hardly any service. A write that AWS accepted has worked in any case, so what
 //! does not show in time is for the caller to judge.
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How long to wait for what shows within seconds: 3 s in all.
 pub const BRIEFLY: &[Duration] = &millis([200, 400, 800, 1600]);
+/// Before an answer that did not arrive is sent again: 1.4 s in all.
+pub const FOR_AN_ANSWER: &[Duration] = &millis([200, 400, 800]);
+/// Before work that another request disturbed is begun anew: 3 s in all.
+pub const UNTIL_UNDISTURBED: &[Duration] = &millis([200, 800, 2000]);
 /// For Amazon Connect, which allows two calls a second: 4.5 s in all.
 pub const FOR_CONNECT: &[Duration] = &millis([300, 600, 1200, 2400]);
 /// For everything that a repair changed: 7 s in all.
@@ -27,6 +31,18 @@ pub async fn until<T>(pauses: &[Duration], read: impl AsyncFn() -> T, enough: im
         seen = read().await;
     }
     seen
+}
+
+/// Reads again after each `pause`, for as long in all as what was read is worth waiting for; returns what was read last.
+pub async fn patiently<T>(pause: Duration, read: impl AsyncFn() -> T, patience: impl Fn(&T) -> Duration) -> T {
+    let started = Instant::now();
+    loop {
+        let seen = read().await;
+        if started.elapsed() + pause > patience(&seen) {
+            return seen;
+        }
+        sleep(pause).await;
+    }
 }
 
 const fn millis<const N: usize>(pauses: [u64; N]) -> [Duration; N] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use emite_aws::ec2::{self, Machine};
 use emite_aws::look::look;
 use emite_aws::observe::streaming;
-use emite_aws::{connect, iam, kinesis, opensearch};
+use emite_aws::{connect, iam, kinesis, opensearch, wait};
 use emite_core::handover::{AGENT_EVENTS, EXTERNAL_ID, INSTANCE, ROLE, SEARCH_ENDPOINT, SERVER, TIME_ZONE};
 use emite_core::links::data_streaming::{Association, ResourceType, Target};
 use emite_core::look::{Cause, Look, Unseen};
@@ -75,22 +75,18 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// All items, read again while they may just be late, or the permissions to read them.
 pub(super) async fn settled(services: &Services, properties: &HandoverProperties) -> Vec<Seen> {
-    let started = tokio::time::Instant::now();
-    loop {
-        let seen = items(properties, &observe(services, properties).await);
-        let denied = |seen: &Seen| matches!(&seen.state, State::Unseen(unseen) if unseen.cause == Cause::Denied);
-        let patience = if seen.iter().any(denied) {
+    let denied = |seen: &Seen| matches!(&seen.state, State::Unseen(unseen) if unseen.cause == Cause::Denied);
+    let patience = |seen: &Vec<Seen>| {
+        if seen.iter().any(denied) {
             services.permission_grace
         } else if seen.iter().any(|seen| matches!(seen.state, State::Wrong(_))) {
             SETTLING
         } else {
-            return seen;
-        };
-        if started.elapsed() + PAUSE > patience {
-            return seen;
+            Duration::ZERO
         }
-        tokio::time::sleep(PAUSE).await;
-    }
+    };
+    let read = async || items(properties, &observe(services, properties).await);
+    wait::patiently(PAUSE, read, patience).await
 }
 
 /// What is read of the things that are handed over: as the health check reads them, as far as this function's role allows.
