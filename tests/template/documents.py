@@ -64,3 +64,11 @@ def links(markdown: str) -> Iterator[str]:
     plain = re.sub(r"`[^`\n]*`", "``", _masked(markdown))
     yield from re.findall(r"\]\(([^)\s]+)\)", plain)
     yield from re.findall(r"<(https?://[^>\s]+)>", plain)
+
+
+def checks() -> dict[str, str]:
+    """The source of each health check that is registered, by its name."""
+    folder = ROOT / "shared" / "core" / "src"
+    registered = re.findall(r"^    (\w+)::CHECK,$", (folder / "checks.rs").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(registered) > 10
+    return {name.replace("_", "-"): (folder / "checks" / f"{name}.rs").read_text(encoding="utf-8") for name in registered}

@@ -36,6 +36,11 @@ def crates(root: Path = ROOT) -> list[Path]:
     return sorted({path for pattern in CRATES for path in root.glob(pattern)})
 
 
+def files(crate: Path) -> list[Path]:
+    """The files of a crate, without those that are compiled for unit tests only, given its root file."""
+    return sorted({module.file for module in _modules(_read(crate, None))})
+
+
 def imports(crate: Path) -> list[Import]:
     """What the files of a crate import of each other, given its root file."""
     found = set()

@@ -330,7 +330,7 @@ ONLY_PREFLIGHT = [
     ("EmiteServerCidrs", "10.0.0.1/32", VALUES, EACH, "is not a public address"),
     ("TimeZone", "Europe/Atlantis", VALUES, EACH, "is not a time zone of the IANA database"),
     ("TimeZone", "europe/dublin", VALUES, EACH, "must be spelt Europe/Dublin"),
-    ("BusinessHours", "Fri 18:00-08:00", "shared/src/business_hours.rs", None, "18:00-08:00"),
+    ("BusinessHours", "Fri 18:00-08:00", "shared/core/src/business_hours.rs", None, "18:00-08:00"),
     ("OfficeCidrs", ",".join(f"198.51.100.{number}/32" for number in range(6)), VALUES, SERVER, "addresses. Give 5 at most"),
     ("RoleName", "emite-ctrfirehose-role", VALUES, EACH, "is also the name of the delivery stream's role"),
     ("ExistingRoleName", "emite-ctrfirehose-role", VALUES, EACH, "is also the name of the delivery stream's role"),

@@ -489,8 +489,9 @@ def test_an_operator_changes_nothing_by_hand_and_reads_no_record():
 
 
 def test_an_operator_may_run_each_command_that_a_mail_offers():
-    """The commands are those of the reporter's source: `Aws::new(spec, service, operation)` and what stands for that."""
-    source = documents.text("functions/reporter/src/commands.rs")
+    """The commands are those of the checks: `Aws::new(spec, service, operation)` and what stands for that."""
+    folder = cfn.TEMPLATE.parents[1] / "shared" / "core" / "src"
+    source = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.rs")))
     calls = set(re.findall(r'Aws::new\(spec, "([a-z0-9]+)", "([a-z-]+)"\)', source))
     calls |= {("connect", operation) for operation in re.findall(r'connect\(spec, "([a-z-]+)"\)', source)}
     calls |= {("iam", operation) for operation in re.findall(r'"((?:get|list)-role[a-z-]*)"', source)}

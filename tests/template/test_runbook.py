@@ -12,22 +12,8 @@ import pytest
 
 PARTS = ["What it means.", "How it breaks.", "Mend it by command.", "Mend it in the console.", "What is lost meanwhile."]
 
-# Checks for which a repair has something to do: those whose file mends by more than a person's hands.
-BY_HAND = "mend: by_hand"
-
-
-def _checks():
-    """{name: source} of the registered checks."""
-    folder = documents.ROOT / "shared" / "src"
-    registered = re.findall(r"^    (\w+)::CHECK,$", (folder / "checks.rs").read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(registered) > 10
-    found = {}
-    for module in registered:
-        source = (folder / "checks" / f"{module}.rs").read_text(encoding="utf-8")
-        constant = re.search(r'^const NAME: &str = "([a-z-]+)";', source, re.MULTILINE)
-        name = re.search(r'\bname: "([a-z-]+)"', source) or constant
-        found[name[1]] = source
-    return found
+# In the file of a check that no repair can fix.
+NO_REPAIR = "repair: no_repair"
 
 
 def _sections():
@@ -37,7 +23,7 @@ def _sections():
 
 
 def test_each_check_has_a_section_and_no_other_has():
-    assert sorted(_sections()) == sorted(_checks())
+    assert sorted(_sections()) == sorted(documents.checks())
 
 
 @pytest.mark.parametrize("name", _sections())
@@ -56,7 +42,7 @@ def test_a_section_offers_the_repair_where_one_mends_and_only_there(name):
     payloads = [json.loads(payload) for payload in re.findall(r"--payload '(\{\"mode\".*?\})'", _sections()[name])]
     assert all(payload["checks"] == [name] for payload in payloads)
     modes = [payload["mode"] for payload in payloads]
-    assert modes[:2] == ([] if BY_HAND in _checks()[name] else ["plan", "apply"])
+    assert modes[:2] == ([] if NO_REPAIR in documents.checks()[name] else ["plan", "apply"])
 
 
 def test_each_alarm_has_a_row_and_no_row_is_of_another(template):

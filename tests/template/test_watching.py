@@ -37,8 +37,8 @@ def test_the_spec_has_the_fields_of_the_sample_and_they_are_texts(template, case
 
 
 def fields_of_the_code():
-    """As shared/src/spec.rs reads them, in its order."""
-    source = (ROOT / "shared" / "src" / "spec.rs").read_text(encoding="utf-8")
+    """As shared/core/src/spec.rs reads them, in its order."""
+    source = (ROOT / "shared" / "core" / "src" / "spec.rs").read_text(encoding="utf-8")
     read = source.split("fn read(fields: &mut Fields)", 1)[1].split("\n    }\n", 1)[0]
     together = {kind: source.split(f"fn {kind}(&mut self)", 1)[1].split("\n    }\n", 1)[0] for kind in ("emite", "server")}
     found = []
@@ -330,10 +330,10 @@ def test_the_reporter_hears_every_report_of_this_stack_and_none_of_another(guide
 
 
 def test_the_code_speaks_of_the_same_events_and_metrics(guide):
-    report = (ROOT / "shared" / "src" / "report.rs").read_text(encoding="utf-8")
+    report = (ROOT / "shared" / "core" / "src" / "report.rs").read_text(encoding="utf-8")
     for text in ("emite-connect", *REPORTS):
         assert f'&str = "{text}";' in report
-    watchdog = (ROOT / "shared" / "src" / "watchdog.rs").read_text(encoding="utf-8")
+    watchdog = (ROOT / "shared" / "core" / "src" / "watchdog.rs").read_text(encoding="utf-8")
     alarm = properties(guide, "WatchdogAlarm")
     ((dimension,),) = [[d["Name"] for d in alarm["Dimensions"]]]
     for text in (alarm["Namespace"], alarm["MetricName"], dimension, "OpenFindings"):

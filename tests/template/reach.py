@@ -1,0 +1,99 @@
+"""Owns which IAM actions a piece of our code can need: those that are named in it, or in what it calls of `shared/aws`.
+
+Calls are followed by name, as text: `kinesis::data_stream(…)`, or `described(…)` within a file.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import imports
+
+ROOT = Path(__file__).resolve().parents[2]
+AWS = ROOT / "shared" / "aws" / "src"
+
+ACTION = re.compile(r'"([a-z0-9]+:[A-Z][A-Za-z]+)"')
+_FUNCTION = re.compile(r"^(?:pub(?:\([a-z]+\))? )?(?:async )?fn (\w+)", re.MULTILINE)
+_CONSTANT = re.compile(r"^(?:pub(?:\([a-z]+\))? )?const (\w+): [^=]+= ([^;]+);", re.MULTILINE)
+_USE = re.compile(r"^(?:pub(?:\([a-z]+\))? )?use ([^;]+);", re.MULTILINE)
+# A function that is called, or handed on by its path, or a constant.
+_NAMED = re.compile(r"\b(?:(\w+)::)?(?:(\w+)(?=\()|(?<=::)(\w+)|([A-Z][A-Z_]+)\b)")
+
+
+class Definition(NamedTuple):
+    """A function or a constant at the top level of a file."""
+
+    file: Path
+    name: str
+    text: str
+
+    @property
+    def modules(self) -> set[str]:
+        """The names by which other files may call it: those of its file and of the folders above."""
+        return set(self.file.relative_to(AWS).with_suffix("").parts)
+
+
+def code(path: Path) -> str:
+    """The source of a file without its unit tests and comments."""
+    text = path.read_text(encoding="utf-8").split("#[cfg(test)]\nmod ")[0]
+    return re.sub(r"(?m)^\s*//.*$", "", text)
+
+
+def _uses(text: str) -> dict[str, str]:
+    """The names that a file brings in, each with the module that it is of."""
+    found = {}
+    for path in _USE.findall(text):
+        module, _, names = path.rpartition("::{") if "{" in path else path.rpartition("::")
+        for name in re.findall(r"\w+", names):
+            found[name] = module.rpartition("::")[2]
+    return found
+
+
+@cache
+def definitions() -> list[Definition]:
+    """All functions and constants of `shared/aws`."""
+    found = []
+    for path in sorted(AWS.rglob("*.rs")):
+        text = code(path)
+        for match in _FUNCTION.finditer(text):
+            found.append(Definition(path, match[1], text[match.start() : text.find("\n}\n", match.start())]))
+        found += [Definition(path, match[1], match[2]) for match in _CONSTANT.finditer(text)]
+    return found
+
+
+def _named(text: str, file: Path) -> list[Definition]:
+    """What this text, which stands in `file`, names of `shared/aws`."""
+    uses = _uses(code(file))
+    found = []
+    for module, call, handed, constant in set(_NAMED.findall(text)):
+        name = call or handed or constant
+        module = module or uses.get(name, "")
+        found += [one for one in definitions() if one.name == name and (module in one.modules if module else one.file == file)]
+    return found
+
+
+def actions(text: str, file: Path) -> set[str]:
+    """The IAM actions that `text`, which stands in `file`, names itself or in whatever it calls."""
+    found, waiting, seen = set(ACTION.findall(text)), _named(text, file), set()
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            found |= set(ACTION.findall(one.text))
+            waiting += _named(one.text, one.file)
+    return found
+
+
+def of_crate(name: str) -> set[str]:
+    """The IAM actions that any code of the crate `functions/<name>` can reach."""
+    files = imports.files(ROOT / "functions" / name / "src" / "lib.rs")
+    return set().union(*(actions(code(path), path) for path in files))
+
+
+def of_function(file: Path, name: str) -> set[str]:
+    """The same of one function of `shared/aws`."""
+    (one,) = [one for one in definitions() if one.file == file and one.name == name]
+    return actions(one.text, one.file)
