@@ -33,40 +33,40 @@ pub enum Latch {
 pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now: Timestamp) -> Snapshot {
     let started = tokio::time::Instant::now();
     let queries = checks::metrics(spec);
-    let (connect, streams, others, metrics) = tokio::join!(
-        Box::pin(async {
-            tokio::join!(
-                look("connect:DescribeInstance", connect::instance(aws.connect(), &spec.instance)),
-                streaming(aws, &spec.instance, ResourceType::AgentEvents),
-                streaming(aws, &spec.instance, ResourceType::ContactTraceRecords),
-                look("connect:ListApprovedOrigins", approved_origins(aws, spec)),
-            )
-        }),
-        Box::pin(async {
-            tokio::join!(
-                look(kinesis::SUMMARY, kinesis::data_stream(aws.kinesis(), spec.agent_event_stream_name())),
-                look(kinesis::SUMMARY, contact_record_stream(aws, spec)),
-                look(
-                    "firehose:DescribeDeliveryStream",
-                    firehose::delivery_stream(aws.firehose(), spec.delivery_stream_name())
-                ),
-                look("s3:ListBucket", s3::failed_records(aws.s3(), spec)),
-                look("es:DescribeDomain", opensearch::domain(aws.opensearch(), spec.domain_name())),
-            )
-        }),
-        Box::pin(async {
-            tokio::join!(
-                look("iam:GetRole", iam::role(aws.iam(), spec.emite_role_name())),
-                look("ec2:DescribeInstances", server(aws, spec)),
-                look("sns:ListSubscriptionsByTopic", sns::subscriptions(aws.sns(), &spec.alert_topic)),
-                look("sqs:GetQueueAttributes", sqs::dead_letters(aws.sqs(), &spec.dead_letter_queue)),
-                look("dynamodb:GetItem", latch::read(ledger, spec)),
-            )
-        }),
-        Box::pin(async { look(cloudwatch::ACTION, cloudwatch::metrics(aws.cloudwatch(), &queries, now)).await }),
+    let (
+        instance,
+        agent_event_streaming,
+        contact_record_streaming,
+        approved_origins,
+        agent_event_stream,
+        contact_record_stream,
+        delivery_stream,
+        failed_records,
+        domain,
+        emite_role,
+        server,
+        subscriptions,
+        dead_letters,
+        watch,
+        metrics,
+    ) = tokio::join!(
+        look("connect:DescribeInstance", connect::instance(aws.connect(), &spec.instance)),
+        streaming(aws, &spec.instance, ResourceType::AgentEvents),
+        streaming(aws, &spec.instance, ResourceType::ContactTraceRecords),
+        look("connect:ListApprovedOrigins", approved_origins(aws, spec)),
+        look(kinesis::SUMMARY, kinesis::data_stream(aws.kinesis(), spec.agent_event_stream_name())),
+        look(kinesis::SUMMARY, contact_record_stream(aws, spec)),
+        look("firehose:DescribeDeliveryStream", firehose::delivery_stream(aws.firehose(), spec.delivery_stream_name())),
+        look("s3:ListBucket", s3::failed_records(aws.s3(), spec)),
+        look("es:DescribeDomain", opensearch::domain(aws.opensearch(), spec.domain_name())),
+        look("iam:GetRole", iam::role(aws.iam(), spec.emite_role_name())),
+        look("ec2:DescribeInstances", server(aws, spec)),
+        look("sns:ListSubscriptionsByTopic", sns::subscriptions(aws.sns(), &spec.alert_topic)),
+        look("sqs:GetQueueAttributes", sqs::dead_letters(aws.sqs(), &spec.dead_letter_queue)),
+        look("dynamodb:GetItem", latch::read(ledger, spec)),
+        look(cloudwatch::ACTION, cloudwatch::metrics(aws.cloudwatch(), &queries, now)),
     );
     let metrics = cloudwatch::by_id(&queries, metrics);
-    let (role, server, subscriptions, dead_letters, watch) = others;
     let watch = match latch {
         Latch::Moves => latch::go_on(ledger, spec, watch, &metrics, now).await,
         Latch::Stays => watch.map(|seen| after(seen.as_ref().map(|entry| &entry.value), &metrics, now)),
@@ -74,16 +74,16 @@ pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now:
     Snapshot {
         taken_at: now,
         took: started.elapsed(),
-        instance: connect.0,
-        agent_event_streaming: connect.1,
-        contact_record_streaming: connect.2,
-        approved_origins: connect.3,
-        agent_event_stream: streams.0,
-        contact_record_stream: streams.1,
-        delivery_stream: streams.2,
-        failed_records: streams.3,
-        domain: streams.4,
-        emite_role: role,
+        instance,
+        agent_event_streaming,
+        contact_record_streaming,
+        approved_origins,
+        agent_event_stream,
+        contact_record_stream,
+        delivery_stream,
+        failed_records,
+        domain,
+        emite_role,
         server,
         subscriptions,
         dead_letters,

@@ -63,8 +63,8 @@ impl BusinessHours {
             .collect();
         stretches.sort();
         let (from, to) = stretches.into_iter().reduce(
-            |(from, to), next| {
-                if next.0 <= to { (from, to.max(next.1)) } else { next }
+            |(from, to), (next, end)| {
+                if next <= to { (from, to.max(end)) } else { (next, end) }
             },
         )?;
         (at < to).then(|| at.duration_since(from))

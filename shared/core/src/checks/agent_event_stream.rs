@@ -204,12 +204,13 @@ fn objection(spec: &Spec, live: Option<&str>) -> Option<Objection> {
 
 /// The two names are of two keys. A key's id says nothing about its alias, so these are never told apart.
 fn differ(live: &str, wanted: &str) -> bool {
-    fn name(key: &str) -> (bool, &str) {
+    fn name(key: &str) -> &str {
         let name = if key.starts_with("arn:") { key.rsplit(':').next().unwrap_or(key) } else { key };
-        (name.starts_with("alias/"), name.strip_prefix("key/").unwrap_or(name))
+        name.strip_prefix("key/").unwrap_or(name)
     }
+    let is_alias = |name: &str| name.starts_with("alias/");
     let (live, wanted) = (name(live), name(wanted));
-    live.0 == wanted.0 && live.1 != wanted.1
+    is_alias(live) == is_alias(wanted) && live != wanted
 }
 
 #[cfg(test)]
