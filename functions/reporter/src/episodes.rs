@@ -4,10 +4,12 @@
 //! order, loss or repetition of events can be tried out. What is to be told stands in the entry's [`Outbox`] afterwards.
 //! Only root causes that somebody has to act on have an episode; what could not be looked at stands still.
 
+mod key;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use emite_core::checks::CHECKS;
-use emite_core::finding::{Finding, Severity, Status};
+use emite_core::checks::{CHECKS, alert_path, health_check};
+use emite_core::finding::{Finding, Severity, Status, Subject};
 use emite_core::handover::Handover;
 use emite_core::report::Report;
 use emite_core::spec::Spec;
@@ -18,19 +20,18 @@ use crate::input::{Failure, Input};
 use crate::message::{self, Closed, Message, News, Open, Story};
 use crate::outbox::Outbox;
 use crate::text::stored;
+use key::EpisodeKey;
 
-/// The check of episodes of the health check itself.
-pub(crate) const HEALTH_CHECK: &str = "health-check";
-/// The check of who hears of alerts.
-const ALERT_PATH: &str = "alert-path";
-/// What the keys of episodes begin with that are about not being able to look.
-const UNOBSERVABLE: &str = "unobservable:";
+/// The IAM action with which the health check reads who subscribed to alerts.
+const LIST_SUBSCRIPTIONS: &str = "sns:ListSubscriptionsByTopic";
 /// How long something cannot be looked at before that is told.
 const BLIND_FOR: SignedDuration = SignedDuration::from_mins(30);
 /// The time from one reminder to the next.
 const REMINDER: SignedDuration = SignedDuration::from_hours(24);
 /// Episodes that are kept at most.
 const MOST_EPISODES: usize = 200;
+/// The most bytes of the name of a part that are kept.
+const MOST_PART: usize = 60;
 /// Handled events that are remembered.
 const REMEMBERED: usize = 50;
 
@@ -58,7 +59,7 @@ pub(crate) struct State {
     /// Events without a time of their own that were handled.
     handled: Vec<String>,
     silences: BTreeMap<String, Silence>,
-    episodes: BTreeMap<String, Episode>,
+    episodes: BTreeMap<EpisodeKey, Episode>,
     pub(crate) outbox: Outbox,
 }
 
@@ -73,6 +74,9 @@ pub(crate) struct Silence {
 #[serde(rename_all = "camelCase")]
 struct Episode {
     status: Status,
+    /// The name of the part of its check; none in episodes that began under a release that did not name parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
     severity: Severity,
     summary: String,
     first_seen: Timestamp,
@@ -150,12 +154,20 @@ impl Reading<'_> {
 
     /// Whether the report says nothing of who subscribed.
     fn sees_no_subscriptions(&self) -> bool {
-        let listed = |finding: &Finding| {
-            finding.check == ALERT_PATH
+        let name = alert_path::CHECK.name;
+        // Releases that did not name the cause are not trusted to have seen them.
+        let is_unlisted = |finding: &Finding| {
+            finding.check == name
                 && finding.status == Status::Unobservable
-                && finding.resource.ends_with("#sns:ListSubscriptionsByTopic")
+                && finding.cause.as_ref().is_none_or(|cause| cause.action == LIST_SUBSCRIPTIONS)
         };
-        !self.report.checks.iter().any(|outcome| outcome.name == ALERT_PATH) || self.report.findings.iter().any(listed)
+        !self.report.checks.iter().any(|outcome| outcome.name == name) || self.report.findings.iter().any(is_unlisted)
+    }
+
+    /// The finding that explains another.
+    fn root_of(&self, finding: &Finding) -> Option<&Finding> {
+        let key = finding.caused_by.as_deref()?;
+        self.report.findings.iter().find(|other| other.key() == key)
     }
 
     fn consequences(&self, finding: &Finding) -> Vec<&str> {
@@ -176,52 +188,36 @@ enum Sighting {
 
 /// The sightings of a report by the keys of their episodes, the worst of each. What follows from something that is
 /// silenced counts for itself: the silence is about that one check.
-fn sightings(reading: &Reading<'_>, silences: &BTreeMap<String, Silence>) -> BTreeMap<String, Sighting> {
+fn sightings(reading: &Reading<'_>, silences: &BTreeMap<String, Silence>) -> BTreeMap<EpisodeKey, Sighting> {
     let silenced = |check: &str| is_silenced(silences, check, reading.now);
     let explained = |finding: &Finding| {
-        let root = finding.caused_by.as_deref().map(parts);
-        root.is_some_and(|(root, _)| !silenced(root) || silenced(&finding.check))
+        reading.root_of(finding).is_some_and(|root| !silenced(&root.check) || silenced(&finding.check))
     };
     let mut found: Vec<&Finding> = reading.report.findings.iter().collect();
     found.sort_by_key(|finding| (finding.caused_by.is_none(), finding.severity));
     let mut sightings = BTreeMap::new();
     for finding in found {
-        let key = key(&finding.check, &finding.resource);
-        let blind = finding.status == Status::Unobservable;
-        let (key, sighting) = match finding.severity {
-            _ if blind && explained(finding) => (format!("{UNOBSERVABLE}{key}"), Sighting::Explained),
-            _ if blind => {
-                let finding = Finding { severity: Severity::Warning, ..finding.clone() };
-                (format!("{UNOBSERVABLE}{key}"), Sighting::Wrong(Box::new(finding), BLIND_FOR))
+        let sighting = match (finding.status, finding.severity) {
+            (Status::Unobservable, _) | (_, Severity::Warning | Severity::Critical) if explained(finding) => {
+                Sighting::Explained
             }
-            Severity::Info => continue,
-            _ if explained(finding) => (key, Sighting::Explained),
-            Severity::Warning => (key, Sighting::Wrong(Box::new(finding.clone()), reading.gap())),
-            Severity::Critical => (key, Sighting::Wrong(Box::new(finding.clone()), SignedDuration::ZERO)),
+            (Status::Unobservable, _) => {
+                let finding = Finding { severity: Severity::Warning, ..finding.clone() };
+                Sighting::Wrong(Box::new(finding), BLIND_FOR)
+            }
+            (_, Severity::Info) => continue,
+            (_, Severity::Warning) => Sighting::Wrong(Box::new(finding.clone()), reading.gap()),
+            (_, Severity::Critical) => Sighting::Wrong(Box::new(finding.clone()), SignedDuration::ZERO),
         };
-        sightings.insert(key, sighting);
+        sightings.insert(EpisodeKey::of(finding), sighting);
     }
     sightings
 }
 
-/// `check|resource`, bounded.
-fn key(check: &str, resource: &str) -> String {
-    const MOST: usize = 320;
-    let key = format!("{check}|{resource}");
-    if key.len() <= MOST && !key.contains(char::is_control) {
-        return key;
-    }
-    format!("{}~{:016x}", stored(&key, MOST - 20), fingerprint(&key))
-}
-
-/// The check and the resource that an episode is about.
-fn parts(key: &str) -> (&str, &str) {
-    key.strip_prefix(UNOBSERVABLE).unwrap_or(key).split_once('|').unwrap_or((key, ""))
-}
-
-/// FNV-1a: the same in every build, unlike the standard library's.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// Whether a finding or an episode is that no one is subscribed to alerts.
+fn is_no_subscriber(subject: Subject<'_>) -> bool {
+    let part = alert_path::CHECK.part(subject).map(|part| part.name);
+    subject.check == alert_path::CHECK.name && part == Some(alert_path::NO_SUBSCRIBER.name)
 }
 
 impl State {
@@ -251,7 +247,8 @@ impl State {
                 self.tell(key, finding, &reading.time(), reading.consequences(finding));
             }
         }
-        let absent: Vec<String> = self.episodes.keys().filter(|key| !sightings.contains_key(*key)).cloned().collect();
+        let absent: Vec<EpisodeKey> =
+            self.episodes.keys().filter(|key| !sightings.contains_key(*key)).cloned().collect();
         for key in absent {
             self.miss(&key, reading);
         }
@@ -259,8 +256,7 @@ impl State {
 
     /// Whether somebody hears now, after a time in which nobody did. What stood there about that is over.
     fn is_heard_again(&mut self, reading: &Reading<'_>) -> bool {
-        let nobody = |finding: &Finding| finding.check == ALERT_PATH && finding.status == Status::Missing;
-        if reading.report.findings.iter().any(nobody) {
+        if reading.report.findings.iter().any(|finding| is_no_subscriber(finding.subject())) {
             self.unheard = true;
             return false;
         }
@@ -268,23 +264,22 @@ impl State {
             return false;
         }
         self.unheard = false;
-        self.episodes.retain(|key, episode| parts(key).0 != ALERT_PATH || episode.status != Status::Missing);
+        self.episodes.retain(|key, episode| !is_no_subscriber(episode.subject(key)));
         self.outbox.push(message::deployed(reading.scene, self.handover.as_deref()));
         true
     }
 
     /// Tells of everything that is open in one message, as if nothing had ever been told.
-    fn tell_all(&mut self, sightings: &BTreeMap<String, Sighting>, reading: &Reading<'_>) {
+    fn tell_all(&mut self, sightings: &BTreeMap<EpisodeKey, Sighting>, reading: &Reading<'_>) {
         let (at, now) = (reading.report.checked_at, reading.now);
         let mut open = Vec::new();
         let has_room = self.outbox.has_room();
         for (key, episode) in self.episodes.iter_mut().filter(|(_, episode)| episode.open) {
-            let (check, _) = parts(key);
             let explained = matches!(sightings.get(key), Some(Sighting::Explained));
-            let over = episode.good_since.is_some() || !sightings.contains_key(key) && !reading.is_blind_on(check);
+            let over = episode.good_since.is_some() || !sightings.contains_key(key) && !reading.is_blind_on(&key.check);
             episode.told = None;
             episode.told_at = None;
-            if explained || over || !has_room || is_silenced(&self.silences, check, now) {
+            if explained || over || !has_room || is_silenced(&self.silences, &key.check, now) {
                 continue;
             }
             episode.told = Some(episode.severity);
@@ -298,12 +293,13 @@ impl State {
     }
 
     /// Takes in that something is wrong.
-    fn see(&mut self, key: &str, finding: &Finding, opens_after: SignedDuration, at: Timestamp) {
+    fn see(&mut self, key: &EpisodeKey, finding: &Finding, opens_after: SignedDuration, at: Timestamp) {
         if !self.episodes.contains_key(key) && !self.makes_room(finding.severity) {
             return;
         }
-        let episode = self.episodes.entry(key.to_owned()).or_insert_with(|| Episode::new(finding, at));
+        let episode = self.episodes.entry(key.clone()).or_insert_with(|| Episode::new(finding, at));
         episode.status = finding.status;
+        episode.part = finding.part.as_deref().map(|part| stored(part, MOST_PART));
         episode.severity = finding.severity;
         episode.summary = stored(&finding.summary, 200);
         episode.last_seen = at;
@@ -312,7 +308,7 @@ impl State {
     }
 
     /// Tells of an open episode what people do not know yet, or were last told a day ago.
-    fn tell(&mut self, key: &str, finding: &Finding, time: &Time<'_>, consequences: Vec<&str>) {
+    fn tell(&mut self, key: &EpisodeKey, finding: &Finding, time: &Time<'_>, consequences: Vec<&str>) {
         let Time { scene, now, at } = *time;
         let has_room = self.outbox.has_room();
         let Some(episode) = self.episodes.get_mut(key).filter(|episode| episode.open) else { return };
@@ -333,34 +329,33 @@ impl State {
         };
         episode.told_at = Some(at);
         let story = Story { since: episode.first_seen, at, consequences };
-        self.outbox.push_about(key, message::found(scene, news, finding, &story));
+        self.outbox.push_about(&key.to_string(), message::found(scene, news, finding, &story));
     }
 
     /// Takes in that a report does not list something.
-    fn miss(&mut self, key: &str, reading: &Reading<'_>) {
+    fn miss(&mut self, key: &EpisodeKey, reading: &Reading<'_>) {
         let at = reading.report.checked_at;
         let Some(episode) = self.episodes.get_mut(key) else { return };
-        let (check, _) = parts(key);
-        let about_looking = key.starts_with(UNOBSERVABLE);
-        let over = if check == HEALTH_CHECK {
+        let over = if key.check == health_check::CHECK.name {
             if reading.by_repair || at <= episode.last_seen {
                 return;
             }
             true
-        } else if !about_looking && reading.is_blind_on(check) {
+        } else if !key.is_about_observation() && reading.is_blind_on(&key.check) {
             return;
         } else {
             let since = *episode.good_since.get_or_insert(at);
-            reading.by_repair || at.duration_since(since) >= reading.gap() || about_looking && !episode.open
+            reading.by_repair
+                || at.duration_since(since) >= reading.gap()
+                || key.is_about_observation() && !episode.open
         };
         if over {
             self.close(key, reading);
         }
     }
 
-    fn close(&mut self, key: &str, reading: &Reading<'_>) {
+    fn close(&mut self, key: &EpisodeKey, reading: &Reading<'_>) {
         let has_room = self.outbox.has_room();
-        let (check, resource) = parts(key);
         let Some(episode) = self.episodes.get(key) else { return };
         if let Some(severity) = episode.told {
             if !has_room {
@@ -369,20 +364,20 @@ impl State {
             let message = message::resolved(
                 reading.scene,
                 &Closed {
-                    check,
-                    resource,
-                    status: episode.status,
+                    subject: episode.subject(key),
                     severity,
                     summary: &episode.summary,
                     since: episode.first_seen,
                     at: episode.good_since.unwrap_or(reading.report.checked_at),
                     by_repair: reading.by_repair,
-                    lesser: reading.report.findings.iter().any(|finding| {
-                        finding.severity == Severity::Info && self::key(&finding.check, &finding.resource) == key
-                    }),
+                    lesser: reading
+                        .report
+                        .findings
+                        .iter()
+                        .any(|finding| finding.severity == Severity::Info && EpisodeKey::of(finding) == *key),
                 },
             );
-            self.outbox.push_about(key, message);
+            self.outbox.push_about(&key.to_string(), message);
         }
         self.episodes.remove(key);
     }
@@ -394,7 +389,7 @@ impl State {
             return;
         }
         let finding = failure.finding(&scene.spec);
-        let key = key(HEALTH_CHECK, &finding.resource);
+        let key = EpisodeKey::of(&finding);
         self.see(&key, &finding, SignedDuration::ZERO, failure.at);
         self.tell(&key, &finding, &Time { scene, now, at: failure.at }, Vec::new());
     }
@@ -454,6 +449,7 @@ impl Episode {
     fn new(finding: &Finding, at: Timestamp) -> Self {
         Self {
             status: finding.status,
+            part: None,
             severity: finding.severity,
             summary: String::new(),
             first_seen: at,
@@ -463,6 +459,11 @@ impl Episode {
             told: None,
             told_at: None,
         }
+    }
+
+    /// Which finding it is about.
+    fn subject<'a>(&'a self, key: &'a EpisodeKey) -> Subject<'a> {
+        Subject { check: &key.check, status: self.status, part: self.part.as_deref(), resource: &key.resource }
     }
 }
 
@@ -476,7 +477,7 @@ fn forget(remembered: &mut Vec<String>) {
 }
 
 /// The sightings in the order in which they are told.
-fn worst_first(sightings: &BTreeMap<String, Sighting>) -> Vec<(&String, &Sighting)> {
+fn worst_first(sightings: &BTreeMap<EpisodeKey, Sighting>) -> Vec<(&EpisodeKey, &Sighting)> {
     let mut order: Vec<_> = sightings.iter().collect();
     order.sort_by_key(|(_, sighting)| match sighting {
         Sighting::Wrong(finding, _) => std::cmp::Reverse(Some(finding.severity)),
@@ -487,7 +488,7 @@ fn worst_first(sightings: &BTreeMap<String, Sighting>) -> Vec<(&String, &Sightin
 
 /// The names that can be silenced.
 pub(crate) fn silenceable() -> BTreeSet<&'static str> {
-    CHECKS.iter().map(|check| check.name).chain([HEALTH_CHECK]).collect()
+    CHECKS.iter().map(|check| check.name).chain([health_check::CHECK.name]).collect()
 }
 
 #[cfg(test)]

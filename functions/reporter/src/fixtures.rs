@@ -87,17 +87,12 @@ pub(crate) fn report(after: SignedDuration, findings: Vec<Finding>) -> Report {
 
 pub(crate) fn finding(check: &str, severity: Severity, resource: &str) -> Finding {
     Finding {
-        check: check.to_owned(),
-        status: Kind::Unhealthy,
-        severity,
-        resource: resource.to_owned(),
         summary: format!("{check} is not well."),
         expected: "well".to_owned(),
         observed: "not well".to_owned(),
         impact: "Something is missing.".to_owned(),
-        data_loss_at: None,
-        caused_by: None,
         remedy: "Mend it.".to_owned(),
-        repair: None,
+        part: None,
+        ..Finding::about(check, "", Kind::Unhealthy, severity, resource.to_owned())
     }
 }

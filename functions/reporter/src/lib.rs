@@ -5,7 +5,6 @@
 //! messages in it. Only then are they published, each taken out of the entry afterwards. Of two invocations at once one
 //! wins the write and the other decides anew, so nothing is sent twice and nothing is lost.
 
-mod commands;
 mod episodes;
 mod error;
 #[cfg(test)]

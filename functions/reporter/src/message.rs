@@ -1,21 +1,20 @@
 //! Owns the mails: what an admin reads when something happens, in plain words.
 //!
-//! What AWS or a report says in free text is bounded and made printable first; commands come from [`commands`] alone.
+//! What AWS or a report says in free text is bounded and made printable first; commands come from [`emite_core`] alone.
 //! Pure: no I/O, no clock. The limits are those of SNS
 //! (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>): a subject of fewer than 100 characters, and far less
 //! text than its 262,144 bytes.
 
-mod titles;
-
-use emite_core::finding::{Finding, Severity, Status};
+use emite_core::checks::{self, health_check};
+use emite_core::command::{self, Command};
+use emite_core::finding::{Finding, Severity, Status, Subject};
 use emite_core::handover::{self as item, Handover};
-use emite_core::look::Cause;
+use emite_core::offer::{self, RepairOffer};
 use emite_core::spec::Spec;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::commands::{self, Command, Mend, Subject};
-use crate::episodes::{HEALTH_CHECK, Scene};
+use crate::episodes::Scene;
 use crate::input::Redrive;
 use crate::text::{ascii, stored, wrapped};
 
@@ -94,7 +93,7 @@ pub(crate) struct Story<'a> {
 pub(crate) fn found(scene: &Scene, state: News, finding: &Finding, story: &Story<'_>) -> Message {
     let spec = &scene.spec;
     let tag = if state == News::Reminder { "Reminder" } else { severity_name(finding.severity) };
-    let title = titles::of(&finding.check, finding.status, &finding.resource);
+    let title = checks::title(finding.subject());
     let mut body = Body::default();
     match state {
         News::Worsened => body.paragraph("This has become worse, and is critical now."),
@@ -108,38 +107,32 @@ pub(crate) fn found(scene: &Scene, state: News, finding: &Finding, story: &Story
         ("How urgent", urgency(finding)),
     ]);
     body.facts(&[("Expected", &finding.expected), ("Seen", &finding.observed), ("About", &finding.resource)]);
-    let loss = finding.data_loss_at.map_or(String::new(), |loss| data_loss(spec, finding, loss, story.at));
+    let loss = finding
+        .data_loss_at
+        .map_or(String::new(), |loss| checks::loss(finding.subject(), &moment(spec, loss), loss <= story.at));
     body.facts(&[("What it costs", &finding.impact), ("Time left", &loss)]);
-    let mend = Mend::of(finding.repair.as_ref());
-    let remedy = match mend {
-        Mend::ByHand => finding.remedy.clone(),
-        Mend::Repair => format!("Run the repair below. Or by hand: {}", finding.remedy),
-        Mend::Interruption | Mend::Replacement => {
+    let remedy = match RepairOffer::of(finding.repair.as_ref()) {
+        RepairOffer::ByHand => finding.remedy.clone(),
+        RepairOffer::Repair => format!("Run the repair below. Or by hand: {}", finding.remedy),
+        RepairOffer::Interruption | RepairOffer::Replacement => {
             format!("Look what is there now, then run the repair below. Or by hand: {}", finding.remedy)
         }
     };
     body.facts(&[("What to do", &remedy)]);
-    if finding.status != Status::Unobservable || finding.observed.contains(Cause::Denied.words()) {
-        body.commands(&commands::for_finding(
-            spec,
-            Subject { mend, ..subject_of(&finding.check, finding.status, &finding.resource) },
-        ));
-    }
+    body.commands(&offer::commands(spec, finding));
     body.list("Follows from this:", &story.consequences);
     body.paragraph("To look again now, paste this into AWS CloudShell:");
-    body.command(&commands::look_again(spec));
+    body.command(&command::check_now(spec));
     let muted = format!("To hear nothing more of the check {} for a day, while somebody works on it:", finding.check);
     body.paragraph(&stored(&muted, 200));
-    body.command(&commands::silence(scene, &finding.check));
+    body.command(&command::silence(spec, &scene.function, &finding.check));
     message(spec, state, (&finding.check, finding.severity), (tag, title), body)
 }
 
 /// What a closed episode was about.
 #[derive(Clone, Debug)]
 pub(crate) struct Closed<'a> {
-    pub(crate) check: &'a str,
-    pub(crate) resource: &'a str,
-    pub(crate) status: Status,
+    pub(crate) subject: Subject<'a>,
     pub(crate) severity: Severity,
     pub(crate) summary: &'a str,
     pub(crate) since: Timestamp,
@@ -152,15 +145,15 @@ pub(crate) struct Closed<'a> {
 /// The message that it is over.
 pub(crate) fn resolved(scene: &Scene, closed: &Closed<'_>) -> Message {
     let spec = &scene.spec;
-    let title = titles::of(closed.check, closed.status, closed.resource);
+    let title = checks::title(closed.subject);
     let mut body = Body::default();
     body.paragraph(if closed.by_repair {
         "This is over: a repair looked again, and it is as it should be."
-    } else if closed.status == Status::Unobservable {
+    } else if closed.subject.status == Status::Unobservable {
         "This is over: the check can look again."
     } else if closed.lesser {
         "Nobody has to act on this any more, although it is not quite as it was set up."
-    } else if closed.check == HEALTH_CHECK {
+    } else if closed.subject.check == health_check::CHECK.name {
         "This is over: a health report has arrived again."
     } else {
         "This is over: the check has found it as it should be, twice."
@@ -170,10 +163,10 @@ pub(crate) fn resolved(scene: &Scene, closed: &Closed<'_>) -> Message {
         ("Integration", &spec.integration),
         ("From", &moment(spec, closed.since)),
         ("To", &moment(spec, closed.at)),
-        ("About", closed.resource),
+        ("About", closed.subject.resource),
     ]);
     body.paragraph("There is nothing to do.");
-    message(spec, News::Resolved, (closed.check, closed.severity), ("Resolved", title), body)
+    message(spec, News::Resolved, (closed.subject.check, closed.severity), ("Resolved", title), body)
 }
 
 /// One line of the message of all that is open.
@@ -198,7 +191,7 @@ pub(crate) fn open_findings(scene: &Scene, open: &[Open<'_>]) -> Message {
         .collect();
     body.list("", &lines.iter().map(String::as_str).collect::<Vec<_>>());
     body.paragraph("To see each of them in full, paste this into AWS CloudShell:");
-    body.command(&commands::look_again(spec));
+    body.command(&command::check_now(spec));
     let worst = open.iter().map(|one| one.severity).max().unwrap_or(Severity::Info);
     let title = match open.len() {
         1 => "one thing is wrong".to_owned(),
@@ -232,7 +225,7 @@ pub(crate) fn deployed(scene: &Scene, handover: Option<&Handover>) -> Message {
         spec.interval.as_mins()
     ));
     body.paragraph("To look now, paste this into AWS CloudShell:");
-    body.command(&commands::look_again(spec));
+    body.command(&command::check_now(spec));
     let (severity, title) = match all_is_verified {
         true => (Severity::Info, "integration deployed"),
         false => (Severity::Warning, "integration deployed, but not all of it is verified"),
@@ -271,7 +264,7 @@ fn handed_over(body: &mut Body, spec: &Spec, handover: &Handover) {
     }
     body.list("Deliberately not in it:", &handover.not_included.iter().map(String::as_str).collect::<Vec<_>>());
     body.paragraph("The same is stored, encrypted, as a document in your bucket. This command prints it:");
-    body.command(&commands::handover(spec));
+    body.command(&command::handover(spec));
 }
 
 fn asked_for(body: &mut Body, spec: &Spec) {
@@ -300,7 +293,7 @@ pub(crate) fn test(scene: &Scene, now: Timestamp) -> Message {
     );
     body.facts(&[("Integration", &spec.integration), ("Sent", &moment(spec, now))]);
     body.paragraph("To look at the integration now, paste this into AWS CloudShell:");
-    body.command(&commands::look_again(spec));
+    body.command(&command::check_now(spec));
     message(spec, News::Test, ("test", Severity::Info), ("Test", "this is a test message"), body)
 }
 
@@ -327,9 +320,9 @@ pub(crate) fn redrive(scene: &Scene, redrive: &Redrive) -> Message {
     body.paragraph(next);
     if redrive.is_incomplete() {
         let prefix = redrive.prefix.clone().unwrap_or_else(|| spec.failed_prefix.clone());
-        body.commands(&commands::failed_records(spec, &prefix));
+        body.commands(&command::redrive(spec, &prefix));
     } else if redrive.quarantined > 0 {
-        body.commands(&commands::failed_records(spec, &commands::quarantine(spec)));
+        body.commands(&command::redrive(spec, &spec.quarantine_prefix()));
     }
     message(spec, News::Redrive, ("failed-records", severity), ("Redrive", title), body)
 }
@@ -411,34 +404,12 @@ fn message(
     }
 }
 
-fn subject_of<'a>(check: &'a str, status: Status, resource: &'a str) -> Subject<'a> {
-    Subject { check, status, part: titles::part(resource), resource, mend: Mend::ByHand }
-}
-
 fn urgency(finding: &Finding) -> &'static str {
     match (finding.severity, finding.data_loss_at) {
         (Severity::Info, _) => "nobody has to act",
         (Severity::Warning, _) => "somebody should act within days",
         (Severity::Critical, None) => "somebody should act now",
         (Severity::Critical, Some(_)) => "somebody should act now: records are being lost, or soon will be",
-    }
-}
-
-fn data_loss(spec: &Spec, finding: &Finding, loss: Timestamp, at: Timestamp) -> String {
-    let from = moment(spec, loss);
-    match (finding.check.as_str(), titles::part(&finding.resource)) {
-        ("search-domain", "engine") => format!("AWS stops supporting the engine on {from}."),
-        ("search-domain", "snapshots") => format!("The last good backup is deleted on {from}."),
-        ("search-domain", "storage") if loss > at => {
-            format!("The domain is full on {from}, if it fills up as fast as in the last day.")
-        }
-        _ if loss <= at => "Records are being lost now.".to_owned(),
-        ("iterator-age" | "agent-event-stream" | "emite-role" | "emite-server", _) => {
-            format!(
-                "Agent events older than the stream keeps them are lost from {from} on, unless eMite reads them before."
-            )
-        }
-        _ => format!("Records are lost from {from} on."),
     }
 }
 

@@ -1,6 +1,7 @@
 use emite_core::arn::Arn;
 use emite_core::finding::Finding;
 use emite_core::handover::Handover;
+use emite_core::look::{Cause, Unseen};
 
 use super::*;
 use crate::fixtures::{finding, handover, minutes, noon, report, scene};
@@ -204,9 +205,8 @@ fn whoever_comes_to_hear_is_told_the_hand_over_and_everything_that_is_open() {
     let streaming = || critical("data-streaming");
     assert_eq!(told.at(0, [streaming(), deaf()].concat()), ["opened data-streaming"]);
     assert_eq!(told.at(5, [streaming(), deaf()].concat()), ["opened alert-path"]);
-    let unlisted = blind("alert-path")
-        .into_iter()
-        .map(|one| Finding { resource: "t#sns:ListSubscriptionsByTopic".to_owned(), ..one });
+    let unlisted = Unseen { action: "sns:ListSubscriptionsByTopic", cause: Cause::Throttled, request_id: None };
+    let unlisted = [Finding::unobservable("alert-path", "topic", &unlisted)];
     assert_eq!(told.at(10, streaming().into_iter().chain(unlisted).collect()), nothing());
     assert_eq!(told.at(15, streaming()), ["deployed integration", "open-findings integration"]);
     assert_eq!(told.at(20, streaming()), nothing());
@@ -368,4 +368,59 @@ fn the_entry_stays_small_and_what_does_not_fit_is_told_later() {
 #[test]
 fn an_entry_of_an_older_form_is_understood() {
     assert_eq!(serde_json::from_str::<State>("{}").unwrap(), State::default());
+}
+
+/// What a release stored that did not name parts.
+const OLDER_ENTRY: &str = r#"{
+    "checkedAt": "2026-11-24T01:00:00Z", "deployed": true, "handover": null, "unheard": false, "handled": ["t"],
+    "silences": {"iterator-age": {"until": "2026-11-24T02:00:00Z", "reason": "x"}},
+    "episodes": {
+        "emite-role|arn:aws:iam::111122223333:role/emite-role#trust": {
+            "status": "Incorrect", "severity": "Critical", "summary": "eMite cannot use its role.",
+            "firstSeen": "2026-11-24T00:00:00Z", "lastSeen": "2026-11-24T01:00:00Z", "open": true, "goodSince": null,
+            "told": "Critical", "toldAt": "2026-11-24T00:00:00Z"
+        },
+        "unobservable:search-domain|arn:aws:es:x:y:domain/z#es:DescribeDomain": {
+            "status": "Unobservable", "severity": "Warning", "summary": "It could not look.",
+            "firstSeen": "2026-11-24T00:00:00Z", "lastSeen": "2026-11-24T01:00:00Z", "open": true, "goodSince": null,
+            "told": "Warning", "toldAt": "2026-11-24T00:30:00Z"
+        }
+    },
+    "outbox": {"last": 7, "waiting": [{
+        "id": 7, "episode": "emite-role|arn:aws:iam::111122223333:role/emite-role#trust",
+        "message": {"state": "opened", "check": "emite-role", "severity": "Critical", "subject": "s", "body": "b"},
+        "claim": {"by": "someone", "until": "2026-11-24T00:01:00Z"}
+    }]}
+}"#;
+
+#[test]
+fn entry_of_an_older_release_is_carried_on_and_stored_again_as_it_was() {
+    let entry: serde_json::Value = serde_json::from_str(OLDER_ENTRY).unwrap();
+    let mut told = Told { state: serde_json::from_str(OLDER_ENTRY).unwrap(), now: noon() };
+    assert_eq!(serde_json::to_value(&told.state).unwrap(), entry);
+    assert_eq!(told.at(5, vec![]), ["opened emite-role"], "it still waits");
+    told.now = noon() + minutes(10);
+    let good = Input::Health(Box::new(report(minutes(10), vec![])));
+    told.state = step(std::mem::take(&mut told.state), &good, told.now, &scene()).unwrap();
+    let subjects: Vec<_> = told.state.outbox.waiting().iter().map(|waiting| waiting.message.subject.as_str()).collect();
+    assert_eq!(
+        subjects,
+        [
+            "[Resolved] example-contact-centre: eMite cannot use its role",
+            "[Resolved] example-contact-centre: the search domain cannot be checked",
+        ]
+    );
+}
+
+#[test]
+fn title_of_what_is_over_follows_the_part_that_was_named() {
+    let mut told = Told::start();
+    let quarantined = finding("failed-records", Severity::Critical, "arn:aws:s3:::bucket/quarantine/");
+    told.at(0, vec![Finding { part: Some("quarantine".to_owned()), ..quarantined }]);
+    told.at(5, vec![]);
+    told.now = noon() + minutes(10);
+    let good = Input::Health(Box::new(report(minutes(10), vec![])));
+    told.state = step(std::mem::take(&mut told.state), &good, told.now, &scene()).unwrap();
+    let [over] = told.state.outbox.waiting() else { panic!() };
+    assert_eq!(over.message.subject, "[Resolved] example-contact-centre: contact records are in quarantine");
 }

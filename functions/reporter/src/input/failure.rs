@@ -3,6 +3,7 @@
 //! out of time, or was never run. Of the payloads in them nothing is told but that it took too long, and the error's type.
 
 use emite_core::arn::Arn;
+use emite_core::checks::health_check::{CHECK, FAILED};
 use emite_core::finding::{Finding, Severity, Status};
 use emite_core::spec::Spec;
 use jiff::Timestamp;
@@ -10,7 +11,6 @@ use serde_json::Value;
 
 use super::form::{self, Kind, Problems};
 use super::{Known, is_error_type};
-use crate::episodes::HEALTH_CHECK;
 
 /// That the health check failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,18 +106,13 @@ impl Failure {
             How::Crashed(_) => "Look at its log, which names the cause.",
         };
         Finding {
-            check: HEALTH_CHECK.to_owned(),
-            status: Status::Unhealthy,
-            severity: Severity::Warning,
             resource: self.function.to_string(),
             summary: "The health check itself failed, so nobody looked at the integration.".to_owned(),
             expected: format!("a health report every {} minutes", spec.interval.as_mins()),
             observed,
             impact: "While this lasts, a break of the integration goes unnoticed.".to_owned(),
-            data_loss_at: None,
-            caused_by: None,
             remedy: remedy.to_owned(),
-            repair: None,
+            ..CHECK.finding(spec, &FAILED, Status::Unhealthy, Severity::Warning)
         }
     }
 }

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::is_error_type;
-use crate::commands::quarantine;
 
 /// What a redrive came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,7 +111,7 @@ fn error_name(error: &str) -> String {
 /// in a stream that was made by hand.
 fn is_looked_in(prefix: &str, spec: &Spec) -> bool {
     let folders = spec.failed_folders();
-    let own = prefix.starts_with(&quarantine(spec)) || folders.iter().any(|folder| prefix.starts_with(folder));
+    let own = prefix.starts_with(&spec.quarantine_prefix()) || folders.iter().any(|folder| prefix.starts_with(folder));
     let firehoses = FIREHOSE_FOLDERS.iter().any(|folder| prefix.starts_with(folder));
     let is_printable = prefix.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     let is_plain = prefix.split('/').all(|part| part != "." && part != "..");

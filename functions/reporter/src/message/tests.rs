@@ -2,49 +2,41 @@ use std::collections::BTreeSet;
 
 use emite_core::change::PlannedChange;
 use emite_core::checks::CHECKS;
+use emite_core::finding::UnseenCause;
 use emite_core::handover::{Item, ItemChange};
+use emite_core::look::{Cause, Unseen};
 use emite_core::spec::Server;
 
 use super::*;
-use crate::episodes::Scene;
 use crate::fixtures::{handover, minutes, noon, scene, scene_of, self_hosted};
 use crate::input::{Failure, How, Left};
 
 /// A finding as the checks word them; for what is the same everywhere see [`mail`].
-fn seen(check: &str, status: Status, severity: Severity, resource: &str, texts: [&str; 5]) -> Finding {
+fn seen(subject: Subject<'_>, severity: Severity, texts: [&str; 5]) -> Finding {
     let [summary, expected, observed, impact, remedy] = texts.map(str::to_owned);
-    let (check, resource) = (check.to_owned(), resource.to_owned());
-    let (data_loss_at, caused_by, repair) = (None, None, None);
-    Finding {
-        check,
-        status,
-        severity,
-        resource,
-        summary,
-        expected,
-        observed,
-        impact,
-        data_loss_at,
-        caused_by,
-        remedy,
-        repair,
-    }
+    let Subject { check, status, part, resource } = subject;
+    let found = Finding::about(check, part.unwrap(), status, severity, resource.to_owned());
+    Finding { summary, expected, observed, impact, remedy, ..found }
 }
 
-/// The finding with the repair that its check plans.
-fn mendable(finding: Finding, replaces_foreign: bool) -> Finding {
+fn subject<'a>(check: &'a str, part: &'a str, status: Status, resource: &'a str) -> Subject<'a> {
+    Subject { check, status, part: Some(part), resource }
+}
+
+/// The repair that its check plans for a finding.
+fn repair_of(finding: &Finding, offer: RepairOffer) -> Option<PlannedChange> {
     let repair = PlannedChange {
-        id: format!("{}/{}/mend", finding.check, finding.resource),
+        id: format!("{}/{}/associate", finding.check, finding.resource),
         check: finding.check.clone(),
-        action: "mend".to_owned(),
+        action: "associate".to_owned(),
         resource: finding.resource.clone(),
         from: Some("$(reboot) from an event".to_owned()),
         to: Some("$(reboot) from an event".to_owned()),
-        replaces_foreign,
-        interrupts: replaces_foreign,
+        replaces_foreign: offer == RepairOffer::Replacement,
+        interrupts: matches!(offer, RepairOffer::Interruption | RepairOffer::Replacement),
         iam: Vec::new(),
     };
-    Finding { repair: Some(repair), ..finding }
+    (offer != RepairOffer::ByHand).then_some(repair)
 }
 
 fn opened(scene: &Scene, finding: &Finding) -> Message {
@@ -77,10 +69,8 @@ fn one_of_each() -> Vec<Finding> {
     let subscription = at(TOPIC, "email:a***@example.com");
     vec![
         seen(
-            "connect-instance",
-            Unhealthy,
+            subject("connect-instance", "", Unhealthy, INSTANCE),
             Critical,
-            INSTANCE,
             [
                 "The Amazon Connect instance cannot be used: its creation failed.",
                 "status ACTIVE",
@@ -92,10 +82,8 @@ fn one_of_each() -> Vec<Finding> {
         Finding {
             data_loss_at: Some(noon() - minutes(5)),
             ..seen(
-                "data-streaming",
-                Missing,
+                subject("data-streaming", "AGENT_EVENTS", Missing, &at(INSTANCE, "AGENT_EVENTS")),
                 Critical,
-                &at(INSTANCE, "AGENT_EVENTS"),
                 [
                     "Amazon Connect sends its agent events nowhere, so eMite gets none.",
                     "agent events go to arn:aws:kinesis:ap-southeast-2:111122223333:stream/connect-agentevents",
@@ -106,10 +94,8 @@ fn one_of_each() -> Vec<Finding> {
             )
         },
         seen(
-            "approved-origins",
-            Missing,
+            subject("approved-origins", "origin", Missing, &origin),
             Warning,
-            &origin,
             [
                 "The web address of eMite is not among the approved origins of the Amazon Connect instance.",
                 "https://emite.example.com is an approved origin",
@@ -119,10 +105,8 @@ fn one_of_each() -> Vec<Finding> {
             ],
         ),
         seen(
-            "agent-event-stream",
-            Incorrect,
+            subject("agent-event-stream", "retention", Incorrect, &at(STREAM, "retention")),
             Warning,
-            &at(STREAM, "retention"),
             [
                 "The agent event stream keeps records for 24 hours instead of 48.",
                 "a retention of 48 hours or more",
@@ -134,10 +118,8 @@ fn one_of_each() -> Vec<Finding> {
         Finding {
             data_loss_at: Some(noon() + minutes(660)),
             ..seen(
-                "iterator-age",
-                Unhealthy,
+                subject("iterator-age", "", Unhealthy, STREAM),
                 Critical,
-                STREAM,
                 [
                     "eMite is 13 hours behind in reading agent events.",
                     "less than 1 minute behind",
@@ -148,10 +130,8 @@ fn one_of_each() -> Vec<Finding> {
             )
         },
         seen(
-            "stream-throttling",
-            Unhealthy,
+            subject("stream-throttling", "write", Unhealthy, STREAM),
             Warning,
-            STREAM,
             [
                 "The agent event stream is too small for what is written to it.",
                 "no refused writes",
@@ -161,10 +141,8 @@ fn one_of_each() -> Vec<Finding> {
             ],
         ),
         seen(
-            "agent-event-flow",
-            Unhealthy,
+            subject("agent-event-flow", "", Unhealthy, STREAM),
             Critical,
-            STREAM,
             [
                 "No agent event has arrived for 35 minutes, although calls are being taken.",
                 "an agent event at least every 30 minutes while agents work",
@@ -174,10 +152,13 @@ fn one_of_each() -> Vec<Finding> {
             ],
         ),
         seen(
-            "contact-record-stream",
-            Missing,
+            subject(
+                "contact-record-stream",
+                "",
+                Missing,
+                "arn:aws:kinesis:ap-southeast-2:111122223333:stream/contact-records",
+            ),
             Critical,
-            "arn:aws:kinesis:ap-southeast-2:111122223333:stream/contact-records",
             [
                 "The stream that contact records go through does not take any.",
                 "Kinesis data stream contact-records with status ACTIVE",
@@ -187,10 +168,8 @@ fn one_of_each() -> Vec<Finding> {
             ],
         ),
         seen(
-            "delivery-stream",
-            Incorrect,
+            subject("delivery-stream", "destination", Incorrect, &at(DELIVERY, "destination")),
             Critical,
-            &at(DELIVERY, "destination"),
             [
                 "The delivery stream does not deliver to the search domain as it was set up.",
                 "index emite-contacts, rotated each month",
@@ -202,10 +181,8 @@ fn one_of_each() -> Vec<Finding> {
         Finding {
             data_loss_at: Some(noon() + minutes(24 * 60)),
             ..seen(
-                "firehose-delivery",
-                Unhealthy,
+                subject("firehose-delivery", "", Unhealthy, DELIVERY),
                 Critical,
-                DELIVERY,
                 [
                     "Contact records have not been delivered to the search domain for 20 minutes.",
                     "every record is delivered within 6 minutes",
@@ -216,10 +193,8 @@ fn one_of_each() -> Vec<Finding> {
             )
         },
         seen(
-            "failed-records",
-            Unhealthy,
+            subject("failed-records", "", Unhealthy, FAILED),
             Warning,
-            FAILED,
             [
                 "120 contact records could not be stored in the search domain, and wait in the bucket.",
                 "nothing waits in failed/",
@@ -231,10 +206,8 @@ fn one_of_each() -> Vec<Finding> {
         Finding {
             data_loss_at: Some(noon() + minutes(3 * 24 * 60)),
             ..seen(
-                "search-domain",
-                Unhealthy,
+                subject("search-domain", "storage", Unhealthy, &at(DOMAIN, "storage")),
                 Warning,
-                &at(DOMAIN, "storage"),
                 [
                     "The search domain has 12 % of its storage left, which lasts for about 3 days.",
                     "25 % free or more",
@@ -245,10 +218,8 @@ fn one_of_each() -> Vec<Finding> {
             )
         },
         seen(
-            "domain-access",
-            Incorrect,
+            subject("domain-access", "emite-servers", Incorrect, &at(DOMAIN, "emite-servers")),
             Critical,
-            &at(DOMAIN, "emite-servers"),
             [
                 "The access policy of the search domain does not let the eMite servers in.",
                 "198.51.100.0/28 and 203.0.113.10/32 are admitted",
@@ -258,10 +229,8 @@ fn one_of_each() -> Vec<Finding> {
             ],
         ),
         seen(
-            "emite-role",
-            Incorrect,
+            subject("emite-role", "trust", Incorrect, &at(ROLE, "trust")),
             Critical,
-            &at(ROLE, "trust"),
             [
                 "eMite cannot use its role, as the trust policy was changed.",
                 "arn:aws:iam::444455556666:root may assume it with the external id of this customer",
@@ -273,10 +242,8 @@ fn one_of_each() -> Vec<Finding> {
         Finding {
             data_loss_at: Some(noon() + minutes(24 * 60)),
             ..seen(
-                "emite-server",
-                Unhealthy,
+                subject("emite-server", "state", Unhealthy, &at(SERVER, "state")),
                 Critical,
-                &at(SERVER, "state"),
                 [
                     "The eMite server is not running.",
                     "it is running",
@@ -287,10 +254,8 @@ fn one_of_each() -> Vec<Finding> {
             )
         },
         seen(
-            "alert-path",
-            Incorrect,
+            subject("alert-path", "unconfirmed", Incorrect, &subscription),
             Warning,
-            &subscription,
             [
                 "The subscription of a***@example.com to these alerts is not confirmed.",
                 "every subscription is confirmed",
@@ -316,8 +281,9 @@ fn every_check_has_a_mail_and_these_are_they() {
 #[test]
 fn what_a_repair_mends_comes_with_the_command_that_does() {
     let mut mails = Vec::new();
-    for (number, replaces) in [(1, false), (1, true), (3, false)] {
-        let finding = mendable(one_of_each().remove(number), replaces);
+    for (number, offer) in [(1, RepairOffer::Repair), (1, RepairOffer::Replacement), (3, RepairOffer::Repair)] {
+        let finding = one_of_each().remove(number);
+        let finding = Finding { repair: repair_of(&finding, offer), ..finding };
         let mail = mail(&opened(&scene(), &finding));
         assert!(!mail.contains("reboot"), "{mail}");
         let (_, from_remedy) = mail.split_once("What to do").unwrap();
@@ -330,22 +296,21 @@ fn what_a_repair_mends_comes_with_the_command_that_does() {
 fn failed_records_are_told_by_what_refused_them() {
     use Severity::{Critical, Warning};
     let impact = "These contacts are missing in eMite until they are sent again.";
-    let kind = |severity, resource: &str, summary: &str, observed: &str, remedy: &str| {
+    let quarantine = FAILED.replace("failed", "quarantine");
+    let kind = |severity, part: &str, summary: &str, observed: &str, remedy: &str| {
+        let resource = if part == "quarantine" { &quarantine } else { FAILED };
         seen(
-            "failed-records",
-            Status::Unhealthy,
+            subject("failed-records", part, Status::Unhealthy, resource),
             severity,
-            resource,
             [summary, "nothing waits", observed, impact, remedy],
         )
     };
-    let quarantine = FAILED.replace("failed", "quarantine");
     let kinds = [
         (
             "mapping",
             kind(
                 Warning,
-                FAILED,
+                "",
                 "40 contact records do not fit the fields of the index.",
                 "1 object; error kind 400/mapper_parsing_exception",
                 "Two records use one attribute in different ways. Mend the mapping of the index, then run the redrive.",
@@ -355,7 +320,7 @@ fn failed_records_are_told_by_what_refused_them() {
             "fields",
             kind(
                 Warning,
-                FAILED,
+                "",
                 "40 contact records have more different attributes than the index takes.",
                 "1 object; error kind 400/illegal_argument_exception; the limit is 1,000 fields",
                 "Raise index.mapping.total_fields.limit, or use fewer attributes, then run the redrive.",
@@ -365,7 +330,7 @@ fn failed_records_are_told_by_what_refused_them() {
             "blocked",
             kind(
                 Critical,
-                FAILED,
+                "",
                 "The search domain takes no contact records, as it is full or set to read-only.",
                 "12 objects; error kind 403/cluster_block_exception",
                 "Make room in the domain, then run the redrive.",
@@ -375,7 +340,7 @@ fn failed_records_are_told_by_what_refused_them() {
             "quarantine",
             kind(
                 Warning,
-                &quarantine,
+                "quarantine",
                 "12 contact records were refused again by the redrive.",
                 "1 object in quarantine/",
                 "Mend the cause, then run the redrive with this prefix.",
@@ -391,35 +356,39 @@ fn failed_records_are_told_by_what_refused_them() {
 fn other_parts_of_a_resource_get_commands_of_their_own() {
     use Status::{Incorrect, Missing, Unhealthy, Unobservable};
     let scene = scene();
-    let queue = scene.spec.dead_letter_queue.clone();
+    let queue = &scene.spec.dead_letter_queue;
     let health = scene.spec.home.arn("lambda", "function:x").to_string();
     let subjects = [
-        ("data-streaming", Incorrect, format!("{INSTANCE}#AGENT_EVENTS")),
-        ("data-streaming", Missing, format!("{INSTANCE}#CONTACT_TRACE_RECORDS")),
-        ("data-streaming", Incorrect, format!("{INSTANCE}#CONTACT_TRACE_RECORDS")),
-        ("agent-event-stream", Missing, STREAM.to_owned()),
-        ("search-domain", Unhealthy, DOMAIN.to_owned()),
-        ("search-domain", Unhealthy, format!("{DOMAIN}#status")),
-        ("emite-role", Missing, ROLE.to_owned()),
-        ("emite-role", Incorrect, format!("{ROLE}#session")),
-        ("emite-role", Incorrect, format!("{ROLE}#policy")),
-        ("alert-path", Missing, TOPIC.to_owned()),
-        ("alert-path", Unhealthy, queue),
-        ("emite-role", Unobservable, ROLE.to_owned()),
-        ("health-check", Unhealthy, health),
+        subject("data-streaming", "AGENT_EVENTS", Incorrect, INSTANCE),
+        subject("data-streaming", "CONTACT_TRACE_RECORDS", Missing, INSTANCE),
+        subject("data-streaming", "CONTACT_TRACE_RECORDS", Incorrect, INSTANCE),
+        subject("agent-event-stream", "", Missing, STREAM),
+        subject("search-domain", "", Unhealthy, DOMAIN),
+        subject("search-domain", "status", Unhealthy, DOMAIN),
+        subject("emite-role", "", Missing, ROLE),
+        subject("emite-role", "session", Incorrect, ROLE),
+        subject("emite-role", "policy", Incorrect, ROLE),
+        subject("alert-path", "no-subscriber", Missing, TOPIC),
+        subject("alert-path", "dead-letters", Unhealthy, queue),
+        Subject { part: None, ..subject("emite-role", "", Unobservable, ROLE) },
+        subject("health-check", "", Unhealthy, &health),
     ];
-    let mends = [Mend::ByHand, Mend::Repair, Mend::Interruption, Mend::Replacement];
-    insta::assert_snapshot!(titles_and_commands(&scene, &subjects, &mends));
+    let offers = [RepairOffer::ByHand, RepairOffer::Repair, RepairOffer::Interruption, RepairOffer::Replacement];
+    insta::assert_snapshot!(titles_and_commands(&scene, &subjects, &offers));
 }
 
-fn titles_and_commands(scene: &Scene, subjects: &[(&str, Status, String)], mends: &[Mend]) -> String {
+fn titles_and_commands(scene: &Scene, subjects: &[Subject<'_>], offers: &[RepairOffer]) -> String {
     let mut text = String::new();
-    for (check, status, resource) in subjects {
-        text.push_str(&format!("== {check} {status:?}: {}\n", titles::of(check, *status, resource)));
-        for mend in mends {
-            let subject = Subject { mend: *mend, ..subject_of(check, *status, resource) };
-            for command in commands::for_finding(&scene.spec, subject) {
-                text.push_str(&format!("{mend:?}: {}\n{}\n", command.does, command.line));
+    for subject in subjects {
+        let Subject { check, status, part, resource } = *subject;
+        text.push_str(&format!("== {check} {status:?}: {}\n", checks::title(*subject)));
+        let found = Finding::about(check, part.unwrap_or_default(), status, Severity::Warning, resource.to_owned());
+        let denied = UnseenCause { action: "iam:GetRole".to_owned(), kind: Cause::Denied, request_id: None };
+        let found = Finding { cause: (status == Status::Unobservable).then_some(denied), ..found };
+        for offer in offers {
+            let finding = Finding { repair: repair_of(&found, *offer), ..found.clone() };
+            for command in offer::commands(&scene.spec, &finding) {
+                text.push_str(&format!("{offer:?}: {}\n{}\n", command.does, command.line));
             }
         }
     }
@@ -428,11 +397,11 @@ fn titles_and_commands(scene: &Scene, subjects: &[(&str, Status, String)], mends
 
 #[test]
 fn each_part_of_the_server_has_a_title_and_a_command_that_fits() {
-    let parts = ["", "#state", "#status", "#address", "#profile", "#remote-desktop", "#web", "#metadata"];
-    let subjects = parts.map(|part| ("emite-server", Status::Incorrect, format!("{SERVER}{part}")));
-    insta::assert_snapshot!(titles_and_commands(&self_hosted(), &subjects, &[Mend::ByHand]));
-    for (check, status, resource) in &subjects {
-        let title = titles::of(check, *status, resource);
+    let parts = ["", "state", "status", "address", "profile", "remote-desktop", "web", "metadata"];
+    let subjects = parts.map(|part| subject("emite-server", part, Status::Incorrect, SERVER));
+    insta::assert_snapshot!(titles_and_commands(&self_hosted(), &subjects, &[RepairOffer::ByHand]));
+    for subject in subjects {
+        let title = checks::title(subject);
         assert!(title.len() <= 45, "{title}");
     }
 }
@@ -442,7 +411,7 @@ fn each_title_is_known_and_fits_a_subject() {
     for finding in one_of_each() {
         for status in [Status::Missing, Status::Incorrect, Status::Unexpected, Status::Unhealthy, Status::Unobservable]
         {
-            let title = titles::of(&finding.check, status, &finding.resource);
+            let title = checks::title(Subject { status, ..finding.subject() });
             assert!(!title.starts_with("something") && title.len() <= 45, "{}: {title}", finding.check);
         }
     }
@@ -468,9 +437,7 @@ fn what_is_over_says_what_it_was() {
     for (name, by_repair, lesser) in [("twice-good", false, false), ("repaired", true, false), ("lesser", false, true)]
     {
         let closed = Closed {
-            check: &finding.check,
-            resource: &finding.resource,
-            status: finding.status,
+            subject: finding.subject(),
             severity: finding.severity,
             summary: &finding.summary,
             since: noon() - minutes(40),
@@ -499,7 +466,6 @@ fn the_health_check_itself_can_fail_in_three_ways() {
 
 #[test]
 fn a_check_that_cannot_look_says_what_it_lacks() {
-    use emite_core::look::{Cause, Unseen};
     let unseen = Unseen { action: "iam:GetRole", cause: Cause::Denied, request_id: Some("request-1".to_owned()) };
     let finding = Finding { severity: Severity::Warning, ..Finding::unobservable("emite-role", ROLE, &unseen) };
     insta::assert_snapshot!(mail(&opened(&scene(), &finding)));
@@ -681,8 +647,7 @@ fn commands_are_never_taken_from_what_a_report_says() {
     for finding in one_of_each() {
         let scene = scene_of(&finding.check);
         let hostile = Finding { resource: format!("{}$(reboot)", finding.resource), ..finding.clone() };
-        let commands =
-            commands::for_finding(&scene.spec, subject_of(&hostile.check, hostile.status, &hostile.resource));
+        let commands = offer::commands(&scene.spec, &hostile);
         assert!(!commands.is_empty(), "{}", hostile.check);
         for command in commands {
             assert!(!command.line.contains("reboot"), "{}", command.line);
