@@ -13,7 +13,8 @@ use emite_core::links::Life;
 use emite_core::links::approved_origin::{Claim, Origin, Place};
 
 use crate::answer::{Data, Done};
-use crate::data_streaming::{deleted_already, instance};
+use crate::data_streaming::deleted_already;
+use crate::parameters::instance;
 use crate::properties::Properties;
 use crate::request::{Object, Request};
 use crate::services::{Failure, Services, until_undisturbed};

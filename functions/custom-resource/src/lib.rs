@@ -8,6 +8,7 @@ mod answer;
 mod approved_origin;
 mod data_streaming;
 mod handover;
+mod parameters;
 mod preflight;
 mod properties;
 mod request;

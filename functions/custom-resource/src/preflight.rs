@@ -5,122 +5,29 @@
 //! now: the update that is rolled back was accepted here and failed later. The same holds for a duplicate of a request.
 
 mod existing;
+mod findings;
 mod log_policies;
 mod looks;
+mod problem;
+mod ranges;
 mod server;
+mod server_parameters;
 mod values;
 
 use std::collections::BTreeMap;
 
 use emite_aws::cloudformation;
-use emite_aws::error::AwsError;
 use emite_aws::ledger::Key;
-use emite_core::arn::Home;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::answer::Data;
 use crate::request::{Action, Object, Request};
 use crate::services::{Failure, Services, until_undisturbed};
+use findings::Findings;
 use looks::Before;
-use values::{DELIVERY_ROLE_SUFFIX, Thing, Wanted};
-pub(crate) use values::{bucket_name, given, key as kms_key, time_zone};
-
-/// Something that has to be mended before a deployment can work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Problem {
-    /// The parameter, what is wrong with it, and what to do.
-    text: String,
-    /// It is only that a look was denied, which seconds-old permissions explain.
-    denied: bool,
-}
-
-impl Problem {
-    fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), denied: false }
-    }
-
-    /// That a look failed: unknown is not good.
-    fn unseen(parameter: &str, error: &AwsError) -> Self {
-        Self { text: format!("{parameter} could not be checked: {error}."), denied: error.is_denied() }
-    }
-}
-
-/// What Preflight finds out for the rest of the stack. Things have the same names here whether the stack makes them or they
-/// exist already, so that the template need not tell them apart.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Findings {
-    instance_id: String,
-    /// Empty for an instance that has none.
-    instance_alias: String,
-    /// Empty for an instance from before October 2018 that was never moved to a service-linked role.
-    service_role_arn: String,
-    /// The image of the eMite server, chosen once; empty where eMite hosts it.
-    server_image_id: String,
-    agent_event_stream_arn: String,
-    /// Empty if contact records go to the delivery stream directly.
-    contact_record_stream_arn: String,
-    delivery_stream_arn: String,
-    delivery_role_arn: String,
-    domain_arn: String,
-    /// The address of an existing domain; empty for one that is still to be made.
-    search_endpoint: String,
-    emite_role_arn: String,
-    /// What the keys of failed records begin with, before Firehose's name of the error.
-    failed_prefix: String,
-}
-
-impl Findings {
-    /// With what follows from the names alone.
-    fn with_names(self, wanted: &Wanted, home: &Home) -> Self {
-        let own = |service: &str, kind: &str, name: Option<&str>| {
-            name.map(|name| home.arn(service, format!("{kind}/{name}")).to_string()).unwrap_or_default()
-        };
-        let role = |known: String, name: Option<String>| {
-            let role = |name| home.iam_arn(format!("role/{name}")).to_string();
-            if known.is_empty() { name.map(role).unwrap_or_default() } else { known }
-        };
-        let delivery = wanted.delivery_stream.as_ref();
-        let made = |thing: &Option<Thing>| thing.as_ref().and_then(Thing::made).map(str::to_owned);
-        let failed_prefix = match delivery.and_then(Thing::made) {
-            Some(name) => format!("emite-connect/{name}/failed/"),
-            None => self.failed_prefix,
-        };
-        let delivery_role = made(&wanted.delivery_stream).map(|name| format!("{name}{DELIVERY_ROLE_SUFFIX}"));
-        Self {
-            agent_event_stream_arn: own("kinesis", "stream", wanted.agent_event_stream.as_ref().map(Thing::name)),
-            contact_record_stream_arn: own("kinesis", "stream", wanted.contact_record_stream.as_deref()),
-            delivery_stream_arn: own("firehose", "deliverystream", delivery.map(Thing::name)),
-            delivery_role_arn: role(self.delivery_role_arn, delivery_role),
-            domain_arn: own("es", "domain", wanted.domain.as_ref().map(Thing::name)),
-            emite_role_arn: role(self.emite_role_arn, made(&wanted.role)),
-            failed_prefix,
-            ..self
-        }
-    }
-
-    fn data(&self) -> Data {
-        let name = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
-        Data::from([
-            ("InstanceId", self.instance_id.clone()),
-            ("InstanceAlias", self.instance_alias.clone()),
-            ("ServiceRoleArn", self.service_role_arn.clone()),
-            ("ServerImageId", self.server_image_id.clone()),
-            ("AgentEventStreamArn", self.agent_event_stream_arn.clone()),
-            ("AgentEventStreamName", name(&self.agent_event_stream_arn)),
-            ("ContactRecordStreamArn", self.contact_record_stream_arn.clone()),
-            ("DeliveryStreamArn", self.delivery_stream_arn.clone()),
-            ("DeliveryStreamName", name(&self.delivery_stream_arn)),
-            ("DeliveryRoleArn", self.delivery_role_arn.clone()),
-            ("DomainArn", self.domain_arn.clone()),
-            ("DomainName", name(&self.domain_arn)),
-            ("SearchEndpoint", self.search_endpoint.clone()),
-            ("EmiteRoleArn", self.emite_role_arn.clone()),
-            ("FailedPrefix", self.failed_prefix.clone()),
-        ])
-    }
-}
+use problem::Problem;
+use values::Wanted;
 
 /// One set of properties that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,7 +93,7 @@ async fn accept(services: &Services, request: &Request) -> Result<Data, Failure>
     let image = history.0.last().map(|accepted| accepted.findings.server_image_id.as_str()).unwrap_or_default();
     let (findings, found) = looks::all(services, &wanted, old.map(|old| Before { old, image })).await;
     problems.extend(found);
-    problems.extend(server::replacements(old, &request.properties));
+    problems.extend(server_parameters::replacements(old, &request.properties));
     if !problems.is_empty() {
         return Err(refusal(&problems));
     }

@@ -7,8 +7,7 @@ use emite_core::handover::TEXT;
 use emite_core::links::data_streaming::{ResourceType, Source, Target};
 use serde::{Deserialize, Serialize};
 
-use crate::data_streaming::{at_home, instance};
-use crate::preflight::{bucket_name, given, kms_key, time_zone};
+use crate::parameters::{at_home, bucket_name, given, instance, kms_key, time_zone};
 use crate::properties::Properties;
 use crate::request::Object;
 use crate::services::Failure;

@@ -8,8 +8,9 @@ use emite_aws::error::AwsError;
 use emite_aws::firehose::destination_of;
 use emite_core::failed_object::prefix_of;
 
+use super::findings::Findings;
+use super::problem::Problem;
 use super::values::{Wanted, has_types};
-use super::{Findings, Problem};
 use crate::services::Services;
 
 /// What there is of this name; a problem if there is nothing.

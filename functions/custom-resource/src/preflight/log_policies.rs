@@ -6,7 +6,7 @@ use aws_sdk_cloudwatchlogs::Client;
 use emite_aws::error::AwsError;
 use emite_core::watchdog::stack_name;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::services::Services;
 
 const PARAMETER: &str = "DomainLogs";

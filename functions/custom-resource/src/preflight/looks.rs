@@ -9,8 +9,10 @@ use emite_core::links::Life;
 use emite_core::links::data_streaming::{Claim, ResourceType, Source, Target};
 use serde_json::Value;
 
+use super::findings::Findings;
+use super::problem::Problem;
 use super::values::{DELIVERY_ROLE_SUFFIX, Thing, Wanted};
-use super::{Findings, Problem, existing, log_policies, server};
+use super::{existing, log_policies, server};
 use crate::request::Object;
 use crate::services::{Failure, Services};
 

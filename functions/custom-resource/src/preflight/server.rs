@@ -1,138 +1,17 @@
-//! Owns what Preflight says of the eMite server in this account: its parameters, the network that it is to be in, and its
-//! image, which is looked up once and then kept.
+//! Owns what Preflight asks AWS about the eMite server in this account: the network that it is to be in, and its image, which is
+//! looked up once and then kept.
 
 use aws_sdk_ec2::types::{AccountAttributeName, Filter, LocationType, RouteState};
 use emite_aws::error::AwsError;
 
-use super::Problem;
-use super::values::ranges;
-use crate::properties::Properties;
+use super::problem::Problem;
+use super::server_parameters::Server;
 use crate::request::Object;
 use crate::services::Services;
-
-/// The server that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Server {
-    vpc: String,
-    subnet: String,
-    instance_type: String,
-    /// The name of the image among AWS's public parameters.
-    image: String,
-    /// Empty: none.
-    key_pair: String,
-}
 
 /// AWS names its newest Windows images below this
 /// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-ami.html>).
 const IMAGES: &str = "/aws/service/ami-windows-latest/";
-/// The places that the security group has for addresses of one kind.
-const MOST_RANGES: usize = 5;
-const LEAST_GIB: u32 = 100;
-const MOST_GIB: u32 = 16_384;
-
-/// Reads the parameters, which count only if the server is in this account.
-pub(super) fn read(read: &mut Properties<'_>, self_hosted: bool) -> Option<Server> {
-    const PARAMETERS: [&str; 7] =
-        ["VpcId", "SubnetId", "ServerInstanceType", "ServerVolumeGiB", "ServerImage", "ServerAccess", "KeyPairName"];
-    if !self_hosted {
-        for name in PARAMETERS {
-            read.optional(name);
-        }
-        for name in ["OfficeCidrs", "EmiteOfficeCidrs"] {
-            read.list(name);
-        }
-        return None;
-    }
-    let vpc = read.parsed("VpcId", |text| id(text, "vpc-"));
-    let subnet = read.parsed("SubnetId", |text| id(text, "subnet-"));
-    let instance_type = read.parsed("ServerInstanceType", |text| Ok::<_, &str>(text.to_owned()));
-    read.parsed("ServerVolumeGiB", |text| match text.parse::<u32>() {
-        Ok(gib) if (LEAST_GIB..=MOST_GIB).contains(&gib) => Ok(()),
-        _ => Err(format!("must be a whole number of GiB from {LEAST_GIB} to {MOST_GIB}")),
-    });
-    let image = read.parsed("ServerImage", image);
-    let key_pair = read.optional("KeyPairName").to_owned();
-    let rdp = read.parsed("ServerAccess", access).unwrap_or(false);
-    let mut offices = ["OfficeCidrs", "EmiteOfficeCidrs"]
-        .map(|parameter| {
-            let ranges = ranges(read, parameter);
-            // Here EC2 takes no address alone.
-            if ranges.iter().any(|range| !range.contains('/')) {
-                read.problem(parameter, "has an address without a prefix. Write one address as 203.0.113.10/32");
-            }
-            if ranges.len() > MOST_RANGES {
-                let count = ranges.len();
-                read.problem(parameter, format!("has {count} addresses. Give {MOST_RANGES} at most; a range is one"));
-            }
-            ranges
-        })
-        .concat();
-    offices.sort_unstable();
-    if let Some(twice) = offices.windows(2).find(|pair| pair[0] == pair[1]) {
-        let shown: String = twice[0].chars().take(50).collect();
-        read.problem(
-            "OfficeCidrs",
-            format!("and EmiteOfficeCidrs have '{shown}' twice, which EC2 refuses. Give each range once"),
-        );
-    }
-    if rdp && key_pair.is_empty() {
-        let why = "is Rdp, which needs KeyPairName: the administrator's password is encrypted with it";
-        read.problem("ServerAccess", format!("{why}. Name a key pair, or choose SessionManager"));
-    }
-    if rdp && offices.is_empty() {
-        let why = "is Rdp, which needs addresses in OfficeCidrs or EmiteOfficeCidrs";
-        read.problem("ServerAccess", format!("{why}. Give some, or choose SessionManager"));
-    }
-    Some(Server { vpc: vpc?, subnet: subnet?, instance_type: instance_type?, image: image?, key_pair })
-}
-
-fn id(text: &str, prefix: &str) -> Result<String, String> {
-    let digits = text.strip_prefix(prefix).unwrap_or_default();
-    let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if (8..=17).contains(&digits.len()) && hexadecimal {
-        return Ok(text.to_owned());
-    }
-    Err(format!("must look like {prefix}0a1b2c3d4e5f60718. Copy it from the VPC console"))
-}
-
-fn image(text: &str) -> Result<String, &'static str> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    if text.starts_with("Windows_Server-") && plain {
-        return Ok(text.to_owned());
-    }
-    Err("must be the name of a Windows image of AWS, such as Windows_Server-2022-English-Full-Base")
-}
-
-/// Whether Remote Desktop is opened.
-fn access(text: &str) -> Result<bool, &'static str> {
-    match text {
-        "SessionManager" => Ok(false),
-        "Rdp" => Ok(true),
-        _ => Err("must be SessionManager or Rdp"),
-    }
-}
-
-/// What an update must leave as it is, as another server would take the place of the one that is there.
-pub(super) fn replacements(before: Option<&Object>, properties: &Object) -> Vec<Problem> {
-    const KEPT: [(&str, &str); 5] = [
-        ("VpcId", "Set it back"),
-        ("SubnetId", "Set it back"),
-        ("KeyPairName", "Set it back; more people are given access in Windows itself"),
-        ("ServerImage", "Set it back, and upgrade Windows on the server itself"),
-        ("ServerVolumeGiB", "Set it back, and enlarge the volume in the EC2 console"),
-    ];
-    let hosted = |object: &Object| object.get("HostingMode").and_then(|mode| mode.as_str()) == Some("SelfHosted");
-    let Some(before) = before.filter(|before| hosted(before) && hosted(properties)) else { return Vec::new() };
-    let changed = KEPT.into_iter().filter(|(name, _)| before.get(*name) != properties.get(*name));
-    changed
-        .map(|(name, instead)| {
-            Problem::new(format!(
-                "{name} cannot be changed once there is a server: AWS would put a new, empty one in its place. {instead}."
-            ))
-        })
-        .collect()
-}
-
 /// The image to make the server of, and what is in the way. What was right for a server that is there already (`before`) need
 /// not be so for ever: only another type of instance is looked at then.
 pub(super) async fn all(services: &Services, server: &Server, before: Option<&Before<'_>>) -> (String, Vec<Problem>) {

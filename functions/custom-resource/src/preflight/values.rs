@@ -1,16 +1,14 @@
 //! Owns what can be said of the parameters without asking AWS. Pure.
 
-use std::net::Ipv4Addr;
-
 use emite_core::arn::{Arn, Home, InstanceId};
 use emite_core::business_hours::BusinessHours;
 use emite_core::links::approved_origin::Origin;
 use emite_core::links::data_streaming::Target;
-use ipnet::Ipv4Net;
 
-use super::Problem;
-use super::server::{self, Server};
-use crate::data_streaming::{at_home, instance};
+use super::problem::Problem;
+use super::ranges::ranges;
+use super::server_parameters::{self, Server};
+use crate::parameters::{at_home, bucket_name, given, instance, kms_key, name, time_zone};
 use crate::properties::Properties;
 use crate::request::Object;
 
@@ -87,8 +85,8 @@ impl Wanted {
             index: read.parsed("ContactIndexName", index),
             rotation: read.parsed("IndexRotation", rotation),
             bucket: given(&mut read, "BackupBucketName", bucket_name),
-            bucket_key: given(&mut read, "BackupBucketKeyArn", |text| key(text, home)),
-            agent_event_key: given(&mut read, "AgentEventKeyArn", |text| key(text, home)),
+            bucket_key: given(&mut read, "BackupBucketKeyArn", |text| kms_key(text, home)),
+            agent_event_key: given(&mut read, "AgentEventKeyArn", |text| kms_key(text, home)),
             topic: given(&mut read, "AlertTopicArn", |text| topic(text, home)),
             ..Self::default()
         };
@@ -97,7 +95,7 @@ impl Wanted {
         wanted.document_type = Some(if typed { document_type } else { String::new() });
         wanted.names(&mut read, home);
         let self_hosted = read.parsed("HostingMode", hosting).unwrap_or(false);
-        wanted.server = server::read(&mut read, self_hosted);
+        wanted.server = server_parameters::read(&mut read, self_hosted);
         emite(&mut read, self_hosted);
         addresses(&mut read, self_hosted);
         read.parsed("TimeZone", time_zone);
@@ -209,15 +207,6 @@ fn hosting(text: &str) -> Result<bool, &'static str> {
     }
 }
 
-/// `name` read by `parse`, if the template gives it.
-pub(crate) fn given<'a, T, E: ToString>(
-    read: &mut Properties<'a>,
-    name: &'static str,
-    parse: impl FnOnce(&'a str) -> Result<T, E>,
-) -> Option<T> {
-    if read.optional(name).is_empty() { None } else { read.parsed(name, parse) }
-}
-
 fn connect_instance(text: &str, home: &Home) -> Result<InstanceId, String> {
     instance(text, home).map_err(|what| {
         format!("{what}. Copy the instance ARN from the Amazon Connect console of this account and region")
@@ -281,56 +270,6 @@ fn addresses(read: &mut Properties<'_>, self_hosted: bool) {
     }
 }
 
-/// The addresses and ranges that a parameter has, none of them too wide.
-pub(super) fn ranges<'a>(read: &mut Properties<'a>, parameter: &'static str) -> Vec<&'a str> {
-    let texts = read.list(parameter);
-    for text in &texts {
-        if let Err(problem) = public_range(text) {
-            let shown: String = text.chars().take(50).collect();
-            read.problem(parameter, format!("has '{shown}', which {problem}"));
-        }
-    }
-    texts
-}
-
-fn public_range(text: &str) -> Result<(), &'static str> {
-    const WIDEST: u8 = 24;
-    let network: Ipv4Net = match text.parse() {
-        Ok(network) => network,
-        Err(_) => text
-            .parse::<Ipv4Addr>()
-            .map(Ipv4Net::from)
-            .map_err(|_| "is not an IPv4 address or range such as 203.0.113.10/32")?,
-    };
-    if network.prefix_len() < WIDEST {
-        return Err(
-            "is wider than /24: it would let in more than those who need it. Give single addresses, or ranges of /24 to /32",
-        );
-    }
-    if network.network() != network.addr() {
-        return Err("has address bits set behind its prefix. Write the first address of the range");
-    }
-    let ip = network.addr();
-    if ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_multicast()
-        || ip.is_unspecified()
-        || ip.is_broadcast()
-    {
-        return Err("is not a public address: AWS sees the public one");
-    }
-    Ok(())
-}
-
-fn name(text: &str, shortest: usize, longest: usize, marks: &str) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || marks.as_bytes().contains(&byte);
-    if (shortest..=longest).contains(&text.len()) && text.bytes().all(allowed) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("must have {shortest} to {longest} characters of letters, digits and {marks}"))
-}
-
 fn domain_name(text: &str) -> Result<String, String> {
     let starts_well = text.starts_with(|first: char| first.is_ascii_lowercase());
     let lower = text.bytes().all(|byte| !byte.is_ascii_uppercase());
@@ -339,37 +278,6 @@ fn domain_name(text: &str) -> Result<String, String> {
         _ => {
             Err("must have 3 to 28 characters of lower-case letters, digits and -, and start with a letter".to_owned())
         }
-    }
-}
-
-pub(crate) fn bucket_name(text: &str) -> Result<String, String> {
-    let lower = text.bytes().all(|byte| !byte.is_ascii_uppercase());
-    match name(text, 3, 63, ".-") {
-        Ok(name) if lower => Ok(name),
-        _ => Err("must be the name of a bucket: 3 to 63 characters of lower-case letters, digits, . and -".to_owned()),
-    }
-}
-
-/// The zone's exact IANA name: eMite reads it literally.
-pub(crate) fn time_zone(text: &str) -> Result<(), String> {
-    let known = jiff::tz::TimeZone::get(text).ok();
-    match known.as_ref().and_then(|zone| zone.iana_name()) {
-        Some(name) if name == text => Ok(()),
-        Some(name) => Err(format!("must be spelt {name}")),
-        None => {
-            Err("is not a time zone of the IANA database. Take a name such as Europe/Dublin or Australia/Sydney"
-                .to_owned())
-        }
-    }
-}
-
-pub(crate) fn key(text: &str, home: &Home) -> Result<Arn, String> {
-    let arn = at_home(text, home)?;
-    let named = arn.service == "kms" && arn.resource.starts_with("key/");
-    if named {
-        Ok(arn)
-    } else {
-        Err("must be the ARN of a KMS key (not of an alias): arn:aws:kms:region:account:key/id".to_owned())
     }
 }
 
