@@ -1,5 +1,6 @@
 //! Owns reading a custom resource's properties: each by name, all problems collected, none unknown.
 
+use emite_core::problems::Problems;
 use serde_json::Value;
 
 use crate::request::Object;
@@ -10,7 +11,7 @@ use crate::services::Failure;
 pub(crate) struct Properties<'a> {
     object: &'a Object,
     known: Vec<&'static str>,
-    problems: Vec<String>,
+    problems: Problems,
 }
 
 /// No property is longer: a template's parameter has 4,096 bytes at most.
@@ -19,7 +20,7 @@ const LONGEST: usize = 4096;
 impl<'a> Properties<'a> {
     pub(crate) fn new(object: &'a Object) -> Self {
         // CloudFormation's own, not ours to judge.
-        Self { object, known: vec!["ServiceToken", "ServiceTimeout"], problems: Vec::new() }
+        Self { object, known: vec!["ServiceToken", "ServiceTimeout"], problems: Problems::new() }
     }
 
     /// The text of `name`, which must be there.
@@ -78,26 +79,25 @@ impl<'a> Properties<'a> {
         parse: impl FnOnce(&'a str) -> Result<T, E>,
     ) -> Option<T> {
         let text = self.required(name)?;
-        parse(text).map_err(|error| self.problem(name, error.to_string())).ok()
+        self.problems.keep(parse(text).map_err(|error| format!("{name} {}", error.to_string())))
     }
 
     /// Notes that `name` is wrong.
     pub(crate) fn problem(&mut self, name: &str, what: impl AsRef<str>) {
-        self.problems.push(format!("{name} {}", what.as_ref()));
+        self.problems.add(format!("{name} {}", what.as_ref()));
     }
 
     /// All that was wrong, and each property that nobody asked for.
-    pub(crate) fn problems(mut self) -> Vec<String> {
+    pub(crate) fn problems(mut self) -> Problems {
         for name in self.object.keys().filter(|name| !self.known.contains(&name.as_str())) {
             let shown: String = name.chars().take(100).collect();
-            self.problems.push(format!("{shown} is not a property of this resource"));
+            self.problems.add(format!("{shown} is not a property of this resource"));
         }
         self.problems
     }
 
     /// Refuses if there are any problems.
     pub(crate) fn finish(self) -> Result<(), Failure> {
-        let problems = self.problems();
-        if problems.is_empty() { Ok(()) } else { Err(Failure::Refused(problems.join("; "))) }
+        self.problems().finish(Some(())).map_err(|problems| Failure::Refused(problems.join("; ")))
     }
 }

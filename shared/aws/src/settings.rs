@@ -6,6 +6,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use emite_core::problems::Problems;
+
 /// All that is wrong with a function's environment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the function is not configured: {}", .0.join("; "))]
@@ -14,20 +16,20 @@ pub struct BadSettings(pub Vec<String>);
 /// Reads settings and collects what is wrong with them.
 pub struct Settings<L> {
     lookup: L,
-    problems: Vec<String>,
+    problems: Problems,
 }
 
 impl<L: Fn(&str) -> Option<String>> Settings<L> {
     /// Settings that `lookup` finds by name.
     pub fn new(lookup: L) -> Self {
-        Self { lookup, problems: Vec::new() }
+        Self { lookup, problems: Problems::new() }
     }
 
     /// The value of `name`, which must be there.
     pub fn required<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         let value = (self.lookup)(name).filter(|value| !value.is_empty());
         if value.is_none() {
-            self.problems.push(format!("environment variable {name} is missing or empty"));
+            self.problems.add(format!("environment variable {name} is missing or empty"));
         }
         self.parse(name, value?)
     }
@@ -42,14 +44,12 @@ impl<L: Fn(&str) -> Option<String>> Settings<L> {
 
     /// Nothing was wrong, or everything that was.
     pub fn finish(self) -> Result<(), BadSettings> {
-        if self.problems.is_empty() { Ok(()) } else { Err(BadSettings(self.problems)) }
+        self.problems.finish(Some(())).map_err(BadSettings)
     }
 
     fn parse<T: FromStr<Err: Display>>(&mut self, name: &str, value: String) -> Option<T> {
-        value
-            .parse()
-            .map_err(|error| self.problems.push(format!("environment variable {name} is '{value}': {error}")))
-            .ok()
+        let parsed = value.parse().map_err(|error| format!("environment variable {name} is '{value}': {error}"));
+        self.problems.keep(parsed)
     }
 }
 

@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod offer;
 pub mod policies;
 pub mod policy;
+pub mod problems;
 pub mod report;
 pub mod snapshot;
 pub mod spec;

@@ -17,6 +17,7 @@ use crate::arn::{Arn, Home, InstanceId};
 use crate::business_hours::BusinessHours;
 use crate::failed_object::FIREHOSE_FOLDERS;
 use crate::links::approved_origin::Origin;
+use crate::problems::Problems;
 
 /// What the stack was asked to set up.
 #[derive(Clone, Debug)]
@@ -179,10 +180,8 @@ impl Spec {
         })?;
         let mut fields = Fields { fields, ..Fields::default() };
         let spec = Self::read(&mut fields);
-        match (fields.finish(spec.as_ref().map(|spec| &spec.home)), spec) {
-            (problems, Some(spec)) if problems.is_empty() => Ok(spec),
-            (problems, _) => Err(BadSpec(problems)),
-        }
+        let problems = fields.finish(spec.as_ref().map(|spec| &spec.home));
+        problems.finish(spec).map_err(BadSpec)
     }
 
     /// Reads every field, in the order in which problems are listed. The result counts only if there are none: it has
@@ -322,7 +321,7 @@ impl Blank for Arn {
 #[derive(Default)]
 struct Fields {
     fields: Map<String, Value>,
-    problems: Vec<String>,
+    problems: Problems,
     /// The ARNs that must be of the stack's own account and region, and those of them that may be empty.
     own: Vec<(&'static str, Arn)>,
     own_if_set: Vec<(&'static str, Arn)>,
@@ -337,18 +336,18 @@ impl Fields {
             Some(Value::Number(number)) => Ok(number.to_string()),
             Some(_) => Err("must be a text or a number"),
         };
-        text.map_err(|problem| self.problems.push(format!("{name} {problem}"))).ok()
+        self.problems.keep(text.map_err(|problem| format!("{name} {problem}")))
     }
 
     fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str, text: &str) -> Option<T> {
-        text.parse().map_err(|error| self.problems.push(format!("{name} is '{text}': {error}"))).ok()
+        self.problems.keep(text.parse().map_err(|error| format!("{name} is '{text}': {error}")))
     }
 
     /// The value of a field that must not be empty.
     fn value<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         let text = self.text(name)?;
         if text.is_empty() {
-            self.problems.push(format!("{name} is empty"));
+            self.problems.add(format!("{name} is empty"));
             return None;
         }
         self.parsed(name, &text)
@@ -390,7 +389,7 @@ impl Fields {
     fn within(&mut self, name: &str, least: u32, most: u32) -> u32 {
         let value = self.value(name);
         if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
-            self.problems.push(format!("{name} is {value}: must be from {least} to {most}"));
+            self.problems.add(format!("{name} is {value}: must be from {least} to {most}"));
         }
         value.unwrap_or(u32::BLANK)
     }
@@ -399,7 +398,7 @@ impl Fields {
         let Some(zone) = self.value::<String>(name) else { return TimeZone::UTC };
         TimeZone::get(&zone).unwrap_or_else(|_| {
             let not_listed = "not a time zone of the IANA list, such as Australia/Sydney";
-            self.problems.push(format!("{name} is '{zone}': {not_listed}"));
+            self.problems.add(format!("{name} is '{zone}': {not_listed}"));
             TimeZone::UTC
         })
     }
@@ -407,7 +406,7 @@ impl Fields {
     fn instance(&mut self, arn: &Arn) -> Option<InstanceId> {
         let id = InstanceId::of(arn);
         if id.is_none() {
-            self.problems.push("instanceArn is not the ARN of an Amazon Connect instance".to_owned());
+            self.problems.add("instanceArn is not the ARN of an Amazon Connect instance");
         }
         id
     }
@@ -425,7 +424,7 @@ impl Fields {
             (None, None) => None,
             (Some(principal), Some(customer_id)) => Some(Emite { principal, customer_id }),
             _ => {
-                self.problems.push("emitePrincipal and customerId must be given together, or neither".to_owned());
+                self.problems.add("emitePrincipal and customerId must be given together, or neither");
                 None
             }
         }
@@ -446,7 +445,7 @@ impl Fields {
             }
             _ => {
                 let together = "server, serverAddress, serverAllocation, serverProfile and serverGroup";
-                self.problems.push(format!("{together} must be given together, or none of them"));
+                self.problems.add(format!("{together} must be given together, or none of them"));
                 None
             }
         }
@@ -457,7 +456,7 @@ impl Fields {
         let before = self.problems.len();
         let networks = self.networks(name);
         if networks.is_empty() && self.problems.len() == before {
-            self.problems.push(format!("{name} is empty"));
+            self.problems.add(format!("{name} is empty"));
         }
         networks
     }
@@ -469,15 +468,14 @@ impl Fields {
         let addresses = list.split(',').map(str::trim).filter(|address| !address.is_empty());
         let read = |address: &str| {
             let net = if address.contains('/') { address.parse() } else { format!("{address}/32").parse() };
-            net.map(|net: Ipv4Net| net.trunc())
-                .map_err(|_| self.problems.push(format!("{name} has '{address}': not an IPv4 address or range")))
-                .ok()
+            let net = net.map(|net: Ipv4Net| net.trunc());
+            self.problems.keep(net.map_err(|_| format!("{name} has '{address}': not an IPv4 address or range")))
         };
         addresses.filter_map(read).collect()
     }
 
     /// All problems: of the fields, then fields that are unknown, then ARNs of another account or region.
-    fn finish(self, home: Option<&Home>) -> Vec<String> {
+    fn finish(self, home: Option<&Home>) -> Problems {
         let mut problems = self.problems;
         problems.extend(self.fields.keys().map(|name| format!("{name} is unknown to this version")));
         if let Some(home) = home {
