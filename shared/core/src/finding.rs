@@ -171,20 +171,27 @@ impl Finding {
     }
 }
 
-/// The values of a finding, without those that are not known. A text is cut as the sentences are.
+/// The values of a finding, without those that are not known. A text is cut as the sentences are, and has no control
+/// characters: a policy document can contain anything.
 pub(crate) fn values<const N: usize>(values: [(&str, Value); N]) -> BTreeMap<String, Value> {
     let short = |value| match value {
-        Value::String(text) => Value::String(bounded(text)),
+        Value::String(text) => Value::String(bounded(without_controls(&text))),
         other => other,
     };
     let known = values.into_iter().filter(|(_, value)| !value.is_null());
     known.map(|(name, value)| (name.to_owned(), short(value))).collect()
 }
 
-/// Several texts as one value: the first of them, each cut as the sentences are.
+/// Several texts as one value: the first of them, each cut, so that a report of any stack fits into an event.
 pub(crate) fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Value {
     const MOST: usize = 20;
-    texts.into_iter().take(MOST).map(|text| bounded(text.as_ref().to_owned())).collect()
+    const LONGEST: usize = 256;
+    let short = |text: T| without_controls(text.as_ref()).chars().take(LONGEST).collect::<String>();
+    texts.into_iter().take(MOST).map(short).collect()
+}
+
+fn without_controls(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 /// A moment as a value.
