@@ -25,7 +25,7 @@ pub enum ReportError {
     Ledger(#[from] LedgerError),
     /// So many messages wait that no other fits.
     #[error("too many messages wait to be published; this event has to come again")]
-    Full,
+    OutboxFull,
     /// Messages could not be published; they wait for the next invocation.
     #[error("{waiting} messages wait for the next try: {first}")]
     Unpublished {
@@ -47,7 +47,7 @@ impl From<ReportError> for Diagnostic {
             ReportError::Input(_) => "BadInput",
             ReportError::Unpublished { .. } => "AwsError",
             ReportError::Ledger(_) => "LedgerError",
-            ReportError::Full => "Full",
+            ReportError::OutboxFull => "Full",
             ReportError::OutOfTime(_) => "OutOfTime",
         };
         Self { error_type: error_type.to_owned(), error_message: error.to_string() }

@@ -11,7 +11,7 @@ use emite_core::report::{CheckOutcome, Outcome, Report, Status, VERSION};
 use emite_core::spec::{Server, Spec};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::episodes::Scene;
+use crate::scene::Scene;
 
 static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let spec = Spec::parse(include_str!("../../../infra/events/spec.json")).unwrap();

@@ -4,26 +4,26 @@
 //! detail type. An event that is refused is an error of the invocation: Lambda tries again and then keeps it in the
 //! dead-letter queue.
 
-mod failure;
+mod context;
+mod error_name;
+mod failure_record;
 mod form;
+mod mode;
 mod redrive;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use emite_core::handover::Handover;
 use emite_core::report::{HANDOVER, HEALTH_REPORT, REDRIVE_REPORT, REPAIR_REPORT, Report, SOURCE};
-use emite_core::spec::Spec;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::episodes::{Silence, silenceable};
+use crate::failure::Failure;
+use crate::redrive::Redrive;
+use crate::silence::{Silence, silenceable};
 use crate::text::{ascii, stored};
-pub(crate) use failure::Failure;
-#[cfg(test)]
-pub(crate) use failure::How;
+pub(crate) use context::EventContext;
 use form::{Form, Kind, Problems};
-#[cfg(test)]
-pub(crate) use redrive::Left;
-pub(crate) use redrive::Redrive;
+pub(crate) use mode::Mode;
 
 /// An event that is understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub(crate) enum Input {
     /// Repair looked after it had changed something; none if it only planned.
     Repair { after: Option<Box<Report>> },
     /// Failed records were sent to the domain again, or only counted.
-    Redrive { id: String, apply: bool, redrive: Box<Redrive> },
+    Redrive { id: String, mode: Mode, redrive: Box<Redrive> },
     /// The integration was deployed.
     Handover(Box<Handover>),
     /// The health check crashed, timed out or was not run.
@@ -49,26 +49,17 @@ pub(crate) enum Input {
 #[error("this event cannot be handled: {}", .0.join("; "))]
 pub struct BadInput(pub(crate) Vec<String>);
 
-/// What is known apart from the event.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'a> {
-    pub(crate) spec: &'a Spec,
-    pub(crate) now: Timestamp,
-    /// Lambda's id of the invocation, the same when it tries again.
-    pub(crate) request_id: &'a str,
-}
-
 impl Input {
     /// Understands an event.
     ///
     /// # Errors
     /// [`BadInput`] with everything that is wrong with it.
-    pub(crate) fn read(payload: Value, known: &Known<'_>) -> Result<Self, BadInput> {
+    pub(crate) fn read(payload: Value, known: &EventContext<'_>) -> Result<Self, BadInput> {
         let mut problems = Problems::default();
         let input = if payload.get("detail-type").is_some() || payload.get("source").is_some() {
             envelope(payload, known, &mut problems)
         } else if payload.get("requestContext").is_some() {
-            failure::read(&payload, known, &mut problems).map(Self::Failure)
+            failure_record::read(&payload, known, &mut problems).map(Self::Failure)
         } else if payload.get("test").is_some() {
             test(&payload, known, &mut problems)
         } else if payload.get("silence").is_some() {
@@ -87,7 +78,7 @@ impl Input {
     }
 }
 
-fn envelope(payload: Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {
+fn envelope(payload: Value, known: &EventContext<'_>, problems: &mut Problems) -> Option<Input> {
     let Ok(event) = serde_json::from_value::<EventBridgeEvent>(payload) else {
         problems
             .add("it is not an EventBridge event: source, detail-type, id and time must be texts, and detail be there");
@@ -117,16 +108,17 @@ fn envelope(payload: Value, known: &Known<'_>, problems: &mut Problems) -> Optio
         REPAIR_REPORT => repair(event.detail, known, problems),
         REDRIVE_REPORT => {
             let id = event.id.unwrap_or_else(|| known.request_id.to_owned());
-            let apply = event.detail.get("mode").and_then(Value::as_str) == Some("apply");
+            let applied = event.detail.get("mode").and_then(Value::as_str) == Some("apply");
+            let mode = if applied { Mode::Apply } else { Mode::Plan };
             let redrive = Box::new(redrive::read(&event.detail, known.spec));
-            Some(Input::Redrive { id: ascii(&id, 100), apply, redrive })
+            Some(Input::Redrive { id: ascii(&id, 100), mode, redrive })
         }
         _ => handover(event.detail, problems),
     }
 }
 
 /// Whether `detail` has this form, in this version, and is of this stack.
-fn of_this_stack(at: &str, form: Form, detail: &Value, known: &Known<'_>, problems: &mut Problems) -> bool {
+fn of_this_stack(at: &str, form: Form, detail: &Value, known: &EventContext<'_>, problems: &mut Problems) -> bool {
     let before = problems.count();
     if !detail.is_object() {
         problems.add(&format!("{at} must be an object"));
@@ -146,7 +138,7 @@ fn of_this_stack(at: &str, form: Form, detail: &Value, known: &Known<'_>, proble
     problems.count() == before
 }
 
-fn report(at: &str, detail: Value, known: &Known<'_>, problems: &mut Problems) -> Option<Box<Report>> {
+fn report(at: &str, detail: Value, known: &EventContext<'_>, problems: &mut Problems) -> Option<Box<Report>> {
     const CLOCKS_DIFFER_BY: SignedDuration = SignedDuration::from_mins(5);
     let Ok(report) = serde_json::from_value::<Report>(detail) else {
         problems.add(&format!("{at} is not a health report of version {}", emite_core::report::VERSION));
@@ -158,7 +150,7 @@ fn report(at: &str, detail: Value, known: &Known<'_>, problems: &mut Problems) -
     Some(Box::new(report))
 }
 
-fn repair(mut detail: Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {
+fn repair(mut detail: Value, known: &EventContext<'_>, problems: &mut Problems) -> Option<Input> {
     let applied = detail.get("mode").and_then(Value::as_str) == Some("apply");
     let after = match detail.get_mut("after").map(Value::take) {
         // A plan has changed nothing: what it saw mends nothing.
@@ -172,12 +164,6 @@ fn repair(mut detail: Value, known: &Known<'_>, problems: &mut Problems) -> Opti
         }
     };
     Some(Input::Repair { after })
-}
-
-/// Whether a text can only be the name of a type of error: it says nothing of what went wrong with whose data.
-fn is_error_type(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:".contains(&byte);
-    (1..=80).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 /// A hand-over of a bounded size: it is kept, and has to fit into a mail.
@@ -212,13 +198,13 @@ fn handover(detail: Value, problems: &mut Problems) -> Option<Input> {
     Some(Input::Handover(Box::new(handover)))
 }
 
-fn test(payload: &Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {
+fn test(payload: &Value, known: &EventContext<'_>, problems: &mut Problems) -> Option<Input> {
     form::check("the event", &[("test", Kind::True)], payload, problems);
     form::only(payload, &["test"], "the event", problems);
     Some(Input::Test { id: known.request_id.to_owned() })
 }
 
-fn silence(payload: &Value, known: &Known<'_>, problems: &mut Problems) -> Option<Input> {
+fn silence(payload: &Value, known: &EventContext<'_>, problems: &mut Problems) -> Option<Input> {
     let wish = payload.get("silence")?;
     form::only(payload, &["silence"], "the event", problems);
     form::only(wish, &["check", "until", "reason"], "silence", problems);
@@ -235,7 +221,7 @@ fn silence(payload: &Value, known: &Known<'_>, problems: &mut Problems) -> Optio
 }
 
 /// When a silence ends.
-fn end(until: Option<&Value>, known: &Known<'_>, problems: &mut Problems) -> Timestamp {
+fn end(until: Option<&Value>, known: &EventContext<'_>, problems: &mut Problems) -> Timestamp {
     const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
     let until = until.and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
     match until {

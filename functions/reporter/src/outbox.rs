@@ -1,7 +1,7 @@
 //! Owns the messages that wait to be published.
 //!
 //! A message is stored in the write that decides on it, and taken out after it was published. In between an invocation
-//! claims it for a while. If that one dies, the claim runs out and whoever comes next publishes it. So no message is lost,
+//! holds a lease on it. If that one dies, the lease runs out and the next one publishes the message. So no message is lost,
 //! and one is sent twice only if an invocation dies between publishing it and taking it out.
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
 
-/// How long a claim holds without being renewed: longer than the function's time-out of 40 s, and shorter than the 60 s
+/// How long a lease holds without being renewed: longer than the function's time-out of 40 s, and shorter than the 60 s
 /// after which Lambda tries a failed invocation again
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>), which then finds it run out.
-pub(crate) const CLAIM: SignedDuration = SignedDuration::from_secs(50);
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>), which then finds that it ran out.
+pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(50);
 /// Bytes of messages that may wait: with the episodes they must fit into one DynamoDB item.
 const MOST_BYTES: usize = 110_000;
 /// Bytes that a message takes at most.
@@ -22,7 +22,7 @@ pub(crate) const LARGEST: usize = 20_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Outbox {
-    /// The number of the newest message. None is ever given again.
+    /// The number of the newest message. None is given twice.
     last: u64,
     waiting: Vec<Waiting>,
 }
@@ -30,17 +30,18 @@ pub(crate) struct Outbox {
 /// One message that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Waiting {
-    /// What tells it from every other message, for ever.
+    /// What distinguishes it from every other message, forever.
     pub(crate) id: u64,
     /// The episode that it is about; empty if it is about none. Messages about one are sent in their order.
     #[serde(default)]
     pub(crate) episode: String,
     pub(crate) message: Message,
-    claim: Option<Claim>,
+    #[serde(rename = "claim")]
+    lease: Option<Lease>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Claim {
+struct Lease {
     by: String,
     until: Timestamp,
 }
@@ -58,15 +59,15 @@ impl Outbox {
 
     pub(crate) fn push_about(&mut self, episode: &str, message: Message) {
         self.last += 1;
-        self.waiting.push(Waiting { id: self.last, episode: episode.to_owned(), message, claim: None });
+        self.waiting.push(Waiting { id: self.last, episode: episode.to_owned(), message, lease: None });
     }
 
-    /// Claims for `by` what nobody else holds, and returns it in its order. What comes after a message about the same
-    /// episode that somebody else holds has to wait for it.
+    /// Claims for `by` what no other invocation holds, and returns it in its order. What comes after a message about the
+    /// same episode that another one holds has to wait for it.
     pub(crate) fn claim(&mut self, by: &str, now: Timestamp) -> Vec<Waiting> {
         let mut held: Vec<String> = Vec::new();
         let free = |waiting: &&mut Waiting| {
-            let own = waiting.claim.as_ref().is_none_or(|claim| claim.until <= now || claim.by == by);
+            let own = waiting.lease.as_ref().is_none_or(|lease| lease.until <= now || lease.by == by);
             let free = own && (waiting.episode.is_empty() || !held.contains(&waiting.episode));
             if !free {
                 held.push(waiting.episode.clone());
@@ -77,18 +78,18 @@ impl Outbox {
             .iter_mut()
             .filter(free)
             .map(|waiting| {
-                waiting.claim = Some(Claim { by: by.to_owned(), until: now + CLAIM });
+                waiting.lease = Some(Lease { by: by.to_owned(), until: now + LEASE });
                 waiting.clone()
             })
             .collect()
     }
 
-    /// Takes out the message `id`, which was published, and renews the other claims of `by`.
+    /// Takes out the message `id`, which was published, and renews the other leases of `by`.
     pub(crate) fn mark(&mut self, id: u64, by: &str, now: Timestamp) {
         self.waiting.retain(|waiting| waiting.id != id);
-        for claim in self.waiting.iter_mut().filter_map(|waiting| waiting.claim.as_mut()) {
-            if claim.by == by {
-                claim.until = now + CLAIM;
+        for lease in self.waiting.iter_mut().filter_map(|waiting| waiting.lease.as_mut()) {
+            if lease.by == by {
+                lease.until = now + LEASE;
             }
         }
     }
@@ -96,8 +97,8 @@ impl Outbox {
     /// Gives up what `by` holds.
     pub(crate) fn release(&mut self, by: &str) {
         for waiting in &mut self.waiting {
-            if waiting.claim.as_ref().is_some_and(|claim| claim.by == by) {
-                waiting.claim = None;
+            if waiting.lease.as_ref().is_some_and(|lease| lease.by == by) {
+                waiting.lease = None;
             }
         }
     }

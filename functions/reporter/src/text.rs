@@ -1,6 +1,6 @@
-//! Owns how foreign text is made fit for a mail: bounded, printable, wrapped.
+//! Owns how foreign text is made fit for a message: bounded, printable, wrapped.
 
-/// Columns of a line in a mail.
+/// Columns of a line in a message.
 const WIDTH: usize = 100;
 /// A word that is longer is broken; an ARN or a web address is not.
 const LONGEST_WORD: usize = 240;

@@ -1,11 +1,13 @@
 //! Owns the simulations: random reports in random order, and invocations that interleave and die.
 
+use emite_core::finding::Severity;
+use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decide;
 use crate::fixtures::{finding, minutes, noon, report, scene};
-use crate::outbox::{CLAIM, Waiting};
+use crate::message::MessageState;
+use crate::outbox::LEASE;
 
 fn health(minute: i64, is_bad: bool) -> Input {
     let bad = is_bad.then(|| finding("iterator-age", Severity::Warning, "stream"));
@@ -13,7 +15,7 @@ fn health(minute: i64, is_bad: bool) -> Input {
 }
 
 /// What is told when these runs (minute, bad) are delivered in this order.
-fn told(deliveries: &[(i64, bool)]) -> Vec<News> {
+fn told(deliveries: &[(i64, bool)]) -> Vec<MessageState> {
     let mut state = State { deployed: true, ..State::default() };
     let mut told = Vec::new();
     for (minute, is_bad) in deliveries {
@@ -71,8 +73,8 @@ proptest! {
         let good: Vec<i64> = seen.iter().map(|(minute, _)| *minute).filter(is_after).collect();
         let expected = match (are_two(&bad), are_two(&good)) {
             (false, _) => vec![],
-            (true, false) => vec![News::Opened],
-            (true, true) => vec![News::Opened, News::Resolved],
+            (true, false) => vec![MessageState::Opened],
+            (true, true) => vec![MessageState::Opened, MessageState::Resolved],
         };
         prop_assert_eq!(told(&deliveries), expected, "{:?}", seen);
     }
@@ -82,7 +84,7 @@ proptest! {
         runs in prop::collection::vec((0_i64..120, any::<bool>()), 0..60)
     ) {
         for (position, news) in told(&runs).into_iter().enumerate() {
-            prop_assert_eq!(news, if position % 2 == 0 { News::Opened } else { News::Resolved });
+            prop_assert_eq!(news, if position % 2 == 0 { MessageState::Opened } else { MessageState::Resolved });
         }
     }
 
@@ -100,7 +102,7 @@ proptest! {
         for invocation in running.into_iter().flatten() {
             world.finish(invocation);
         }
-        world.now += CLAIM;
+        world.now += LEASE;
         let last = world.starts();
         world.finish(last);
         let (_, state) = world.entry.unwrap();
@@ -193,7 +195,8 @@ impl Invocation {
         self.at = match self.at {
             At::Read => {
                 let (replaces, before) = world.read();
-                let (state, claimed, refused) = decide(before.clone(), &self.input(), world.now, &self.by, &scene());
+                let Decision { state, claimed, refused } =
+                    decide(before.clone(), &self.input(), world.now, &self.by, &scene());
                 assert_eq!(refused, None);
                 if state == before {
                     return None;

@@ -1,11 +1,14 @@
 use emite_core::arn::Arn;
-use emite_core::finding::Finding;
+use emite_core::finding::{Finding, Severity, Status};
 use emite_core::handover::Handover;
 use emite_core::look::{Cause, Unseen};
 
+use super::state::MOST_EPISODES;
 use super::*;
+use crate::failure::{Failure, FailureKind};
 use crate::fixtures::{finding, handover, minutes, noon, report, scene};
-use crate::input::How;
+use crate::message::MessageState;
+use crate::silence::Silence;
 
 const STREAM: &str = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/connect-agentevents";
 
@@ -244,7 +247,7 @@ fn a_silenced_check_is_told_when_the_silence_ends_and_it_lasts() {
 fn failure(after: i64) -> Input {
     let function: Arn = "arn:aws:lambda:ap-southeast-2:111122223333:function:health".parse().unwrap();
     let at = noon() + minutes(after);
-    Input::Failure(Failure { at, due: at - minutes(3), function, how: How::Crashed(None) })
+    Input::Failure(Failure { at, due: at - minutes(3), function, kind: FailureKind::Crashed(None) })
 }
 
 #[test]
@@ -307,10 +310,10 @@ fn hand_overs_tests_and_redrives_are_told_once_each() {
     let test = || Input::Test { id: "t".to_owned() };
     assert_eq!(told.take(&test()), ["test test"]);
     assert_eq!(told.take(&test()), nothing());
-    let redrive = |apply| Input::Redrive { id: "r".to_owned(), apply, redrive: Default::default() };
-    assert_eq!(told.take(&redrive(false)), nothing());
-    assert_eq!(told.take(&redrive(true)), ["redrive failed-records"]);
-    assert_eq!(told.take(&redrive(true)), nothing());
+    let redrive = |mode| Input::Redrive { id: "r".to_owned(), mode, redrive: Default::default() };
+    assert_eq!(told.take(&redrive(Mode::Plan)), nothing());
+    assert_eq!(told.take(&redrive(Mode::Apply)), ["redrive failed-records"]);
+    assert_eq!(told.take(&redrive(Mode::Apply)), nothing());
 }
 
 #[test]
@@ -358,7 +361,7 @@ fn the_entry_stays_small_and_what_does_not_fit_is_told_later() {
         let size = serde_json::to_string(&state).unwrap().len();
         assert!(size < 310_000, "{size} bytes: DynamoDB takes 409,600 at most");
         for waiting in state.outbox.claim("me", now) {
-            opened += usize::from(waiting.message.state == News::Opened);
+            opened += usize::from(waiting.message.state == MessageState::Opened);
             state.outbox.mark(waiting.id, "me", now);
         }
     }

@@ -1,7 +1,9 @@
 use serde_json::json;
 
 use super::*;
+use crate::failure::FailureKind;
 use crate::fixtures::{handover, minutes, noon, scene};
+use crate::redrive::LeftObject;
 
 const HEALTH: &str = include_str!("../../../../infra/events/health-report.json");
 const REPAIR: &str = include_str!("../../../../infra/events/repair-report.json");
@@ -17,7 +19,7 @@ fn json_of(text: &str) -> Value {
 
 fn read(payload: Value) -> Result<Input, BadInput> {
     let scene = scene();
-    Input::read(payload, &Known { spec: &scene.spec, now: noon() + minutes(120), request_id: "request-1" })
+    Input::read(payload, &EventContext { spec: &scene.spec, now: noon() + minutes(120), request_id: "request-1" })
 }
 
 fn problems(payload: Value) -> Vec<String> {
@@ -37,13 +39,13 @@ fn every_sample_event_is_understood() {
     assert_eq!(report.findings.len(), 2);
     let Ok(Input::Repair { after: Some(after) }) = read(json_of(REPAIR)) else { panic!() };
     assert!(after.findings.is_empty());
-    let Ok(Input::Redrive { id, apply: true, redrive }) = read(json_of(REDRIVE)) else { panic!() };
+    let Ok(Input::Redrive { id, mode: Mode::Apply, redrive }) = read(json_of(REDRIVE)) else { panic!() };
     assert_eq!((id.len(), redrive.records, redrive.by_error.len()), (36, 1200, 2));
     assert_eq!(redrive.prefix.as_deref(), Some("emite-connect/emite-ctrfirehose/failed/"));
     assert!(!redrive.is_incomplete());
     assert_eq!(read(json_of(HANDED_OVER)), Ok(Input::Handover(Box::new(handover()))));
     let Ok(Input::Failure(failure)) = read(json_of(RECORD)) else { panic!() };
-    assert_eq!(failure.how, How::TimedOut("60.00".to_owned()));
+    assert_eq!(failure.kind, FailureKind::TimedOut("60.00".to_owned()));
     assert!(failure.function.resource.ends_with("HealthCheckFunction-1A2B3C4D5E6F"), "{}", failure.function);
     assert_eq!(read(json_of(TEST)), Ok(Input::Test { id: "request-1".to_owned() }));
     let Ok(Input::Silence { check, silence: Some(silence) }) = read(json_of(SILENCE)) else { panic!() };
@@ -163,7 +165,7 @@ fn only_a_prefix_that_the_redrive_looks_in_is_taken() {
 fn objects_that_are_left_are_taken_if_they_have_a_key_and_a_cause() {
     let entries = json!([{"key": "a", "cause": "too large", "size": 9}, {"key": "b", "cause": "locked", "size": null},
         {"key": 1, "cause": "marker"}, {"key": "marker"}, "marker", null, {"key": "c", "cause": "gone", "size": "marker"}]);
-    let left = |key: &str, cause: &str, size| Left { key: key.to_owned(), cause: cause.to_owned(), size };
+    let left = |key: &str, cause: &str, size| LeftObject { key: key.to_owned(), cause: cause.to_owned(), size };
     assert_eq!(
         redriven("left", entries).left,
         [left("a", "too large", Some(9)), left("b", "locked", None), left("c", "gone", None)]
@@ -278,21 +280,24 @@ fn only_names_of_errors_are_taken_from_a_redrive() {
 #[test]
 fn a_failure_record_says_how_the_health_check_failed_and_no_more() {
     let how = |answer: Value| match read(with(RECORD, "/responsePayload", answer)) {
-        Ok(Input::Failure(failure)) => failure.how,
+        Ok(Input::Failure(failure)) => failure.kind,
         other => panic!("{other:?}"),
     };
     assert_eq!(
         how(json!({"errorType": "BadSpec", "errorMessage": "marker"})),
-        How::Crashed(Some("BadSpec".to_owned()))
+        FailureKind::Crashed(Some("BadSpec".to_owned()))
     );
-    assert_eq!(how(json!({"errorType": "marker one", "errorMessage": "marker"})), How::Crashed(None));
-    assert_eq!(how(json!({"errorMessage": "Task timed out after $(x) seconds"})), How::Crashed(None));
-    assert_eq!(how(json!({"errorMessage": "Task timed out after 3.00 seconds"})), How::TimedOut("3.00".to_owned()));
-    assert_eq!(how(Value::Null), How::Crashed(None));
+    assert_eq!(how(json!({"errorType": "marker one", "errorMessage": "marker"})), FailureKind::Crashed(None));
+    assert_eq!(how(json!({"errorMessage": "Task timed out after $(x) seconds"})), FailureKind::Crashed(None));
+    assert_eq!(
+        how(json!({"errorMessage": "Task timed out after 3.00 seconds"})),
+        FailureKind::TimedOut("3.00".to_owned())
+    );
+    assert_eq!(how(Value::Null), FailureKind::Crashed(None));
     let Ok(Input::Failure(late)) = read(with(RECORD, "/requestContext/condition", "EventAgeExceeded".into())) else {
         panic!()
     };
-    assert_eq!(late.how, How::NotRun);
+    assert_eq!(late.kind, FailureKind::NotRun);
 }
 
 #[test]

@@ -1,15 +1,19 @@
 use std::collections::BTreeSet;
 
 use emite_core::change::PlannedChange;
-use emite_core::checks::CHECKS;
-use emite_core::finding::UnseenCause;
-use emite_core::handover::{Item, ItemChange};
+use emite_core::checks::{self, CHECKS};
+use emite_core::finding::{Finding, Severity, Status, Subject, UnseenCause};
+use emite_core::handover::{Handover, Item, ItemChange};
 use emite_core::look::{Cause, Unseen};
+use emite_core::offer::{self, RepairOffer};
 use emite_core::spec::Server;
+use jiff::Timestamp;
 
 use super::*;
+use crate::failure::{Failure, FailureKind};
 use crate::fixtures::{handover, minutes, noon, scene, scene_of, self_hosted};
-use crate::input::{Failure, How, Left};
+use crate::redrive::{LeftObject, Redrive};
+use crate::scene::Scene;
 
 /// A finding as the checks word them; for what is the same everywhere see [`mail`].
 fn seen(subject: Subject<'_>, severity: Severity, texts: [&str; 5]) -> Finding {
@@ -40,8 +44,8 @@ fn repair_of(finding: &Finding, offer: RepairOffer) -> Option<PlannedChange> {
 }
 
 fn opened(scene: &Scene, finding: &Finding) -> Message {
-    let story = Story { since: noon() - minutes(5), at: noon(), consequences: vec![] };
-    found(scene, News::Opened, finding, &story)
+    let story = OpenEpisode { since: noon() - minutes(5), observed_at: noon(), consequences: vec![] };
+    found(scene, MessageState::Opened, finding, &story)
 }
 
 /// The whole mail as it is published.
@@ -421,31 +425,31 @@ fn each_title_is_known_and_fits_a_subject() {
 fn consequences_follow_their_root_cause() {
     let finding = &one_of_each()[1];
     let consequences = vec!["No agent event has arrived for 35 minutes.", "eMite is 35 minutes behind."];
-    let story = Story { since: noon() - minutes(40), at: noon(), consequences };
-    insta::assert_snapshot!(mail(&found(&scene(), News::Worsened, finding, &story)));
+    let story = OpenEpisode { since: noon() - minutes(40), observed_at: noon(), consequences };
+    insta::assert_snapshot!(mail(&found(&scene(), MessageState::Worsened, finding, &story)));
 }
 
 #[test]
 fn a_reminder_says_that_it_is_one() {
-    let story = Story { since: noon() - minutes(1440), at: noon(), consequences: vec![] };
-    insta::assert_snapshot!(mail(&found(&scene(), News::Reminder, &one_of_each()[4], &story)));
+    let story = OpenEpisode { since: noon() - minutes(1440), observed_at: noon(), consequences: vec![] };
+    insta::assert_snapshot!(mail(&found(&scene(), MessageState::Reminder, &one_of_each()[4], &story)));
 }
 
 #[test]
 fn what_is_over_says_what_it_was() {
     let finding = &one_of_each()[1];
-    for (name, by_repair, lesser) in [("twice-good", false, false), ("repaired", true, false), ("lesser", false, true)]
+    for (name, resolution) in
+        [("twice-good", Resolution::Healthy), ("repaired", Resolution::Repaired), ("lesser", Resolution::Lesser)]
     {
-        let closed = Closed {
+        let over = ResolvedEpisode {
             subject: finding.subject(),
             severity: finding.severity,
             summary: &finding.summary,
             since: noon() - minutes(40),
-            at: noon(),
-            by_repair,
-            lesser,
+            until: noon(),
+            resolution,
         };
-        insta::assert_snapshot!(format!("resolved-{name}"), mail(&resolved(&scene(), &closed)));
+        insta::assert_snapshot!(format!("resolved-{name}"), mail(&resolved(&scene(), &over)));
     }
 }
 
@@ -453,13 +457,13 @@ fn what_is_over_says_what_it_was() {
 fn the_health_check_itself_can_fail_in_three_ways() {
     let scene = scene();
     let function = scene.spec.home.arn("lambda", format!("function:{}", scene.spec.health_check_function));
-    let hows = [
-        ("timed-out", How::TimedOut("60.00".to_owned())),
-        ("crashed", How::Crashed(Some("Runtime.ExitError".to_owned()))),
-        ("not-run", How::NotRun),
+    let kinds = [
+        ("timed-out", FailureKind::TimedOut("60.00".to_owned())),
+        ("crashed", FailureKind::Crashed(Some("Runtime.ExitError".to_owned()))),
+        ("not-run", FailureKind::NotRun),
     ];
-    for (name, how) in hows {
-        let failure = Failure { at: noon(), due: noon(), function: function.clone(), how };
+    for (name, kind) in kinds {
+        let failure = Failure { at: noon(), due: noon(), function: function.clone(), kind };
         insta::assert_snapshot!(format!("health-check-{name}"), mail(&opened(&scene, &failure.finding(&scene.spec))));
     }
 }
@@ -475,8 +479,8 @@ fn a_check_that_cannot_look_says_what_it_lacks() {
 fn the_whole_is_told_in_these_words() {
     let scene = scene();
     let open = [
-        Open { severity: Severity::Critical, summary: "Agent events go nowhere.", since: noon() - minutes(60) },
-        Open { severity: Severity::Warning, summary: "Storage is short.", since: noon() - minutes(90) },
+        OpenFinding { severity: Severity::Critical, summary: "Agent events go nowhere.", since: noon() - minutes(60) },
+        OpenFinding { severity: Severity::Warning, summary: "Storage is short.", since: noon() - minutes(90) },
     ];
     insta::assert_snapshot!("deployed-as-asked-for", mail(&deployed(&scene, None)));
     insta::assert_snapshot!("deployed-unverified", mail(&deployed(&scene, Some(&handover()))));
@@ -518,8 +522,8 @@ fn whole_redrive() -> Redrive {
     Redrive { objects: 4, records: 1200, indexed: 1162, already_present: 38, prefix, ..Redrive::default() }
 }
 
-fn left(key: &str, cause: &str, size: Option<u64>) -> Left {
-    Left { key: key.to_owned(), cause: cause.to_owned(), size }
+fn left(key: &str, cause: &str, size: Option<u64>) -> LeftObject {
+    LeftObject { key: key.to_owned(), cause: cause.to_owned(), size }
 }
 
 #[test]
@@ -625,12 +629,12 @@ fn the_limits_of_sns_hold_whatever_the_names_contain() {
             finding.resource.push_str(&name);
             finding.data_loss_at = Some(noon());
             let consequences = vec![name.as_str(); 200];
-            let story = Story { since: Timestamp::MIN, at: noon(), consequences };
-            for state in [News::Opened, News::Worsened, News::Reminder] {
+            let story = OpenEpisode { since: Timestamp::MIN, observed_at: noon(), consequences };
+            for state in [MessageState::Opened, MessageState::Worsened, MessageState::Reminder] {
                 assert_within_limits(&found(&scene, state, &finding, &story));
             }
         }
-        let open: Vec<_> = vec![Open { severity: Severity::Warning, summary: &name, since: noon() }; 200];
+        let open: Vec<_> = vec![OpenFinding { severity: Severity::Warning, summary: &name, since: noon() }; 200];
         assert_within_limits(&open_findings(&scene, &open));
         let item = Item { name: name.clone(), value: name.clone(), verified: false, problem: Some(name.clone()) };
         let change = ItemChange { name: name.clone(), from: None, to: Some(name.clone()) };
