@@ -46,6 +46,11 @@ pub(crate) fn ascii(text: &str, most: usize) -> String {
     line
 }
 
+/// Whether `text` is 1 to `most` characters, none of which breaks a line or hides.
+pub(crate) fn is_printable(text: &str, most: usize) -> bool {
+    !text.is_empty() && text.chars().count() <= most && clean(text, most) == text
+}
+
 /// `text` in lines of at most [`WIDTH`] columns, as long as its words are not longer.
 pub(crate) fn wrapped(text: &str) -> String {
     let mut lines = vec![String::new()];

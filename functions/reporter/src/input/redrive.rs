@@ -1,63 +1,102 @@
-//! Owns what is taken from a report of the redrive: numbers, times and names of errors; of free text only which objects
-//! are left and why, and of places only those that the redrive itself looks in.
+//! Owns reading redrive reports: which texts of them can be shown, and which prefixes can be put into a command.
 
 use std::collections::BTreeMap;
 
 use emite_core::failed_object::FIREHOSE_FOLDERS;
 use emite_core::spec::Spec;
+use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
+use super::context::EventContext;
 use super::error_name::{error_name, is_error_kind};
+use super::mode::Mode;
+use super::problems::BadInput;
+use super::typed::read_ours;
 use crate::redrive::{LeftObject, Redrive};
 
-/// Reads what [`super::form::REDRIVE`] has accepted.
-pub(super) fn read(detail: &Value, spec: &Spec) -> Redrive {
-    let number = |name: &str| detail.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let text = |name: &str| detail.get(name).and_then(Value::as_str);
-    let time = |name: &str| text(name).and_then(|text| text.parse().ok());
-    let mut by_error: BTreeMap<String, u64> = BTreeMap::new();
-    for (kind, count) in detail.get("byError").and_then(Value::as_object).into_iter().flatten() {
-        let kind = if is_error_kind(kind) { kind } else { "other" };
-        *by_error.entry(kind.to_owned()).or_default() += count.as_u64().unwrap_or_default();
-    }
-    Redrive {
-        objects: number("objects"),
-        records: number("records"),
-        indexed: number("indexed"),
-        already_present: number("alreadyPresent"),
-        quarantined: number("quarantined"),
-        remaining: number("remainingObjects"),
-        left: left(detail),
-        failed_batches: number("failedBatches"),
-        stopped: detail.get("stopped").filter(|stopped| stopped.is_object()).map(stop),
-        error: text("error").map(error_name),
-        prefix: text("prefix").filter(|prefix| is_looked_in(prefix, spec)).map(str::to_owned),
-        by_error,
-        oldest: time("oldest"),
-        newest: time("newest"),
-    }
+/// The most objects that are left of which anything is kept.
+const MOST_LEFT: usize = 20;
+/// The kind of an error of which nothing can be shown.
+const OTHER: &str = "other";
+
+/// What is read of a redrive report.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RedriveReport {
+    mode: Mode,
+    objects: u64,
+    records: u64,
+    indexed: u64,
+    already_present: u64,
+    quarantined: u64,
+    remaining_objects: u64,
+    left: Vec<LeftObject>,
+    stopped: Option<Stopped>,
+    /// Whole numbers. Its keys are not ours, so a refusal must not name one of them.
+    by_error: BTreeMap<String, Value>,
+    oldest: Option<Timestamp>,
+    newest: Option<Timestamp>,
+    // Earlier releases send none of these.
+    failed_batches: Option<u64>,
+    error: Option<String>,
+    prefix: Option<String>,
 }
 
-fn left(detail: &Value) -> Vec<LeftObject> {
-    const MOST: usize = 20;
-    let one = |entry: &Value| {
-        let text = |name: &str| entry.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some(LeftObject { key: text("key")?, cause: text("cause")?, size: entry.get("size").and_then(Value::as_u64) })
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stopped {
+    status: Option<u64>,
+    error_type: String,
+}
+
+/// Reads whether a redrive sent anything, and what it came to.
+pub(super) fn read(detail: Value, context: &EventContext<'_>) -> Result<(Mode, Redrive), BadInput> {
+    let report: RedriveReport = read_ours("detail", detail, context.spec)?;
+    let redrive = Redrive {
+        objects: report.objects,
+        records: report.records,
+        indexed: report.indexed,
+        already_present: report.already_present,
+        quarantined: report.quarantined,
+        remaining: report.remaining_objects,
+        left: report.left.into_iter().take(MOST_LEFT).collect(),
+        failed_batches: report.failed_batches.unwrap_or_default(),
+        stopped: report.stopped.map(|stopped| stopped.kind()),
+        error: report.error.as_deref().map(error_name),
+        prefix: report.prefix.filter(|prefix| is_searched(prefix, context.spec)),
+        by_error: counts(&report.by_error)?,
+        oldest: report.oldest,
+        newest: report.newest,
     };
-    detail.get("left").and_then(Value::as_array).into_iter().flatten().filter_map(one).take(MOST).collect()
+    Ok((report.mode, redrive))
 }
 
-fn stop(stopped: &Value) -> String {
-    let status =
-        stopped.get("status").and_then(Value::as_u64).map_or_else(|| "none".to_owned(), |status| status.to_string());
-    let name = stopped.get("errorType").and_then(Value::as_str).unwrap_or_default();
-    let kind = format!("{status}/{name}");
-    if is_error_kind(&kind) { kind } else { "other".to_owned() }
+impl Stopped {
+    fn kind(&self) -> String {
+        let status = self.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        shown(&format!("{status}/{}", self.error_type)).to_owned()
+    }
 }
 
-/// Whether the redrive would take this prefix: it is in a folder of the stack, or in one of those that Firehose names itself
+fn counts(by_error: &BTreeMap<String, Value>) -> Result<BTreeMap<String, u64>, BadInput> {
+    let mut counts = BTreeMap::new();
+    for (kind, count) in by_error {
+        let count = count.as_u64().ok_or_else(|| "detail.byError must be an object of whole numbers".to_owned())?;
+        let sum: &mut u64 = counts.entry(shown(kind).to_owned()).or_default();
+        *sum = sum.saturating_add(count);
+    }
+    Ok(counts)
+}
+
+/// The kind of an error, as far as it can be shown.
+fn shown(kind: &str) -> &str {
+    if is_error_kind(kind) { kind } else { OTHER }
+}
+
+/// Whether the redrive accepts this prefix: it is in a folder of the stack, or in one of those that Firehose itself names
 /// in a stream that was made by hand.
-fn is_looked_in(prefix: &str, spec: &Spec) -> bool {
+fn is_searched(prefix: &str, spec: &Spec) -> bool {
     let folders = spec.failed_folders();
     let own = prefix.starts_with(&spec.quarantine_prefix()) || folders.iter().any(|folder| prefix.starts_with(folder));
     let firehoses = FIREHOSE_FOLDERS.iter().any(|folder| prefix.starts_with(folder));

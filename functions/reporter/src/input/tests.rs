@@ -83,8 +83,11 @@ fn what_a_redrive_left_and_why_it_stopped_are_taken_as_numbers_and_known_kinds()
     };
     let blocked = json!({"status": 403, "errorType": "cluster_block_exception", "remedy": "marker"});
     assert_eq!(told(blocked), (2500, Some("403/cluster_block_exception".to_owned())));
-    assert_eq!(told(json!({"status": "marker", "errorType": "Jane Marker"})), (2500, Some("other".to_owned())));
+    assert_eq!(told(json!({"status": 400, "errorType": "Jane Marker"})), (2500, Some("other".to_owned())));
+    assert_eq!(told(json!({"status": null, "errorType": "timeout"})), (2500, Some("none/timeout".to_owned())));
     assert_eq!(told(Value::Null), (2500, None));
+    let stopped = problems(with(REDRIVE, "/detail/stopped", json!({"status": "marker", "errorType": "x"})));
+    assert_eq!(stopped, ["detail.stopped.status is incomplete or invalid"]);
 }
 
 /// What is taken from the sample of a redrive with one field of its detail replaced.
@@ -164,13 +167,22 @@ fn only_a_prefix_that_the_redrive_looks_in_is_taken() {
 #[test]
 fn objects_that_are_left_are_taken_if_they_have_a_key_and_a_cause() {
     let entries = json!([{"key": "a", "cause": "too large", "size": 9}, {"key": "b", "cause": "locked", "size": null},
-        {"key": 1, "cause": "marker"}, {"key": "marker"}, "marker", null, {"key": "c", "cause": "gone", "size": "marker"}]);
+        {"key": "c", "cause": "gone"}]);
     let left = |key: &str, cause: &str, size| LeftObject { key: key.to_owned(), cause: cause.to_owned(), size };
     assert_eq!(
         redriven("left", entries).left,
         [left("a", "too large", Some(9)), left("b", "locked", None), left("c", "gone", None)]
     );
     assert_eq!(redriven("left", vec![json!({"key": "k", "cause": "c"}); 100].into()).left.len(), 20);
+    for (entry, place) in [
+        (json!({"key": 1, "cause": "marker"}), "[0].key"),
+        (json!({"key": "marker"}), "[0]"),
+        (json!("marker"), "[0]"),
+        (json!({"key": "c", "cause": "gone", "size": "marker"}), "[0].size"),
+    ] {
+        let refusal = problems(with(REDRIVE, "/detail/left", json!([entry])));
+        assert_eq!(refusal, [format!("detail.left{place} is incomplete or invalid")]);
+    }
 }
 
 #[test]
@@ -185,53 +197,60 @@ fn another_version_and_another_stack_are_refused() {
     assert!(inner[0].starts_with("detail.after.stackId must be arn:"), "{inner:?}");
 }
 
-#[test]
-fn everything_that_is_wrong_with_a_report_is_told_and_nothing_of_what_it_says() {
-    let mut payload = json_of(HEALTH);
-    let detail = &mut payload["detail"];
-    detail["stackId"] = "marker".into();
-    detail["checkedAt"] = "marker yesterday".into();
-    detail["status"] = "marker".into();
-    detail["findings"][0]["severity"] = "marker".into();
-    detail["findings"][1]["summary"] = json!({"marker": 1});
-    detail["findings"][1]["dataLossAt"] = 7.into();
-    detail["checks"][3]["durationMs"] = (-1).into();
-    detail["checks"][4] = "marker".into();
-    let told = problems(payload);
-    assert!(!told.join(" ").contains("marker"), "{told:#?}");
-    let places: Vec<_> = told.iter().map(|problem| problem.split(' ').next().unwrap()).collect();
-    assert_eq!(
-        places,
-        [
-            "detail.stackId",
-            "detail.checkedAt",
-            "detail.status",
-            "detail.findings[0].severity",
-            "detail.findings[1].summary",
-            "detail.findings[1].dataLossAt",
-            "detail.checks[3].durationMs",
-            "detail.checks[4]",
-        ]
-    );
+/// Each change of the sample, alone, is refused with the place of what is wrong, and nothing of what it says.
+fn assert_refused(sample: &str, changes: &[(&str, Value, &str)]) {
+    for (pointer, value, place) in changes {
+        let refusal = problems(with(sample, pointer, value.clone()));
+        assert_eq!(refusal, [format!("detail.{place} is incomplete or invalid")]);
+    }
 }
 
 #[test]
-fn everything_that_is_wrong_with_a_hand_over_is_told_and_its_texts_are_bounded() {
-    let mut payload = json_of(HANDED_OVER);
-    let detail = &mut payload["detail"];
-    detail["revision"] = (-1).into();
-    detail["release"] = Value::Null;
-    detail["items"][0]["verified"] = "marker".into();
-    detail["items"][1] = "marker".into();
-    detail["changes"][0]["to"] = 5.into();
-    detail["notIncluded"][0] = json!({"marker": 1});
-    let told = problems(payload);
-    assert!(!told.join(" ").contains("marker"), "{told:#?}");
-    let places: Vec<_> = told.iter().map(|problem| problem.split(' ').next().unwrap()).collect();
-    let expected = ["revision", "release", "items[0].verified", "items[1]", "changes[0].to", "notIncluded"];
-    assert_eq!(places, expected.map(|place| format!("detail.{place}")));
+fn place_of_what_is_wrong_with_a_report_is_told_and_nothing_of_what_it_says() {
+    let wrong = [
+        ("/detail/checkedAt", "marker yesterday".into(), "checkedAt"),
+        ("/detail/status", "marker".into(), "status"),
+        ("/detail/findings/0/severity", "marker".into(), "findings[0].severity"),
+        ("/detail/findings/0/repair", json!({"more": "marker"}), "findings[0].repair.more"),
+        ("/detail/findings/1/summary", json!({"marker": 1}), "findings[1].summary"),
+        ("/detail/findings/1/dataLossAt", 7.into(), "findings[1].dataLossAt"),
+        ("/detail/findings/1", json!({"check": "emite-role"}), "findings[1]"),
+        ("/detail/checks/3/durationMs", (-1).into(), "checks[3].durationMs"),
+        ("/detail/checks/4", "marker".into(), "checks[4]"),
+    ];
+    assert_refused(HEALTH, &wrong);
+    let after = problems(with(REPAIR, "/detail/after/findings", json!([{"check": 1}])));
+    assert_eq!(after, ["detail.after.findings[0].check is incomplete or invalid"]);
+    let unknown = problems(with(HEALTH, "/detail/findings/1/check", "marker".into()));
+    assert_eq!(unknown, ["detail.findings[1].check must be the name of a check of this release"]);
+}
+
+#[test]
+fn report_that_names_parts_and_causes_is_understood_and_so_is_one_that_does_not() {
+    let mut event = json_of(HEALTH);
+    event["detail"]["findings"][0]["part"] = "AGENT_EVENTS".into();
+    event["detail"]["findings"][1]["cause"] = json!({"action": "kinesis:DescribeStreamSummary", "kind": "Denied"});
+    event["detail"]["findings"][1]["values"] = json!({"retentionHours": 24});
+    let Ok(Input::Health(named)) = read(event) else { panic!() };
+    let Ok(Input::Health(unnamed)) = read(json_of(HEALTH)) else { panic!() };
+    for report in [named, unnamed] {
+        assert_eq!(report.findings[0].part(), "AGENT_EVENTS");
+    }
+}
+
+#[test]
+fn place_of_what_is_wrong_with_a_hand_over_is_told_and_its_texts_are_bounded() {
+    let wrong = [
+        ("/detail/revision", (-1).into(), "revision"),
+        ("/detail/release", Value::Null, "release"),
+        ("/detail/items/0/verified", "marker".into(), "items[0].verified"),
+        ("/detail/items/1", "marker".into(), "items[1]"),
+        ("/detail/changes/0/to", 5.into(), "changes[0].to"),
+        ("/detail/notIncluded/0", json!({"marker": 1}), "notIncluded[0]"),
+    ];
+    assert_refused(HANDED_OVER, &wrong);
     let unknown = with(HANDED_OVER, "/detail/items/0", json!({"name": "x", "value": "", "verified": true, "more": 1}));
-    assert_eq!(problems(unknown), ["detail is not a hand-over of version 1"]);
+    assert_eq!(problems(unknown), ["detail.items[0].more is incomplete or invalid"]);
     let item = json_of(HANDED_OVER)["detail"]["items"][0].clone();
     let many = problems(with(HANDED_OVER, "/detail/items", vec![item; 9].into()));
     assert_eq!(many, ["detail.items must have 8 entries at most"]);
@@ -251,8 +270,9 @@ fn a_report_from_the_future_would_shut_out_all_others_and_is_refused() {
 
 #[test]
 fn no_more_problems_are_told_than_can_be_read() {
-    let findings: Vec<_> = (0..100).map(|_| json!({})).collect();
-    assert_eq!(problems(with(HEALTH, "/detail/findings", findings.into())).len(), 21);
+    let mut unknown = json_of(HEALTH)["detail"]["findings"][0].clone();
+    unknown["check"] = "marker".into();
+    assert_eq!(problems(with(HEALTH, "/detail/findings", vec![unknown; 100].into())).len(), 21);
 }
 
 #[test]
@@ -261,8 +281,9 @@ fn every_field_of_every_detail_is_looked_at() {
         let whole = json_of(sample);
         for name in whole["detail"].as_object().unwrap().keys() {
             let told = read(with(sample, &format!("/detail/{name}"), json!([[]])));
-            let may_be_anything =
-                name == "requestedBy" || ["planned", "outcomes", "remaining", "left"].contains(&name.as_str());
+            // Of these, nothing is read.
+            let may_be_anything = ["requestedBy", "planned", "outcomes", "before", "remaining", "execution"];
+            let may_be_anything = may_be_anything.contains(&name.as_str());
             assert_eq!(told.is_ok(), may_be_anything, "{name}: {told:?}");
         }
     }
@@ -275,6 +296,8 @@ fn only_names_of_errors_are_taken_from_a_redrive() {
     let Ok(Input::Redrive { redrive, .. }) = read(with(REDRIVE, "/detail/byError", counts)) else { panic!() };
     let counts: Vec<_> = redrive.by_error.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
     assert_eq!(counts, [("400/mapper_parsing_exception", 2), ("other", 7), ("unreadable/not_json", 1)]);
+    let refusal = problems(with(REDRIVE, "/detail/byError", json!({"marker": "x"})));
+    assert_eq!(refusal, ["detail.byError must be an object of whole numbers"]);
 }
 
 #[test]
@@ -305,10 +328,12 @@ fn failure_records_of_other_functions_are_refused() {
     let other = "arn:aws:lambda:ap-southeast-2:111122223333:function:emite-connect-HealthCheckFunction-1A2B3C4D5E6Fx";
     let told = problems(with(RECORD, "/requestContext/functionArn", other.into()));
     assert!(told.len() == 1 && told[0].starts_with("requestContext.functionArn must be that of"), "{told:?}");
-    let mut broken = json_of(RECORD);
-    broken["version"] = "2".into();
-    broken["timestamp"] = "marker".into();
-    assert_eq!(problems(broken).len(), 2);
+    let version = problems(with(RECORD, "/version", "2".into()));
+    assert_eq!(version, ["version must be 1.0, as in Lambda's records of asynchronous invocations"]);
+    let time = problems(with(RECORD, "/timestamp", "marker".into()));
+    assert_eq!(time, ["timestamp is incomplete or invalid"]);
+    let condition = problems(with(RECORD, "/requestContext/condition", 1.into()));
+    assert_eq!(condition, ["requestContext.condition is incomplete or invalid"]);
 }
 
 #[test]
