@@ -1,5 +1,7 @@
 //! Owns how foreign text is made fit for a message: bounded, printable, wrapped.
 
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
+
 /// Columns of a line in a message.
 const WIDTH: usize = 100;
 /// A word that is longer is broken; an ARN or a web address is not.
@@ -53,22 +55,17 @@ pub(crate) fn is_printable(text: &str, most: usize) -> bool {
 
 /// `text` in lines of at most [`WIDTH`] columns, as long as its words are not longer.
 pub(crate) fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace().flat_map(broken) {
-        let line = lines.last().map_or(0, |line| line.chars().count());
-        if line > 0 && line + 1 + word.chars().count() > WIDTH {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(&word);
-        }
-    }
-    lines.join("\n")
+    let words: Vec<String> = text.split_whitespace().flat_map(broken).collect();
+    // An ARN, a path or a web address is copied from a message, so nothing is split at a hyphen or within a word.
+    let options = Options::new(WIDTH)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit)
+        .break_words(false);
+    textwrap::fill(&words.join(" "), options)
 }
 
+/// The parts of a word that no line could hold.
 fn broken(word: &str) -> Vec<String> {
     let chars: Vec<char> = word.chars().collect();
     let longest = if chars.len() > LONGEST_WORD { WIDTH } else { LONGEST_WORD };
