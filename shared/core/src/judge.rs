@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
     use crate::arn::Arn;
-    use crate::fixtures::{Break, healthy, healthy_of, self_hosted, server_of, spec, unseen, whole};
+    use crate::fixtures::{BROKEN, Break, healthy, healthy_of, self_hosted, server_of, spec, unseen, whole};
     use crate::links::data_streaming::{Association, Target};
     use crate::links::emite_server::{Address, Profile};
     use crate::look::Cause;
@@ -398,5 +398,33 @@ mod tests {
         let text = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         assert!(text.starts_with(r#"{"version":1,"integration":"example-contact-centre","stackId":"arn:"#), "{text}");
+    }
+
+    #[test]
+    fn report_of_a_stack_with_everything_broken_and_huge_documents_fits_into_an_event() {
+        // EventBridge takes 256 KiB for an entry, and one day's report goes into the answer of a repair twice.
+        const MOST: usize = 256 * 1024 / 2;
+        let long = |number: usize| format!("arn:aws:iam::{number:012}:role/{}\u{7}", "é".repeat(500));
+        let statements = |action: &str| {
+            let one = |number| json!({"Sid": long(number), "Effect": "Allow", "Principal": {"AWS": long(number)},
+                "Action": action, "Resource": "*", "Condition": {"StringEquals": {"sts:ExternalId": long(number)}}});
+            json!({"Version": "2012-10-17", "Statement": (0..200).map(one).collect::<Vec<_>>()})
+        };
+        let spec = whole();
+        let mut snapshot = healthy_of(&spec);
+        BROKEN.iter().for_each(|(_, break_it)| break_it(&mut snapshot));
+        let healthy = healthy_of(&spec);
+        (snapshot.domain, snapshot.emite_role, snapshot.server) = (healthy.domain, healthy.emite_role, healthy.server);
+        domain(&mut snapshot).access_policy = statements("es:ESHttpGet");
+        let role = role(&mut snapshot);
+        (role.trust, role.boundary) = (statements("sts:AssumeRole"), Some(long(7)));
+        role.inline.clear();
+        role.attached = (0..200).map(long).collect();
+        let judgement = judge(&spec, &snapshot);
+        assert!(judgement.report.findings.len() > 10);
+        let text = serde_json::to_string(&judgement.report).unwrap();
+        assert!(text.len() < MOST, "{} bytes", text.len());
+        let values = |finding: &Finding| serde_json::to_string(&finding.values).unwrap();
+        assert!(judgement.report.findings.iter().all(|finding| !values(finding).contains("\\u0007")));
     }
 }
