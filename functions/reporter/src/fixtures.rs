@@ -36,7 +36,7 @@ pub(crate) fn self_hosted() -> Scene {
     scene
 }
 
-/// The scene in which the check has something to look at.
+/// The scene in which the check is applicable.
 pub(crate) fn scene_of(check: &str) -> Scene {
     if check == "emite-server" { self_hosted() } else { scene() }
 }
@@ -50,7 +50,7 @@ pub(crate) fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
 
-/// The hand-over of the sample event: the second, of which one item is not verified.
+/// The handover of the sample event: the second, of which one item is not verified.
 pub(crate) fn handover() -> Handover {
     let event: serde_json::Value = serde_json::from_str(include_str!("../../../infra/events/handover.json")).unwrap();
     serde_json::from_value(event["detail"].clone()).unwrap()

@@ -1,4 +1,4 @@
-//! The Lambda function that tells people what happens to the integration.
+//! The Lambda function that notifies people of what happens to the integration.
 
 use emite_aws::settings::environment;
 use lambda_runtime::{Error, service_fn, tracing};
