@@ -5,7 +5,7 @@ use std::io::{Error, Read};
 use std::time::{Duration, Instant};
 
 use redrive::batch::{Batch, LONGEST_BODY};
-use redrive::naming::{Naming, Rotation};
+use redrive::naming::{IndexNaming, Rotation};
 use redrive::sha256;
 use redrive::unpack::Unpack;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ impl Measured {
 /// Makes bulk requests of the text, and hashes each as a signature needs it.
 fn decode(mut text: File) -> Result<(Measured, Measured, u64), Error> {
     let naming =
-        Naming { index: "emite-contacts".into(), rotation: Rotation::Month, doc_type: Some("contacts".into()) };
+        IndexNaming { index: "emite-contacts".into(), rotation: Rotation::Month, doc_type: Some("contacts".into()) };
     let (mut decoding, mut hashing, mut records) = (Measured::default(), Measured::default(), 0);
     let mut batch = Batch::from(0);
     loop {

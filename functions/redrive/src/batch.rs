@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use crate::naming::Naming;
+use crate::naming::IndexNaming;
 use crate::record::{self, Unreadable};
 
 /// The longest body of a bulk request. The smallest instances take 10 MiB, and engines recommend 5 to 15.
@@ -22,7 +22,7 @@ const LONGEST_LINE: usize = 16 << 20;
 
 /// A line of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct BatchLine {
     /// Where it begins in the object's text.
     pub offset: u64,
     /// Where it stands in [`Batch::text`].
@@ -39,7 +39,7 @@ pub struct Batch {
     /// What was read of the object. Whoever reads appends here.
     pub text: Vec<u8>,
     /// The lines of it that are in this batch.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<BatchLine>,
     /// The bulk request's body.
     pub body: Vec<u8>,
     /// How far `text` belongs to this batch.
@@ -73,7 +73,7 @@ impl Batch {
 
     /// Takes lines of the text until the body has about `limit` bytes. Whether it has, so that it is to be sent before
     /// more is read.
-    pub fn fill(&mut self, naming: &Naming, limit: usize) -> bool {
+    pub fn fill(&mut self, naming: &IndexNaming, limit: usize) -> bool {
         while let Some(end) = memchr::memchr(b'\n', &self.text[self.searched..]).map(|at| self.searched + at) {
             if !self.take(end, naming, limit) {
                 return true;
@@ -94,7 +94,7 @@ impl Batch {
     }
 
     /// Takes a last line that nothing ends. Whether there was room.
-    pub fn finish(&mut self, naming: &Naming, limit: usize) -> bool {
+    pub fn finish(&mut self, naming: &IndexNaming, limit: usize) -> bool {
         let end = self.text.len();
         let fits = end == self.used || self.take(end, naming, limit);
         if fits {
@@ -120,7 +120,7 @@ impl Batch {
     }
 
     /// Takes the line that ends at `end`; not if its document would be one too many.
-    fn take(&mut self, end: usize, naming: &Naming, limit: usize) -> bool {
+    fn take(&mut self, end: usize, naming: &IndexNaming, limit: usize) -> bool {
         if self.skipping {
             self.skipping = false;
             return true;
@@ -142,14 +142,19 @@ impl Batch {
             return false;
         }
         let offset = self.base + self.used as u64;
-        self.entries.push(Entry { offset, line: self.used..end, frame, arrival });
+        self.entries.push(BatchLine { offset, line: self.used..end, frame, arrival });
         true
     }
 }
 
 /// Appends what makes the engine create the document of `line`; says when it arrived. On an error the body has to be cut
 /// back.
-fn frame(line: &[u8], naming: &Naming, name: &mut String, body: &mut Vec<u8>) -> Result<Option<Timestamp>, Unreadable> {
+fn frame(
+    line: &[u8],
+    naming: &IndexNaming,
+    name: &mut String,
+    body: &mut Vec<u8>,
+) -> Result<Option<Timestamp>, Unreadable> {
     let record = record::read(line)?;
     naming.index_of(&record, name)?;
     body.extend_from_slice(br#"{"create":{"_index":"#);

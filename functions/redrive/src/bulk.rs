@@ -11,14 +11,14 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// What the engine says of something that it did not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Refusal {
+pub(crate) struct BulkError {
     /// The HTTP status; none if there was no answer.
     pub(crate) status: Option<u16>,
     /// A known type of error, or `other`.
     pub(crate) error_type: &'static str,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for BulkError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
             Some(status) => write!(formatter, "{status}/{}", self.error_type),
@@ -29,76 +29,77 @@ impl fmt::Display for Refusal {
 
 /// What that means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum WriteResult {
     /// The document is in the index now.
     Indexed,
     /// It was before.
     AlreadyPresent,
     /// It never will be.
-    Refused(Refusal),
+    Rejected(BulkError),
     /// It is too large, or the request was.
-    TooLarge(Refusal),
+    TooLarge(BulkError),
     /// Nothing will be before somebody has done something.
-    Stop(Refusal),
+    Fatal(BulkError),
     /// Another try may do.
-    Later(Refusal),
+    Retryable(BulkError),
 }
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// One verdict for each document of the request.
-    Each(Vec<Verdict>),
+pub(crate) enum BulkResponse {
+    /// One result for each document of the request.
+    PerDocument(Vec<WriteResult>),
     /// The same for all of it.
-    Whole(Verdict),
+    WholeRequest(WriteResult),
 }
 
 /// An answer that does not come, breaks off or makes no sense. Ids are kept, so sending again is safe.
-pub(crate) const LOST: Verdict = Verdict::Later(Refusal { status: None, error_type: "unreachable" });
+pub(crate) const NO_RESPONSE: WriteResult =
+    WriteResult::Retryable(BulkError { status: None, error_type: "unreachable" });
 
 #[derive(Deserialize)]
-struct Items<'a> {
+struct ResponseBody<'a> {
     #[serde(borrow)]
-    items: Vec<Item<'a>>,
+    items: Vec<ResponseItem<'a>>,
 }
 
 /// `{"create":{…}}`
 #[derive(Deserialize)]
-struct Item<'a> {
+struct ResponseItem<'a> {
     #[serde(borrow)]
-    create: Outcome<'a>,
+    create: CreateResult<'a>,
 }
 
 #[derive(Deserialize)]
-struct Outcome<'a> {
+struct CreateResult<'a> {
     status: u16,
     #[serde(borrow, default)]
     error: ErrorType<'a>,
 }
 
 #[derive(Deserialize)]
-struct Failure<'a> {
+struct ErrorBody<'a> {
     #[serde(borrow, default)]
     error: ErrorType<'a>,
 }
 
 /// What the answer with this status and body means for a request of `count` documents.
-pub(crate) fn read(status: u16, body: &[u8], count: usize) -> Answer {
+pub(crate) fn read(status: u16, body: &[u8], count: usize) -> BulkResponse {
     if status != 200 {
-        let error = serde_json::from_slice(body).map(|failure: Failure<'_>| failure.error).unwrap_or_default();
-        return Answer::Whole(match verdict(status, &error) {
+        let error = serde_json::from_slice(body).map(|body: ErrorBody<'_>| body.error).unwrap_or_default();
+        return BulkResponse::WholeRequest(match result_of(status, &error) {
             // Of one document that could be meant, of a whole request it settles nothing.
-            Verdict::Indexed | Verdict::AlreadyPresent => {
-                Verdict::Stop(Refusal { status: Some(status), error_type: "other" })
+            WriteResult::Indexed | WriteResult::AlreadyPresent => {
+                WriteResult::Fatal(BulkError { status: Some(status), error_type: "other" })
             }
-            verdict => verdict,
+            result => result,
         });
     }
-    match serde_json::from_slice::<Items<'_>>(body) {
-        Ok(Items { items }) if items.len() == count => {
-            Answer::Each(items.iter().map(|item| verdict(item.create.status, &item.create.error)).collect())
-        }
-        _ => Answer::Whole(LOST),
+    match serde_json::from_slice::<ResponseBody<'_>>(body) {
+        Ok(ResponseBody { items }) if items.len() == count => BulkResponse::PerDocument(
+            items.iter().map(|item| result_of(item.create.status, &item.create.error)).collect(),
+        ),
+        _ => BulkResponse::WholeRequest(NO_RESPONSE),
     }
 }
 
@@ -106,23 +107,23 @@ pub(crate) fn read(status: u16, body: &[u8], count: usize) -> Answer {
 /// has as many shards as it may and makes no index of a new month.
 const INDEX_TO_BLAME: [&str; 2] = ["index_closed_exception", "validation_exception"];
 
-fn verdict(status: u16, error: &ErrorType<'_>) -> Verdict {
+fn result_of(status: u16, error: &ErrorType<'_>) -> WriteResult {
     let blocked = error.0.ends_with("_block_exception") || INDEX_TO_BLAME.contains(&&*error.0);
-    let refusal = Refusal { status: Some(status), error_type: known_type(&error.0).unwrap_or("other") };
+    let bulk_error = BulkError { status: Some(status), error_type: known_type(&error.0).unwrap_or("other") };
     match status {
-        _ if blocked => Verdict::Stop(refusal),
-        200 | 201 => Verdict::Indexed,
-        409 => Verdict::AlreadyPresent,
-        400 => Verdict::Refused(refusal),
-        413 => Verdict::TooLarge(refusal),
-        408 | 429 | 500.. => Verdict::Later(refusal),
-        _ => Verdict::Stop(refusal),
+        _ if blocked => WriteResult::Fatal(bulk_error),
+        200 | 201 => WriteResult::Indexed,
+        409 => WriteResult::AlreadyPresent,
+        400 => WriteResult::Rejected(bulk_error),
+        413 => WriteResult::TooLarge(bulk_error),
+        408 | 429 | 500.. => WriteResult::Retryable(bulk_error),
+        _ => WriteResult::Fatal(bulk_error),
     }
 }
 
 /// What an admin does about a run that stopped.
-pub(crate) fn remedy(refusal: Refusal) -> &'static str {
-    match (refusal.status, refusal.error_type) {
+pub(crate) fn remedy(bulk_error: BulkError) -> &'static str {
+    match (bulk_error.status, bulk_error.error_type) {
         (_, block) if block.ends_with("_block_exception") => {
             "The domain takes no writes, mostly because its storage is full: give it more storage or delete old indices, lift \
              the block if it stays, then run the redrive again."
@@ -162,8 +163,8 @@ struct ErrorType<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for ErrorType<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Typed;
-        impl<'de> Visitor<'de> for Typed {
+        struct ErrorTypeVisitor;
+        impl<'de> Visitor<'de> for ErrorTypeVisitor {
             type Value = ErrorType<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -199,7 +200,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ErrorType<'a> {
                 Ok(ErrorType::default())
             }
         }
-        deserializer.deserialize_any(Typed)
+        deserializer.deserialize_any(ErrorTypeVisitor)
     }
 }
 
@@ -209,70 +210,79 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn item(status: u16, error_type: &str) -> Verdict {
+    fn item(status: u16, error_type: &str) -> WriteResult {
         let error = json!({"type": error_type, "reason": "+61412345678", "caused_by": {"type": "x"}});
         let body = json!({"took": 1, "errors": true, "items": [{"create": {"_index": "i", "status": status, "error": error}}]});
         match read(200, body.to_string().as_bytes(), 1) {
-            Answer::Each(verdicts) => verdicts[0],
-            Answer::Whole(verdict) => panic!("{verdict:?}"),
+            BulkResponse::PerDocument(results) => results[0],
+            BulkResponse::WholeRequest(result) => panic!("{result:?}"),
         }
     }
 
-    fn refusal(status: u16, error_type: &'static str) -> Refusal {
-        Refusal { status: Some(status), error_type }
+    fn bulk_error(status: u16, error_type: &'static str) -> BulkError {
+        BulkError { status: Some(status), error_type }
     }
 
     #[test]
     fn each_status_has_its_meaning() {
-        assert_eq!(item(409, "version_conflict_engine_exception"), Verdict::AlreadyPresent);
-        let refused = refusal(400, "mapper_parsing_exception");
-        assert_eq!(item(400, "mapper_parsing_exception"), Verdict::Refused(refused));
+        assert_eq!(item(409, "version_conflict_engine_exception"), WriteResult::AlreadyPresent);
+        let refused = bulk_error(400, "mapper_parsing_exception");
+        assert_eq!(item(400, "mapper_parsing_exception"), WriteResult::Rejected(refused));
         assert_eq!(
             item(400, "jane_marker_exception"),
-            Verdict::Refused(refusal(400, "other")),
+            WriteResult::Rejected(bulk_error(400, "other")),
             "only known names are told"
         );
-        assert_eq!(item(413, ""), Verdict::TooLarge(refusal(413, "other")));
+        assert_eq!(item(413, ""), WriteResult::TooLarge(bulk_error(413, "other")));
         for status in [401, 403, 404, 405, 410, 302, 422] {
-            assert_eq!(item(status, "x"), Verdict::Stop(refusal(status, "other")), "{status}");
+            assert_eq!(item(status, "x"), WriteResult::Fatal(bulk_error(status, "other")), "{status}");
         }
         for status in [408, 429, 500, 502, 503, 504] {
-            assert_eq!(item(status, "x"), Verdict::Later(refusal(status, "other")), "{status}");
+            assert_eq!(item(status, "x"), WriteResult::Retryable(bulk_error(status, "other")), "{status}");
         }
         for status in [200, 400, 403, 429, 503] {
             assert_eq!(
                 item(status, "cluster_block_exception"),
-                Verdict::Stop(refusal(status, "cluster_block_exception"))
+                WriteResult::Fatal(bulk_error(status, "cluster_block_exception"))
             );
             assert_eq!(
                 item(status, "index_create_block_exception"),
-                Verdict::Stop(refusal(status, "other")),
+                WriteResult::Fatal(bulk_error(status, "other")),
                 "a new block"
             );
         }
         for error_type in INDEX_TO_BLAME {
-            assert_eq!(item(400, error_type), Verdict::Stop(refusal(400, error_type)));
+            assert_eq!(item(400, error_type), WriteResult::Fatal(bulk_error(400, error_type)));
         }
         let taken = br#"{"took":1,"errors":false,"items":[{"create":{"status":201,"result":"created"}},{"create":{"status":200}}]}"#;
-        assert_eq!(read(200, taken, 2), Answer::Each(vec![Verdict::Indexed, Verdict::Indexed]));
+        assert_eq!(read(200, taken, 2), BulkResponse::PerDocument(vec![WriteResult::Indexed, WriteResult::Indexed]));
     }
 
     #[test]
     fn an_answer_for_the_whole_request_has_the_same_meanings() {
         let error = br#"{"error":{"root_cause":[{"type":"cluster_block_exception","reason":"x"}],"type":"cluster_block_exception"},"status":403}"#;
-        assert_eq!(read(403, error, 5), Answer::Whole(Verdict::Stop(refusal(403, "cluster_block_exception"))));
-        assert_eq!(read(403, br#"{"Message":"no"}"#, 5), Answer::Whole(Verdict::Stop(refusal(403, "other"))));
-        assert_eq!(read(413, b"<html>", 5), Answer::Whole(Verdict::TooLarge(refusal(413, "other"))));
+        assert_eq!(
+            read(403, error, 5),
+            BulkResponse::WholeRequest(WriteResult::Fatal(bulk_error(403, "cluster_block_exception")))
+        );
+        assert_eq!(
+            read(403, br#"{"Message":"no"}"#, 5),
+            BulkResponse::WholeRequest(WriteResult::Fatal(bulk_error(403, "other")))
+        );
+        assert_eq!(
+            read(413, b"<html>", 5),
+            BulkResponse::WholeRequest(WriteResult::TooLarge(bulk_error(413, "other")))
+        );
         assert_eq!(
             read(429, br#"{"error":"429 Too Many Requests"}"#, 5),
-            Answer::Whole(Verdict::Later(refusal(429, "other")))
+            BulkResponse::WholeRequest(WriteResult::Retryable(bulk_error(429, "other")))
         );
-        assert_eq!(read(503, b"", 5), Answer::Whole(Verdict::Later(refusal(503, "other"))));
-        assert_eq!(read(400, b"", 5), Answer::Whole(Verdict::Refused(refusal(400, "other"))));
+        assert_eq!(read(503, b"", 5), BulkResponse::WholeRequest(WriteResult::Retryable(bulk_error(503, "other"))));
+        assert_eq!(read(400, b"", 5), BulkResponse::WholeRequest(WriteResult::Rejected(bulk_error(400, "other"))));
         for status in [201, 204, 302, 409] {
             assert_eq!(
                 read(status, b"", 5),
-                Answer::Whole(Verdict::Stop(refusal(status, "other"))),
+                BulkResponse::WholeRequest(WriteResult::Fatal(bulk_error(status, "other"))),
                 "nothing is settled"
             );
         }
@@ -281,7 +291,7 @@ mod tests {
     #[test]
     fn an_answer_that_makes_no_sense_counts_as_lost() {
         for body in [&b""[..], b"{", b"{}", b"<html>", br#"{"items":[]}"#, br#"{"items":[{"index":{"status":201}}]}"#] {
-            assert_eq!(read(200, body, 1), Answer::Whole(LOST), "{body:?}");
+            assert_eq!(read(200, body, 1), BulkResponse::WholeRequest(NO_RESPONSE), "{body:?}");
         }
     }
 
@@ -297,8 +307,8 @@ mod tests {
             (Some(429), "other"),
             (Some(405), "other"),
         ]
-        .map(|(status, error_type)| Refusal { status, error_type })
-        .map(|refusal| format!("{refusal}: {}", remedy(refusal)))
+        .map(|(status, error_type)| BulkError { status, error_type })
+        .map(|bulk_error| format!("{bulk_error}: {}", remedy(bulk_error)))
         .to_vec();
         insta::assert_snapshot!(remedies.join("\n"));
     }

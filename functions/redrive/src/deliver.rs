@@ -8,24 +8,25 @@ use bytes::Bytes;
 use emite_aws::error::AwsError;
 use tokio::time::Instant;
 
-use crate::batch::{Batch, LONGEST_BODY};
-use crate::bulk::{Answer, Refusal, Verdict};
-use crate::pace::{OutOf, Pace};
+use crate::backoff::GaveUp;
+use crate::batch::Batch;
+use crate::bulk::{BulkError, BulkResponse, WriteResult};
+use crate::domain_state::DomainState;
 use crate::record::Unreadable;
 
 /// What became of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum LineStatus {
     /// Nothing yet; what the domain last said of it, if anything.
-    Pending(Option<Refusal>),
+    Pending(Option<BulkError>),
     /// It is in the domain.
     Indexed,
     /// It was there before.
     AlreadyPresent,
     /// The domain never takes it.
-    Refused(Refusal),
+    Rejected(BulkError),
     /// The domain takes nothing that large.
-    TooLarge(Refusal),
+    TooLarge(BulkError),
     /// It could not be sent.
     Unreadable(Unreadable),
 }
@@ -34,44 +35,18 @@ pub(crate) enum Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Halt {
     /// The run ends.
-    Time,
+    OutOfTime,
     /// Going on is no use.
-    Stopped(Refusal),
-    /// Documents were refused as whole requests, and nothing has shown yet that it is the documents.
-    Unsure,
-}
-
-/// What the domain has shown of itself so far, in all batches of a run.
-#[derive(Debug)]
-pub(crate) struct Manners {
-    pub(crate) pace: Pace,
-    /// The longest body that it is sent.
-    pub(crate) limit: usize,
-    /// A document that is refused as a whole request is taken for a bad one, as other requests were answered document by
-    /// document.
-    is_trusted: bool,
-    /// Documents in a row that were refused as whole requests.
-    refused_alone: usize,
-}
-
-impl Default for Manners {
-    fn default() -> Self {
-        Self { pace: Pace::default(), limit: LONGEST_BODY, is_trusted: false, refused_alone: 0 }
-    }
-}
-
-impl Manners {
-    /// Begins to take documents for bad ones: there was nothing that speaks against it.
-    pub(crate) fn trust(&mut self) {
-        (self.is_trusted, self.refused_alone) = (true, 0);
-    }
+    Stopped(BulkError),
+    /// Documents were rejected as whole requests, and nothing has shown yet that it is the documents.
+    Inconclusive,
 }
 
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) struct Delivered {
     /// One for each of its entries.
-    pub(crate) fates: Vec<Fate>,
+    pub(crate) statuses: Vec<LineStatus>,
     /// Why some are pending.
     pub(crate) halt: Option<Halt>,
 }
@@ -79,28 +54,28 @@ pub(crate) struct Delivered {
 /// Sends a batch with `post`, which takes a body and the number of documents in it.
 pub(crate) async fn deliver(
     batch: &mut Batch,
-    manners: &mut Manners,
+    state: &mut DomainState,
     end: Instant,
-    post: impl AsyncFn(Bytes, usize) -> Result<Answer, AwsError>,
+    post: impl AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>,
 ) -> Result<Delivered, AwsError> {
     let body = Bytes::from(std::mem::take(&mut batch.body));
-    let mut delivery = Delivery::of(batch, manners);
+    let mut delivery = Delivery::of(batch, state);
     while let Some(group) = delivery.groups.pop_front() {
         let answer = post(delivery.part(&body, &group), group.len()).await?;
         let next = delivery.take(group, answer);
-        let pace = &mut delivery.manners.pace;
+        let backoff = &mut delivery.state.backoff;
         match next {
-            Next::GoOn => {}
-            Next::Progress => pace.progress(),
-            Next::Stop(refusal) => delivery.halt = Some(Halt::Stopped(refusal)),
-            Next::Wait { progress, refusal } => {
+            DeliveryStep::GoOn => {}
+            DeliveryStep::Progress => backoff.progress(),
+            DeliveryStep::Stop(bulk_error) => delivery.halt = Some(Halt::Stopped(bulk_error)),
+            DeliveryStep::Wait { progress, bulk_error } => {
                 if progress {
-                    pace.progress();
+                    backoff.progress();
                 }
-                delivery.halt = match pace.pause(end).await {
+                delivery.halt = match backoff.pause(end).await {
                     Ok(()) => None,
-                    Err(OutOf::Time) => Some(Halt::Time),
-                    Err(OutOf::Patience) => Some(Halt::Stopped(refusal)),
+                    Err(GaveUp::OutOfTime) => Some(Halt::OutOfTime),
+                    Err(GaveUp::OutOfPatience) => Some(Halt::Stopped(bulk_error)),
                 };
             }
         }
@@ -116,38 +91,38 @@ pub(crate) async fn deliver(
 
 /// A batch on its way.
 struct Delivery<'m> {
-    manners: &'m mut Manners,
+    state: &'m mut DomainState,
     /// The part of the body that each entry has; empty for one that is not sent.
     frames: Vec<Range<usize>>,
-    fates: Vec<Fate>,
+    statuses: Vec<LineStatus>,
     /// Entries that go together, those that are next in front.
     groups: VecDeque<Vec<usize>>,
     halt: Option<Halt>,
     /// The request was too large for the domain.
     too_large: bool,
-    /// The last documents of this batch that were refused as whole requests, with no other answer since.
-    refused_alone: Vec<usize>,
+    /// The last documents of this batch that were rejected as whole requests, with no other answer since.
+    rejected_alone: Vec<usize>,
 }
 
 /// What to do after an answer.
-enum Next {
+enum DeliveryStep {
     GoOn,
     Progress,
-    Wait { progress: bool, refusal: Refusal },
-    Stop(Refusal),
+    Wait { progress: bool, bulk_error: BulkError },
+    Stop(BulkError),
 }
 
 impl<'m> Delivery<'m> {
-    fn of(batch: &Batch, manners: &'m mut Manners) -> Self {
+    fn of(batch: &Batch, state: &'m mut DomainState) -> Self {
         let frames = batch.entries.iter().map(|entry| entry.frame.clone().unwrap_or_default()).collect();
-        let fates = batch.entries.iter().map(|entry| match entry.frame {
-            Ok(_) => Fate::Pending(None),
-            Err(unreadable) => Fate::Unreadable(unreadable),
+        let statuses = batch.entries.iter().map(|entry| match entry.frame {
+            Ok(_) => LineStatus::Pending(None),
+            Err(unreadable) => LineStatus::Unreadable(unreadable),
         });
         let sent: Vec<usize> = (0..batch.entries.len()).filter(|index| batch.entries[*index].frame.is_ok()).collect();
         let groups = if sent.is_empty() { VecDeque::new() } else { VecDeque::from([sent]) };
-        let fates = fates.collect();
-        Self { manners, frames, fates, groups, halt: None, too_large: false, refused_alone: Vec::new() }
+        let statuses = statuses.collect();
+        Self { state, frames, statuses, groups, halt: None, too_large: false, rejected_alone: Vec::new() }
     }
 
     /// The part of the body that is of these entries; copied only where others are in between.
@@ -160,31 +135,31 @@ impl<'m> Delivery<'m> {
         frames().flat_map(|frame| &body[frame]).copied().collect()
     }
 
-    fn take(&mut self, group: Vec<usize>, answer: Answer) -> Next {
+    fn take(&mut self, group: Vec<usize>, answer: BulkResponse) -> DeliveryStep {
         match answer {
-            Answer::Each(verdicts) => self.take_each(&group, &verdicts),
-            Answer::Whole(verdict) => self.take_whole(group, verdict),
+            BulkResponse::PerDocument(results) => self.take_per_document(&group, &results),
+            BulkResponse::WholeRequest(result) => self.take_whole_request(group, result),
         }
     }
 
-    fn take_each(&mut self, group: &[usize], verdicts: &[Verdict]) -> Next {
-        self.refused_alone.clear();
-        self.manners.trust();
+    fn take_per_document(&mut self, group: &[usize], results: &[WriteResult]) -> DeliveryStep {
+        self.rejected_alone.clear();
+        self.state.accept_rejections();
         let (mut again, mut stop, mut later) = (Vec::new(), None, None);
-        for (&index, &verdict) in group.iter().zip(verdicts) {
-            self.fates[index] = match verdict {
-                Verdict::Indexed => Fate::Indexed,
-                Verdict::AlreadyPresent => Fate::AlreadyPresent,
-                Verdict::Refused(refusal) => Fate::Refused(refusal),
-                Verdict::TooLarge(refusal) => Fate::TooLarge(refusal),
-                Verdict::Stop(refusal) => {
-                    stop.get_or_insert(refusal);
-                    Fate::Pending(Some(refusal))
+        for (&index, &result) in group.iter().zip(results) {
+            self.statuses[index] = match result {
+                WriteResult::Indexed => LineStatus::Indexed,
+                WriteResult::AlreadyPresent => LineStatus::AlreadyPresent,
+                WriteResult::Rejected(bulk_error) => LineStatus::Rejected(bulk_error),
+                WriteResult::TooLarge(bulk_error) => LineStatus::TooLarge(bulk_error),
+                WriteResult::Fatal(bulk_error) => {
+                    stop.get_or_insert(bulk_error);
+                    LineStatus::Pending(Some(bulk_error))
                 }
-                Verdict::Later(refusal) => {
+                WriteResult::Retryable(bulk_error) => {
                     again.push(index);
-                    later.get_or_insert(refusal);
-                    Fate::Pending(Some(refusal))
+                    later.get_or_insert(bulk_error);
+                    LineStatus::Pending(Some(bulk_error))
                 }
             };
         }
@@ -193,78 +168,78 @@ impl<'m> Delivery<'m> {
             self.groups.push_front(again);
         }
         match (stop, later) {
-            (Some(refusal), _) => Next::Stop(refusal),
-            (None, Some(refusal)) => Next::Wait { progress, refusal },
-            (None, None) => Next::Progress,
+            (Some(bulk_error), _) => DeliveryStep::Stop(bulk_error),
+            (None, Some(bulk_error)) => DeliveryStep::Wait { progress, bulk_error },
+            (None, None) => DeliveryStep::Progress,
         }
     }
 
-    fn take_whole(&mut self, mut group: Vec<usize>, verdict: Verdict) -> Next {
-        match verdict {
-            Verdict::Refused(_) | Verdict::TooLarge(_) if group.len() > 1 => {
-                self.too_large |= matches!(verdict, Verdict::TooLarge(_));
+    fn take_whole_request(&mut self, mut group: Vec<usize>, result: WriteResult) -> DeliveryStep {
+        match result {
+            WriteResult::Rejected(_) | WriteResult::TooLarge(_) if group.len() > 1 => {
+                self.too_large |= matches!(result, WriteResult::TooLarge(_));
                 let second = group.split_off(group.len() / 2);
                 self.groups.push_front(second);
                 self.groups.push_front(group);
-                Next::GoOn
+                DeliveryStep::GoOn
             }
-            Verdict::Refused(refusal) => self.take_alone(&group, refusal),
-            Verdict::TooLarge(refusal) => {
-                self.set(&group, Fate::TooLarge(refusal));
-                Next::Progress
+            WriteResult::Rejected(bulk_error) => self.take_single(&group, bulk_error),
+            WriteResult::TooLarge(bulk_error) => {
+                self.set(&group, LineStatus::TooLarge(bulk_error));
+                DeliveryStep::Progress
             }
-            Verdict::Later(refusal) => {
-                self.set(&group, Fate::Pending(Some(refusal)));
+            WriteResult::Retryable(bulk_error) => {
+                self.set(&group, LineStatus::Pending(Some(bulk_error)));
                 self.groups.push_front(group);
-                Next::Wait { progress: false, refusal }
+                DeliveryStep::Wait { progress: false, bulk_error }
             }
-            Verdict::Stop(refusal) => {
-                self.set(&group, Fate::Pending(Some(refusal)));
-                Next::Stop(refusal)
+            WriteResult::Fatal(bulk_error) => {
+                self.set(&group, LineStatus::Pending(Some(bulk_error)));
+                DeliveryStep::Stop(bulk_error)
             }
-            Verdict::Indexed | Verdict::AlreadyPresent => Next::GoOn,
+            WriteResult::Indexed | WriteResult::AlreadyPresent => DeliveryStep::GoOn,
         }
     }
 
-    /// A document whose request is refused is a bad one. If many in a row are, it is not the documents: some settings of
+    /// A document whose request is rejected is a bad one. If many in a row are, it is not the documents: some settings of
     /// a domain refuse every request of this kind.
-    fn take_alone(&mut self, group: &[usize], refusal: Refusal) -> Next {
+    fn take_single(&mut self, group: &[usize], bulk_error: BulkError) -> DeliveryStep {
         const MANY: usize = 10;
-        self.refused_alone.extend(group);
-        self.set(group, Fate::Refused(refusal));
-        self.manners.refused_alone += 1;
-        if self.manners.refused_alone < MANY {
-            return Next::Progress;
+        self.rejected_alone.extend(group);
+        self.set(group, LineStatus::Rejected(bulk_error));
+        self.state.rejected_alone += 1;
+        if self.state.rejected_alone < MANY {
+            return DeliveryStep::Progress;
         }
-        self.doubt();
-        Next::Stop(refusal)
+        self.reopen_rejected();
+        DeliveryStep::Stop(bulk_error)
     }
 
-    /// Takes back that documents are bad which were refused as whole requests. Whether there are any.
-    fn doubt(&mut self) -> bool {
-        let refused = std::mem::take(&mut self.refused_alone);
-        for index in &refused {
-            if let Fate::Refused(refusal) = self.fates[*index] {
-                self.fates[*index] = Fate::Pending(Some(refusal));
+    /// Makes documents pending again that were rejected as whole requests. Whether there are any.
+    fn reopen_rejected(&mut self) -> bool {
+        let rejected = std::mem::take(&mut self.rejected_alone);
+        for index in &rejected {
+            if let LineStatus::Rejected(bulk_error) = self.statuses[*index] {
+                self.statuses[*index] = LineStatus::Pending(Some(bulk_error));
             }
         }
-        !refused.is_empty()
+        !rejected.is_empty()
     }
 
     /// What became of it.
     fn end(mut self) -> Delivered {
         if self.too_large {
-            self.manners.limit = (self.manners.limit / 2).max(64 << 10);
+            self.state.halve_requests();
         }
-        if self.halt.is_none() && !self.manners.is_trusted {
-            self.halt = self.doubt().then_some(Halt::Unsure);
+        if self.halt.is_none() && !self.state.rejections_are_final {
+            self.halt = self.reopen_rejected().then_some(Halt::Inconclusive);
         }
-        Delivered { fates: self.fates, halt: self.halt }
+        Delivered { statuses: self.statuses, halt: self.halt }
     }
 
-    fn set(&mut self, group: &[usize], fate: Fate) {
+    fn set(&mut self, group: &[usize], status: LineStatus) {
         for index in group {
-            self.fates[*index] = fate;
+            self.statuses[*index] = status;
         }
     }
 }

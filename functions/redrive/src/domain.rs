@@ -17,26 +17,26 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Uri};
 use jiff::Timestamp;
 
-use crate::bulk::{self, Answer, Refusal, Verdict};
+use crate::bulk::{self, BulkError, BulkResponse, WriteResult};
 
 /// What the role needs, on `<domain>/_bulk`.
 pub(crate) const ACTION: &str = "es:ESHttpPost";
 /// How long one request may take: longer than the minute for which the engine itself waits for a shard, whose answer says
 /// which of the documents are in (<https://docs.opensearch.org/latest/api-reference/document-apis/bulk/>).
-const PATIENCE: Duration = Duration::from_secs(80);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(80);
 /// The longest answer that is read.
-const LONGEST_ANSWER: usize = 32 << 20;
+const LONGEST_RESPONSE: usize = 32 << 20;
 const NDJSON: &str = "application/x-ndjson";
 
 /// The address of a domain's `_bulk`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address {
+pub(crate) struct BulkEndpoint {
     uri: Uri,
     host: String,
     region: String,
 }
 
-impl Address {
+impl BulkEndpoint {
     /// The address below `endpoint`, which is `https://host[:port]`, in `region`.
     pub(crate) fn of(endpoint: &str, region: &str) -> Result<Self, String> {
         let wrong = || format!("searchEndpoint is '{endpoint}': must be https://, a host and nothing else");
@@ -53,58 +53,61 @@ impl Address {
 
 /// A domain, and what it takes to talk to it.
 #[derive(Debug)]
-pub(crate) struct Domain<'a> {
-    pub(crate) address: Address,
+pub(crate) struct DomainClient<'a> {
+    pub(crate) endpoint: BulkEndpoint,
     pub(crate) client: &'a https::Client,
     pub(crate) credentials: Option<&'a SharedCredentialsProvider>,
 }
 
-impl Domain<'_> {
+impl DomainClient<'_> {
     /// Sends a bulk request of `count` documents. Needs `es:ESHttpPost`.
     ///
     /// # Errors
     /// If it cannot be signed. Whatever the domain answers, or that it does not, is no error.
-    pub(crate) async fn post(&self, body: Bytes, count: usize, most: Duration) -> Result<Answer, AwsError> {
+    pub(crate) async fn post(&self, body: Bytes, count: usize, most: Duration) -> Result<BulkResponse, AwsError> {
         let unsigned = |problem: &str| AwsError::unusable(ACTION, problem.to_owned());
         let provider = self.credentials.ok_or_else(|| unsigned("there are no credentials to sign with"))?;
         let credentials = provider.provide_credentials().await;
         let credentials = credentials.map_err(|_| unsigned("the credentials to sign with cannot be had"))?;
-        let request = signed(&self.address, credentials, body, clock::now())
+        let request = signed(&self.endpoint, credentials, body, clock::now())
             .map_err(|_| unsigned("the request cannot be signed"))?;
-        let answer = tokio::time::timeout(PATIENCE.min(most), self.send(request, count)).await;
-        Ok(answer.unwrap_or_else(|_| lost("no answer in time")))
+        let answer = tokio::time::timeout(REQUEST_TIMEOUT.min(most), self.send(request, count)).await;
+        Ok(answer.unwrap_or_else(|_| no_response("no answer in time")))
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>, count: usize) -> Answer {
+    async fn send(&self, request: Request<Full<Bytes>>, count: usize) -> BulkResponse {
         let answer = match self.client.request(request).await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
                 // Of the way to the domain, and so of nobody's record.
                 tracing::warn!(error = causes(&error), "no connection to the search domain");
-                return Answer::Whole(bulk::LOST);
+                return BulkResponse::WholeRequest(bulk::NO_RESPONSE);
             }
-            Err(_) => return lost("the connection broke off"),
+            Err(_) => return no_response("the connection broke off"),
         };
         let status = answer.status().as_u16();
-        match Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await {
+        match Limited::new(answer.into_body(), LONGEST_RESPONSE).collect().await {
             Ok(body) => bulk::read(status, &body.to_bytes(), count),
             // Fewer documents get a shorter answer.
             Err(error) if error.is::<LengthLimitError>() => {
-                Answer::Whole(Verdict::TooLarge(Refusal { status: Some(status), error_type: "other" }))
+                BulkResponse::WholeRequest(WriteResult::TooLarge(BulkError {
+                    status: Some(status),
+                    error_type: "other",
+                }))
             }
-            Err(_) => lost("the answer broke off"),
+            Err(_) => no_response("the answer broke off"),
         }
     }
 }
 
-fn lost(problem: &str) -> Answer {
+fn no_response(problem: &str) -> BulkResponse {
     tracing::warn!(problem, "the search domain gave no answer");
-    Answer::Whole(bulk::LOST)
+    BulkResponse::WholeRequest(bulk::NO_RESPONSE)
 }
 
 /// The request with its signature, which covers the body.
 fn signed(
-    address: &Address,
+    endpoint: &BulkEndpoint,
     credentials: Credentials,
     body: Bytes,
     now: Timestamp,
@@ -114,20 +117,20 @@ fn signed(
     let identity = credentials.into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
-        .region(&address.region)
+        .region(&endpoint.region)
         .name("es")
         .time(now.into())
         .settings(settings)
         .build()?
         .into();
-    let headers = [("host", address.host.as_str()), ("content-type", NDJSON)];
+    let headers = [("host", endpoint.host.as_str()), ("content-type", NDJSON)];
     let hash = SignableBody::Precomputed(sha256(&body));
-    let signable = SignableRequest::new("POST", address.uri.to_string(), headers.into_iter(), hash)?;
+    let signable = SignableRequest::new("POST", endpoint.uri.to_string(), headers.into_iter(), hash)?;
     let (instructions, _) = sign(signable, &params)?.into_parts();
     let mut request = Request::builder()
         .method(Method::POST)
-        .uri(&address.uri)
-        .header(HOST, &address.host)
+        .uri(&endpoint.uri)
+        .header(HOST, &endpoint.host)
         .header(CONTENT_TYPE, NDJSON)
         .body(Full::new(body))?;
     instructions.apply_to_request_http1x(&mut request);
@@ -151,9 +154,9 @@ mod tests {
 
     #[test]
     fn the_address_is_https_and_a_host_alone() {
-        let address = Address::of("https://search-x.ap-southeast-2.es.amazonaws.com", "r").unwrap();
-        assert_eq!(address.uri, "https://search-x.ap-southeast-2.es.amazonaws.com/_bulk");
-        assert_eq!(Address::of("https://127.0.0.1:9443", "r").unwrap().host, "127.0.0.1:9443");
+        let endpoint = BulkEndpoint::of("https://search-x.ap-southeast-2.es.amazonaws.com", "r").unwrap();
+        assert_eq!(endpoint.uri, "https://search-x.ap-southeast-2.es.amazonaws.com/_bulk");
+        assert_eq!(BulkEndpoint::of("https://127.0.0.1:9443", "r").unwrap().host, "127.0.0.1:9443");
         for endpoint in [
             "http://x",
             "x",
@@ -166,7 +169,7 @@ mod tests {
             "ftp://x",
             "https://x#y",
         ] {
-            let problem = Address::of(endpoint, "r").unwrap_err();
+            let problem = BulkEndpoint::of(endpoint, "r").unwrap_err();
             assert!(problem.starts_with("searchEndpoint is"), "{problem}");
         }
     }
@@ -174,9 +177,9 @@ mod tests {
     #[test]
     fn a_request_is_signed_for_es_with_the_hash_of_its_body() {
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("token".to_owned()), None, "test");
-        let address = Address::of("https://search.example:9443", "ap-southeast-2").unwrap();
+        let endpoint = BulkEndpoint::of("https://search.example:9443", "ap-southeast-2").unwrap();
         let now = "2026-11-24T01:02:03Z".parse().unwrap();
-        let request = signed(&address, credentials, Bytes::from_static(b"{}\n"), now).unwrap();
+        let request = signed(&endpoint, credentials, Bytes::from_static(b"{}\n"), now).unwrap();
         assert_eq!((request.method(), request.uri().query()), (&Method::POST, None));
         let mut headers: Vec<String> =
             request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();

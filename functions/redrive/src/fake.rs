@@ -21,11 +21,11 @@ use bytes::Bytes;
 use emite_aws::error::AwsError;
 use serde_json::{Value, json};
 
-use crate::bulk::{self, Answer};
+use crate::bulk::{self, BulkResponse};
 
 /// What there is, and what was called.
 #[derive(Debug, Default)]
-pub(crate) struct World {
+pub(crate) struct FakeState {
     pub(crate) objects: BTreeMap<String, Vec<u8>>,
     /// The domain's documents by index and id.
     pub(crate) documents: BTreeMap<(String, String), String>,
@@ -47,11 +47,11 @@ pub(crate) struct World {
     upload: BTreeMap<i32, Vec<u8>>,
 }
 
-/// A world that clients and tests share.
+/// A state that clients and tests share.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shared(Arc<Mutex<World>>);
+pub(crate) struct FakeAws(Arc<Mutex<FakeState>>);
 
-impl World {
+impl FakeState {
     fn is_version(&self, key: &str, wanted: Option<&str>) -> bool {
         wanted.is_none_or(|wanted| self.objects.get(key).is_some_and(|content| etag(content) == wanted))
     }
@@ -67,7 +67,7 @@ impl World {
         match self.breaks {
             Some(most) if most < content.len() => {
                 let begun = Bytes::copy_from_slice(&content[..most]);
-                ByteStream::from_body_1_x(Broken(Some(begun)))
+                ByteStream::from_body_1_x(BrokenBody(Some(begun)))
             }
             _ => ByteStream::from(content.to_vec()),
         }
@@ -75,9 +75,9 @@ impl World {
 }
 
 /// A body that ends in an error.
-struct Broken(Option<Bytes>);
+struct BrokenBody(Option<Bytes>);
 
-impl hyper::body::Body for Broken {
+impl hyper::body::Body for BrokenBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
@@ -111,8 +111,8 @@ fn died() -> ErrorMetadata {
     ErrorMetadata::builder().code("Died").message("died").build()
 }
 
-impl Shared {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+impl FakeAws {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, FakeState> {
         self.0.lock().unwrap()
     }
 
@@ -123,17 +123,17 @@ impl Shared {
     }
 
     fn reads(&self) -> Rule {
-        let world = self.clone();
+        let state = self.clone();
         mock!(Client::get_object).then_compute_response(move |request| {
-            let (mut world, key) = (world.lock(), request.key().unwrap().to_owned());
+            let (mut state, key) = (state.lock(), request.key().unwrap().to_owned());
             let failed = |meta| MockResponse::Error(GetObjectError::generic(meta));
-            if !world.call("get", &key) {
+            if !state.call("get", &key) {
                 return failed(died());
             }
-            if world.denied.contains(&key) {
+            if state.denied.contains(&key) {
                 return failed(ErrorMetadata::builder().code("AccessDenied").message("no").build());
             }
-            let Some(content) = world.objects.get(&key) else { return failed(no_such_key()) };
+            let Some(content) = state.objects.get(&key) else { return failed(no_such_key()) };
             if request.if_match().is_some_and(|wanted| wanted != etag(content)) {
                 return failed(changed());
             }
@@ -147,20 +147,20 @@ impl Shared {
                     .e_tag(etag(content))
                     .content_length(i64::try_from(rest.len()).unwrap())
                     .last_modified(DateTime::from_secs(1_763_946_000))
-                    .body(world.body(rest))
+                    .body(state.body(rest))
                     .build(),
             )
         })
     }
 
     fn looks(&self) -> Rule {
-        let world = self.clone();
+        let state = self.clone();
         mock!(Client::head_object).then_compute_response(move |request| {
-            let (mut world, key) = (world.lock(), request.key().unwrap().to_owned());
-            if !world.call("head", &key) {
+            let (mut state, key) = (state.lock(), request.key().unwrap().to_owned());
+            if !state.call("head", &key) {
                 return MockResponse::Error(HeadObjectError::generic(died()));
             }
-            match world.objects.contains_key(&key) {
+            match state.objects.contains_key(&key) {
                 true => MockResponse::Output(HeadObjectOutput::builder().build()),
                 false => {
                     MockResponse::Error(HeadObjectError::generic(ErrorMetadata::builder().code("NotFound").build()))
@@ -170,101 +170,101 @@ impl Shared {
     }
 
     fn writes(&self) -> Vec<Rule> {
-        let world = self.clone();
+        let state = self.clone();
         let put = mock!(Client::put_object).then_compute_response(move |request| {
-            let (mut world, key) = (world.lock(), request.key().unwrap().to_owned());
-            if !world.call("put", &key) {
+            let (mut state, key) = (state.lock(), request.key().unwrap().to_owned());
+            if !state.call("put", &key) {
                 return MockResponse::Error(PutObjectError::generic(died()));
             }
-            if !world.is_version(&key, request.if_match()) {
+            if !state.is_version(&key, request.if_match()) {
                 return MockResponse::Error(PutObjectError::generic(changed()));
             }
-            world.objects.insert(key, request.body().bytes().unwrap().to_vec());
+            state.objects.insert(key, request.body().bytes().unwrap().to_vec());
             MockResponse::Output(PutObjectOutput::builder().build())
         });
-        let world = self.clone();
+        let state = self.clone();
         let copy = mock!(Client::copy_object).then_compute_response(move |request| {
-            let (mut world, key) = (world.lock(), request.key().unwrap().to_owned());
+            let (mut state, key) = (state.lock(), request.key().unwrap().to_owned());
             let failed = |meta| MockResponse::Error(CopyObjectError::generic(meta));
-            if !world.call("copy", &key) {
+            if !state.call("copy", &key) {
                 return failed(died());
             }
             let from = request.copy_source().unwrap().strip_prefix("bucket/").unwrap();
-            let Some(content) = world.objects.get(from).cloned() else { return failed(no_such_key()) };
+            let Some(content) = state.objects.get(from).cloned() else { return failed(no_such_key()) };
             if request.copy_source_if_match() != Some(&etag(&content)) {
                 return failed(changed());
             }
-            world.objects.insert(key, content);
-            if let Some((key, content)) = world.after_copy.take() {
-                world.objects.insert(key, content);
+            state.objects.insert(key, content);
+            if let Some((key, content)) = state.after_copy.take() {
+                state.objects.insert(key, content);
             }
             MockResponse::Output(CopyObjectOutput::builder().build())
         });
-        let world = self.clone();
+        let state = self.clone();
         let delete = mock!(Client::delete_object).then_compute_response(move |request| {
-            let (mut world, key) = (world.lock(), request.key().unwrap().to_owned());
-            if !world.call("delete", &key) {
+            let (mut state, key) = (state.lock(), request.key().unwrap().to_owned());
+            if !state.call("delete", &key) {
                 return MockResponse::Error(DeleteObjectError::generic(died()));
             }
-            if !world.is_version(&key, request.if_match()) {
+            if !state.is_version(&key, request.if_match()) {
                 return MockResponse::Error(DeleteObjectError::generic(changed()));
             }
-            world.objects.remove(&key);
+            state.objects.remove(&key);
             MockResponse::Output(DeleteObjectOutput::builder().build())
         });
         vec![put, copy, delete]
     }
 
     fn uploads(&self) -> Vec<Rule> {
-        let world = self.clone();
+        let state = self.clone();
         let begin = mock!(Client::create_multipart_upload).then_compute_output(move |request| {
-            let mut world = world.lock();
-            world.call("begin", request.key().unwrap());
-            world.upload.clear();
+            let mut state = state.lock();
+            state.call("begin", request.key().unwrap());
+            state.upload.clear();
             CreateMultipartUploadOutput::builder().upload_id("u").build()
         });
-        let world = self.clone();
+        let state = self.clone();
         let add = mock!(Client::upload_part).then_compute_output(move |request| {
-            let mut world = world.lock();
-            world.call("add", request.key().unwrap());
-            world.upload.insert(request.part_number().unwrap(), request.body().bytes().unwrap().to_vec());
+            let mut state = state.lock();
+            state.call("add", request.key().unwrap());
+            state.upload.insert(request.part_number().unwrap(), request.body().bytes().unwrap().to_vec());
             UploadPartOutput::builder().e_tag("p").build()
         });
-        let world = self.clone();
+        let state = self.clone();
         let complete = mock!(Client::complete_multipart_upload).then_compute_output(move |request| {
-            let (mut world, key) = (world.lock(), request.key().unwrap().to_owned());
-            world.call("complete", &key);
-            let whole: Vec<u8> = std::mem::take(&mut world.upload).into_values().flatten().collect();
-            world.objects.insert(key, whole);
+            let (mut state, key) = (state.lock(), request.key().unwrap().to_owned());
+            state.call("complete", &key);
+            let whole: Vec<u8> = std::mem::take(&mut state.upload).into_values().flatten().collect();
+            state.objects.insert(key, whole);
             CompleteMultipartUploadOutput::builder().build()
         });
-        let world = self.clone();
+        let state = self.clone();
         let abort = mock!(Client::abort_multipart_upload).then_compute_output(move |request| {
-            world.lock().call("abort", request.key().unwrap());
+            state.lock().call("abort", request.key().unwrap());
             AbortMultipartUploadOutput::builder().build()
         });
         vec![begin, add, complete, abort]
     }
 
     /// The domain's answer to a bulk request.
-    pub(crate) fn post(&self, body: &Bytes, count: usize) -> Result<Answer, AwsError> {
-        let mut world = self.lock();
-        if !world.call("post", &count.to_string()) {
+    pub(crate) fn post(&self, body: &Bytes, count: usize) -> Result<BulkResponse, AwsError> {
+        let mut state = self.lock();
+        if !state.call("post", &count.to_string()) {
             return Err(AwsError::unusable("es:ESHttpPost", "died".to_owned()));
         }
-        if let Some(status) = world.refuses_all {
+        if let Some(status) = state.refuses_all {
             return Ok(bulk::read(status, b"", count));
         }
         let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
-        if world.refuses_request_with.as_ref().is_some_and(|id| lines.iter().any(|line| names(line, id))) {
+        if state.refuses_request_with.as_ref().is_some_and(|id| lines.iter().any(|line| names(line, id))) {
             return Ok(bulk::read(400, b"", count));
         }
-        let items: Vec<Value> = lines.chunks_exact(2).map(|pair| world.create(pair[0], pair[1])).collect();
+        let items: Vec<Value> = lines.chunks_exact(2).map(|pair| state.create(pair[0], pair[1])).collect();
         Ok(bulk::read(200, json!({"items": items}).to_string().as_bytes(), count))
     }
 }
 
-impl World {
+impl FakeState {
     fn create(&mut self, action: &[u8], document: &[u8]) -> Value {
         let action: Value = serde_json::from_slice(action).unwrap();
         let text = |name: &str| action["create"][name].as_str().unwrap().to_owned();

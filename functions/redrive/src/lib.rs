@@ -7,13 +7,16 @@
 //!
 //! Nothing of a record, nor of what an engine or a parser says about it, is logged, counted or answered.
 
-mod answer;
+mod backoff;
 pub mod batch;
 mod bucket;
 mod bulk;
+mod context;
 mod deliver;
 mod domain;
+mod domain_state;
 mod elements;
+mod ending;
 mod error;
 #[cfg(test)]
 mod fake;
@@ -21,11 +24,12 @@ mod input;
 mod keys;
 pub mod naming;
 mod object;
-mod pace;
 mod pass;
 mod quarantine;
 pub mod record;
+mod request;
 mod run;
+mod run_result;
 mod summary;
 pub mod unpack;
 mod window;
@@ -47,11 +51,12 @@ pub use error::RedriveError;
 pub use input::BadInput;
 
 use bucket::Bucket;
-use domain::{Address, Domain};
-use input::{Execution, Input, Order, Wish};
+use context::{RESERVE, RunContext};
+use domain::{BulkEndpoint, DomainClient};
+use input::Input;
 use keys::Places;
-use naming::Naming;
-use run::{RESERVE, Run};
+use naming::IndexNaming;
+use request::{ExecutionInput, FinishedExecution, RunRequest};
 
 /// What a process sets up once.
 #[derive(Debug)]
@@ -81,18 +86,23 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Redri
     let spec = services.spec_of(&services.spec_text().await?)?;
     let places = Places::of(&spec);
     match Input::read(&payload, &places, &spec.backup_bucket)? {
-        Input::Begin(wish) => begin(services, &spec, &places, wish).await,
-        Input::Run(order) => {
+        Input::Begin(input) => begin(services, &spec, &places, input).await,
+        Input::Run(request) => {
             let end = Instant::now() + clock::until_epoch_ms(context.deadline).saturating_sub(RESERVE);
-            run(app, services, &spec, (*order, end)).await
+            run(app, services, &spec, *request, end).await
         }
         Input::Summarise(execution) => summarise(services, &spec, &places, execution).await,
     }
 }
 
 /// An execution's input, with everything said that was left out.
-async fn begin(services: &Services, spec: &Spec, places: &Places, wish: Wish) -> Result<Value, RedriveError> {
-    let Wish { mode, from, to, prefix } = wish;
+async fn begin(
+    services: &Services,
+    spec: &Spec,
+    places: &Places,
+    input: ExecutionInput,
+) -> Result<Value, RedriveError> {
+    let ExecutionInput { mode, from, to, prefix } = input;
     let prefix = match prefix {
         Some(prefix) => prefix,
         None => in_use(&Bucket::new(services.aws.s3(), spec.backup_bucket.clone()), places.failed()).await?,
@@ -115,15 +125,16 @@ async fn run(
     app: &App,
     services: &Services,
     spec: &Spec,
-    (order, end): (Order, Instant),
+    request: RunRequest,
+    end: Instant,
 ) -> Result<Value, RedriveError> {
-    let (naming, address) = settings(spec).map_err(SpecError::from)?;
+    let (naming, endpoint) = settings(spec).map_err(SpecError::from)?;
     let client = app.https.as_ref().map_err(|problem| RedriveError::NoTls(problem.clone()))?;
     let credentials = services.aws.credentials();
-    let domain = Domain { address, client, credentials: credentials.as_ref() };
-    let run = Run {
-        mode: order.mode,
-        window: order.window,
+    let domain = DomainClient { endpoint, client, credentials: credentials.as_ref() };
+    let context = RunContext {
+        mode: request.mode,
+        window: request.window,
         bucket: Bucket::new(services.aws.s3(), spec.backup_bucket.clone()),
         naming,
         post: async |body, count| {
@@ -133,19 +144,20 @@ async fn run(
         },
         end,
     };
-    Ok(serde_json::to_value(run.carry_out(order).await?)?)
+    Ok(serde_json::to_value(run::carry_out(&context, request).await?)?)
 }
 
 /// What of the spec only the redrive reads.
-fn settings(spec: &Spec) -> Result<(Naming, Address), BadSpec> {
+fn settings(spec: &Spec) -> Result<(IndexNaming, BulkEndpoint), BadSpec> {
     let rotation = spec.index_rotation.parse();
-    let address = Address::of(&spec.search_endpoint, &spec.home.region);
-    match (rotation, address) {
-        (Ok(rotation), Ok(address)) => {
-            let naming = Naming { index: spec.contact_index.clone(), rotation, doc_type: spec.contact_type.clone() };
-            Ok((naming, address))
+    let endpoint = BulkEndpoint::of(&spec.search_endpoint, &spec.home.region);
+    match (rotation, endpoint) {
+        (Ok(rotation), Ok(endpoint)) => {
+            let naming =
+                IndexNaming { index: spec.contact_index.clone(), rotation, doc_type: spec.contact_type.clone() };
+            Ok((naming, endpoint))
         }
-        (rotation, address) => Err(BadSpec(rotation.err().into_iter().chain(address.err()).collect())),
+        (rotation, endpoint) => Err(BadSpec(rotation.err().into_iter().chain(endpoint.err()).collect())),
     }
 }
 
@@ -153,7 +165,7 @@ async fn summarise(
     services: &Services,
     spec: &Spec,
     places: &Places,
-    execution: Execution,
+    execution: FinishedExecution,
 ) -> Result<Value, RedriveError> {
     let bucket = Bucket::new(services.aws.s3(), spec.backup_bucket.clone());
     let report = serde_json::to_value(summary::summarise(execution, spec, &bucket, places).await)?;

@@ -7,11 +7,11 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use crate::record::{Record, Unreadable};
+use crate::record::{FailedRecord, Unreadable};
 
 /// How the spec wants records to be filed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Naming {
+pub struct IndexNaming {
     /// The index without suffix, as the delivery stream has it.
     pub index: String,
     /// What suffix it gets.
@@ -72,9 +72,9 @@ impl Rotation {
     }
 }
 
-impl Naming {
+impl IndexNaming {
     /// Puts the name of the record's index into `name`.
-    pub fn index_of(&self, record: &Record<'_>, name: &mut String) -> Result<(), Unreadable> {
+    pub fn index_of(&self, record: &FailedRecord<'_>, name: &mut String) -> Result<(), Unreadable> {
         name.clear();
         name.push_str(&record.index);
         if self.rotation != Rotation::None && record.index == self.index.as_str() {
@@ -84,7 +84,7 @@ impl Naming {
     }
 
     /// The document's type, where the engine has types.
-    pub fn type_of<'a>(&'a self, record: &'a Record<'_>) -> Option<&'a str> {
+    pub fn type_of<'a>(&'a self, record: &'a FailedRecord<'_>) -> Option<&'a str> {
         let named = Some(&*record.doc_type).filter(|name| !name.is_empty());
         self.doc_type.as_deref().map(|usual| named.unwrap_or(usual))
     }
@@ -111,8 +111,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn named(rotation: Rotation, index: &str, arrival: Option<&str>) -> Result<String, Unreadable> {
-        let naming = Naming { index: "emite-contacts".into(), rotation, doc_type: None };
-        let record = Record {
+        let naming = IndexNaming { index: "emite-contacts".into(), rotation, doc_type: None };
+        let record = FailedRecord {
             id: "1".into(),
             index: index.into(),
             doc_type: "".into(),
@@ -175,8 +175,9 @@ mod tests {
     #[test]
     fn the_type_is_the_records_own_and_only_where_the_engine_has_types() {
         let typed = |usual: Option<&str>, own: &'static str| {
-            let naming = Naming { index: "i".into(), rotation: Rotation::None, doc_type: usual.map(str::to_owned) };
-            let record = Record {
+            let naming =
+                IndexNaming { index: "i".into(), rotation: Rotation::None, doc_type: usual.map(str::to_owned) };
+            let record = FailedRecord {
                 id: "1".into(),
                 index: "i".into(),
                 doc_type: own.into(),

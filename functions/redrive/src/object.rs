@@ -19,7 +19,7 @@ const STALL: Duration = Duration::from_secs(20);
 const MOST_BREAKS: u32 = 5;
 
 /// An object that is being read.
-pub(crate) struct Object<'a> {
+pub(crate) struct ObjectReader<'a> {
     bucket: &'a Bucket,
     key: &'a str,
     /// The version that is read.
@@ -40,16 +40,16 @@ pub(crate) struct Object<'a> {
 
 /// What came of opening an object.
 pub(crate) enum Opened<'a> {
-    Open(Box<Object<'a>>),
+    Open(Box<ObjectReader<'a>>),
     /// Somebody else has moved it.
     Gone,
     /// It cannot be read, for a reason that going on does not mend.
-    Unfit(&'static str),
+    Unreadable(&'static str),
 }
 
 /// What came of reading on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Read {
+pub(crate) enum ReadProgress {
     /// There may be more.
     More,
     /// That was all.
@@ -66,13 +66,13 @@ const NOT_A_LINE: &str = "no line of it begins at the offset";
 const BAD_CHECKSUM: &str = "what was read of it does not fit its checksum";
 const BAD_GZIP: &str = "its gzip packing is damaged or cut off";
 
-impl<'a> Object<'a> {
+impl<'a> ObjectReader<'a> {
     /// Opens an object to read its text from `offset` on.
     pub(crate) async fn open(bucket: &'a Bucket, key: &'a str, offset: u64) -> Result<Opened<'a>, AwsError> {
         let answer = match bucket.get(key, Part::default()).await {
             Ok(answer) => answer,
             Err(error) if error.is_not_found() && error.code != "NoSuchBucket" => return Ok(Opened::Gone),
-            Err(error) if is_archived(&error) => return Ok(Opened::Unfit(ARCHIVED)),
+            Err(error) if is_archived(&error) => return Ok(Opened::Unreadable(ARCHIVED)),
             Err(error) => return Err(error),
         };
         let mut object = Self::of(bucket, key, answer);
@@ -81,8 +81,8 @@ impl<'a> Object<'a> {
         }
         // Packed text has to be read from its beginning.
         while object.unpack.is_gzip().is_none() {
-            if object.read(&mut Vec::new()).await? != Read::More {
-                return Ok(Opened::Unfit(NOT_A_LINE));
+            if object.read(&mut Vec::new()).await? != ReadProgress::More {
+                return Ok(Opened::Unreadable(NOT_A_LINE));
             }
         }
         if object.is_gzip() {
@@ -93,10 +93,10 @@ impl<'a> Object<'a> {
         object.unpack = Unpack::plain();
         (object.read, object.skip, object.chunk) = (offset - 1, 1, Bytes::new());
         Ok(match object.reopen().await? {
-            Read::More => Opened::Open(Box::new(object)),
-            Read::End => Opened::Unfit(NOT_A_LINE),
-            Read::Gone => Opened::Gone,
-            Read::Broken(cause) => Opened::Unfit(cause),
+            ReadProgress::More => Opened::Open(Box::new(object)),
+            ReadProgress::End => Opened::Unreadable(NOT_A_LINE),
+            ReadProgress::Gone => Opened::Gone,
+            ReadProgress::Broken(cause) => Opened::Unreadable(cause),
         })
     }
 
@@ -122,7 +122,7 @@ impl<'a> Object<'a> {
     }
 
     /// Appends some more of the text.
-    pub(crate) async fn read(&mut self, text: &mut Vec<u8>) -> Result<Read, AwsError> {
+    pub(crate) async fn read(&mut self, text: &mut Vec<u8>) -> Result<ReadProgress, AwsError> {
         if self.chunk.is_empty() {
             match timeout(STALL, self.body.next()).await {
                 Ok(Some(Ok(chunk))) => {
@@ -131,31 +131,31 @@ impl<'a> Object<'a> {
                     self.chunk = chunk;
                 }
                 Ok(None) if self.read >= self.size => return Ok(self.finish(text)),
-                Ok(Some(Err(_))) if self.read >= self.size => return Ok(Read::Broken(BAD_CHECKSUM)),
+                Ok(Some(Err(_))) if self.read >= self.size => return Ok(ReadProgress::Broken(BAD_CHECKSUM)),
                 _ => return self.reopen().await,
             }
         }
         let before = text.len();
         let Ok(taken) = self.unpack.push(&self.chunk, text) else {
-            return Ok(Read::Broken(BAD_GZIP));
+            return Ok(ReadProgress::Broken(BAD_GZIP));
         };
         let _ = self.chunk.split_to(taken);
         Ok(self.skip_from(before, text))
     }
 
-    fn finish(&mut self, text: &mut Vec<u8>) -> Read {
+    fn finish(&mut self, text: &mut Vec<u8>) -> ReadProgress {
         let before = text.len();
         if self.unpack.finish(text).is_err() {
-            return Read::Broken(BAD_GZIP);
+            return ReadProgress::Broken(BAD_GZIP);
         }
         match self.skip_from(before, text) {
-            Read::More if self.skip == 0 => Read::End,
-            _ => Read::Broken(NOT_A_LINE),
+            ReadProgress::More if self.skip == 0 => ReadProgress::End,
+            _ => ReadProgress::Broken(NOT_A_LINE),
         }
     }
 
     /// Asks for the bytes that have not come yet.
-    async fn reopen(&mut self) -> Result<Read, AwsError> {
+    async fn reopen(&mut self) -> Result<ReadProgress, AwsError> {
         self.breaks += 1;
         if self.breaks > MOST_BREAKS {
             return Err(AwsError::unusable(GET, "the object's content breaks off again and again".to_owned()));
@@ -165,27 +165,27 @@ impl<'a> Object<'a> {
         match self.bucket.get(self.key, part).await {
             Ok(answer) => {
                 self.body = answer.body;
-                Ok(Read::More)
+                Ok(ReadProgress::More)
             }
-            Err(error) if has_changed(&error) => Ok(Read::Broken(CHANGED)),
-            Err(error) if error.is_not_found() => Ok(Read::Gone),
-            Err(error) if is_past_the_end(&error) => Ok(Read::End),
+            Err(error) if has_changed(&error) => Ok(ReadProgress::Broken(CHANGED)),
+            Err(error) if error.is_not_found() => Ok(ReadProgress::Gone),
+            Err(error) if is_past_the_end(&error) => Ok(ReadProgress::End),
             Err(error) => Err(error),
         }
     }
 
     /// Throws text away that comes before the offset.
-    fn skip_from(&mut self, before: usize, text: &mut Vec<u8>) -> Read {
+    fn skip_from(&mut self, before: usize, text: &mut Vec<u8>) -> ReadProgress {
         if self.skip == 0 {
-            return Read::More;
+            return ReadProgress::More;
         }
         let gone = (text.len() - before).min(usize::try_from(self.skip).unwrap_or(usize::MAX));
         self.skip -= gone as u64;
         let last = text.drain(before..before + gone).next_back();
         if self.skip > 0 || last.is_none_or(|byte| byte == b'\n') {
-            return Read::More;
+            return ReadProgress::More;
         }
         text.truncate(before);
-        Read::Broken(NOT_A_LINE)
+        ReadProgress::Broken(NOT_A_LINE)
     }
 }

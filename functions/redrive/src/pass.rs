@@ -1,45 +1,44 @@
-//! Owns going through one object: batch by batch, and then what becomes of the object.
+//! Owns going through one object, batch by batch; what becomes of the object then is in [`crate::ending`].
 //!
 //! The order of writes is what nothing is lost by: a record's line counts as settled only after the domain or the
 //! quarantine object has it, and the source goes last. A source below `quarantine/` is its own quarantine object: it is
 //! copied away first, and then replaced by what still fails. Whatever is done twice comes to the same.
 
-mod ending;
-
 use bytes::Bytes;
 use emite_aws::error::AwsError;
 use emite_core::failed_object;
 
-use crate::answer::{Counts, Flaw, Place};
-use crate::batch::{Batch, Entry};
-use crate::bulk::Answer;
-use crate::deliver::{Delivered, Fate, Halt, Manners, deliver};
-use crate::input::Mode;
+use crate::batch::{Batch, BatchLine};
+use crate::bulk::BulkResponse;
+use crate::context::RunContext;
+use crate::deliver::{Delivered, Halt, LineStatus, deliver};
+use crate::domain_state::DomainState;
 use crate::keys::Source;
-use crate::object::{Object, Read};
+use crate::object::{ObjectReader, ReadProgress};
 use crate::quarantine::Quarantine;
-use crate::run::{Outcome, Run};
+use crate::request::Mode;
+use crate::run_result::{Counts, Flaw, ResumePoint};
 
 /// Going through one object.
 pub(crate) struct Pass<'r, P> {
-    run: &'r Run<P>,
-    source: &'r Source,
-    object: Box<Object<'r>>,
-    quarantine: Quarantine<'r>,
-    batch: Batch,
-    counts: Counts,
+    pub(crate) context: &'r RunContext<P>,
+    pub(crate) source: &'r Source,
+    pub(crate) reader: Box<ObjectReader<'r>>,
+    pub(crate) quarantine: Quarantine<'r>,
+    pub(crate) batch: Batch,
+    pub(crate) counts: Counts,
     /// Where it began.
-    from: Place,
+    pub(crate) from: ResumePoint,
     /// Some line is a failed record.
-    has_records: bool,
-    /// Some record can neither be brought into the domain nor put aside.
-    flaw: Option<Flaw>,
+    pub(crate) has_records: bool,
+    /// Some record can neither be brought into the domain nor quarantined.
+    pub(crate) flaw: Option<Flaw>,
 }
 
 /// Why going through an object ended.
-enum Ended {
+pub(crate) enum PassEnd {
     /// Lines before the beginning are not in quarantine any more, and so in the source alone.
-    Lacking,
+    QuarantineIncomplete,
     Complete,
     Gone,
     Broken(&'static str),
@@ -47,13 +46,18 @@ enum Ended {
     Halted(Halt),
 }
 
-impl<'r, P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'r, P> {
-    pub(crate) fn new(run: &'r Run<P>, source: &'r Source, object: Box<Object<'r>>, from: Place) -> Self {
+impl<'r, P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>> Pass<'r, P> {
+    pub(crate) fn new(
+        context: &'r RunContext<P>,
+        source: &'r Source,
+        reader: Box<ObjectReader<'r>>,
+        from: ResumePoint,
+    ) -> Self {
         Self {
-            run,
+            context,
             source,
-            object,
-            quarantine: Quarantine::new(&run.bucket, &source.quarantine),
+            reader,
+            quarantine: Quarantine::new(&context.bucket, &source.quarantine),
             batch: Batch::from(from.offset),
             counts: Counts::default(),
             has_records: from.offset > 0,
@@ -62,73 +66,73 @@ impl<'r, P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'r, P> {
         }
     }
 
-    /// `first` is whether all the run's time was there for this object.
-    pub(crate) async fn go_through(mut self, manners: &mut Manners, first: bool) -> Result<Outcome, AwsError> {
-        let ended = match self.begin(manners).await {
-            Ok(ended) => ended,
-            Err(error) => {
-                // The error that is told is the one that was first.
-                let _ = self.quarantine.discard().await;
-                return Err(error);
-            }
-        };
-        self.conclude(ended, first).await
+    /// Goes through the object as far as there is time and use.
+    pub(crate) async fn go_through(&mut self, state: &mut DomainState) -> Result<PassEnd, AwsError> {
+        let end = self.begin(state).await;
+        if end.is_err() {
+            // The error that is reported is the one that was first.
+            let _ = self.quarantine.discard().await;
+        }
+        end
     }
 
-    async fn begin(&mut self, manners: &mut Manners) -> Result<Ended, AwsError> {
-        if self.run.mode == Mode::Apply && self.from.offset > 0 {
+    async fn begin(&mut self, state: &mut DomainState) -> Result<PassEnd, AwsError> {
+        if self.context.mode == Mode::Apply && self.from.offset > 0 {
             self.quarantine.carry_over(self.from.offset).await?;
             if self.quarantine.lines < self.from.quarantined {
-                return Ok(Ended::Lacking);
+                return Ok(PassEnd::QuarantineIncomplete);
             }
         }
-        self.batches(manners).await
+        self.batches(state).await
     }
 
-    async fn batches(&mut self, manners: &mut Manners) -> Result<Ended, AwsError> {
+    async fn batches(&mut self, state: &mut DomainState) -> Result<PassEnd, AwsError> {
         loop {
-            if self.run.is_over() {
-                return Ok(Ended::OutOfTime);
+            if self.context.is_over() {
+                return Ok(PassEnd::OutOfTime);
             }
-            let mut ended = None;
-            if !self.batch.fill(&self.run.naming, manners.limit) {
-                ended = match self.object.read(&mut self.batch.text).await? {
-                    Read::More => continue,
-                    Read::Gone => return Ok(Ended::Gone),
-                    Read::End if !self.batch.fill(&self.run.naming, manners.limit) => {
-                        self.batch.finish(&self.run.naming, manners.limit).then_some(Ended::Complete)
+            let mut end = None;
+            if !self.batch.fill(&self.context.naming, state.max_body) {
+                end = match self.reader.read(&mut self.batch.text).await? {
+                    ReadProgress::More => continue,
+                    ReadProgress::Gone => return Ok(PassEnd::Gone),
+                    ReadProgress::End if !self.batch.fill(&self.context.naming, state.max_body) => {
+                        self.batch.finish(&self.context.naming, state.max_body).then_some(PassEnd::Complete)
                     }
-                    Read::End => None,
-                    Read::Broken(cause) => {
-                        let full = self.batch.fill(&self.run.naming, manners.limit);
-                        (!full).then_some(Ended::Broken(cause))
+                    ReadProgress::End => None,
+                    ReadProgress::Broken(cause) => {
+                        let full = self.batch.fill(&self.context.naming, state.max_body);
+                        (!full).then_some(PassEnd::Broken(cause))
                     }
                 };
             }
-            if let Some(halt) = self.settle(manners).await? {
-                return Ok(Ended::Halted(halt));
+            if let Some(halt) = self.settle(state).await? {
+                return Ok(PassEnd::Halted(halt));
             }
-            if let Some(ended) = ended {
-                return Ok(ended);
+            if let Some(end) = end {
+                return Ok(end);
             }
             self.batch.next();
         }
     }
 
     /// Brings a batch to its end, as far as that goes.
-    async fn settle(&mut self, manners: &mut Manners) -> Result<Option<Halt>, AwsError> {
-        if self.run.mode == Mode::Plan {
+    async fn settle(&mut self, state: &mut DomainState) -> Result<Option<Halt>, AwsError> {
+        if self.context.mode == Mode::Plan {
             self.note_all();
             return Ok(None);
         }
-        let Delivered { fates, halt } = deliver(&mut self.batch, manners, self.run.end, &self.run.post).await?;
-        let settled = fates.iter().take_while(|fate| !matches!(fate, Fate::Pending(_))).count();
-        for (index, fate) in fates.iter().take(settled).enumerate() {
-            self.count(index, *fate).await?;
+        let Delivered { statuses, halt } =
+            deliver(&mut self.batch, state, self.context.end, &self.context.post).await?;
+        let settled = statuses.iter().take_while(|status| !matches!(status, LineStatus::Pending(_))).count();
+        for (index, status) in statuses.iter().take(settled).enumerate() {
+            self.count(index, *status).await?;
         }
         if let Some(Halt::Stopped(_)) = halt {
-            for refusal in fates.iter().filter_map(|fate| if let Fate::Pending(last) = fate { *last } else { None }) {
-                self.counts.count_error(refusal.to_string());
+            for bulk_error in
+                statuses.iter().filter_map(|status| if let LineStatus::Pending(last) = status { *last } else { None })
+            {
+                self.counts.count_error(bulk_error.to_string());
             }
         }
         self.batch.entries.drain(..settled);
@@ -136,24 +140,24 @@ impl<'r, P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'r, P> {
     }
 
     /// Counts what became of an entry, and puts its line into quarantine if nothing else can be done with it.
-    async fn count(&mut self, index: usize, fate: Fate) -> Result<(), AwsError> {
+    async fn count(&mut self, index: usize, status: LineStatus) -> Result<(), AwsError> {
         let entry = &self.batch.entries[index];
-        let kind = match fate {
-            Fate::Pending(_) | Fate::Indexed => None,
-            Fate::AlreadyPresent => Some("409/version_conflict_engine_exception".to_owned()),
-            Fate::Refused(refusal) | Fate::TooLarge(refusal) => Some(refusal.to_string()),
-            Fate::Unreadable(unreadable) => Some(format!("unreadable/{}", unreadable.name())),
+        let kind = match status {
+            LineStatus::Pending(_) | LineStatus::Indexed => None,
+            LineStatus::AlreadyPresent => Some("409/version_conflict_engine_exception".to_owned()),
+            LineStatus::Rejected(bulk_error) | LineStatus::TooLarge(bulk_error) => Some(bulk_error.to_string()),
+            LineStatus::Unreadable(unreadable) => Some(format!("unreadable/{}", unreadable.name())),
         };
-        match fate {
-            Fate::Indexed => self.counts.indexed += 1,
-            Fate::AlreadyPresent => self.counts.already_present += 1,
-            Fate::TooLarge(_) => self.flaw = Some(Flaw::TooLarge),
-            Fate::Refused(_) | Fate::Unreadable(_) => {
+        match status {
+            LineStatus::Indexed => self.counts.indexed += 1,
+            LineStatus::AlreadyPresent => self.counts.already_present += 1,
+            LineStatus::TooLarge(_) => self.flaw = Some(Flaw::TooLarge),
+            LineStatus::Rejected(_) | LineStatus::Unreadable(_) => {
                 self.counts.quarantined += 1;
                 let line = &self.batch.text[entry.line.clone()];
                 self.quarantine.add(line, entry.offset, kind.as_deref().unwrap_or_default()).await?;
             }
-            Fate::Pending(_) => {}
+            LineStatus::Pending(_) => {}
         }
         self.has_records |= is_record(entry);
         self.counts.records += 1;
@@ -179,7 +183,7 @@ impl<'r, P: AsyncFn(Bytes, usize) -> Result<Answer, AwsError>> Pass<'r, P> {
     }
 }
 
-fn is_record(entry: &Entry) -> bool {
+fn is_record(entry: &BatchLine) -> bool {
     entry.frame.as_ref().err().is_none_or(|unreadable| unreadable.is_record())
 }
 

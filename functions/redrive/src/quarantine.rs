@@ -5,7 +5,7 @@ use emite_aws::error::AwsError;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::{Bucket, GET, Upload};
-use crate::object::{Object, Opened, Read};
+use crate::object::{ObjectReader, Opened, ReadProgress};
 use crate::record::is_object;
 
 /// What is kept in memory before an upload in parts begins; a part has 5 MiB at least.
@@ -29,10 +29,10 @@ impl<'a> Quarantine<'a> {
     /// Takes over those lines of the object as it stands that are of source lines before `offset`.
     pub(crate) async fn carry_over(&mut self, offset: u64) -> Result<(), AwsError> {
         let unusable = |problem: &str| AwsError::unusable(GET, format!("the quarantine object: {problem}"));
-        let mut object = match Object::open(self.bucket, self.key, 0).await? {
+        let mut object = match ObjectReader::open(self.bucket, self.key, 0).await? {
             Opened::Open(object) => object,
             Opened::Gone => return Ok(()),
-            Opened::Unfit(cause) => return Err(unusable(cause)),
+            Opened::Unreadable(cause) => return Err(unusable(cause)),
         };
         let mut text = Vec::new();
         loop {
@@ -46,10 +46,10 @@ impl<'a> Quarantine<'a> {
             }
             self.relieve().await?;
             match read {
-                Read::More => {}
-                Read::End => return Ok(()),
-                Read::Gone => return Err(unusable("it was moved while it was read")),
-                Read::Broken(cause) => return Err(unusable(cause)),
+                ReadProgress::More => {}
+                ReadProgress::End => return Ok(()),
+                ReadProgress::Gone => return Err(unusable("it was moved while it was read")),
+                ReadProgress::Broken(cause) => return Err(unusable(cause)),
             }
         }
     }
@@ -88,8 +88,8 @@ impl<'a> Quarantine<'a> {
     }
 
     /// Leaves no trace of it.
-    pub(crate) async fn discard(self) -> Result<(), AwsError> {
-        match self.upload {
+    pub(crate) async fn discard(&mut self) -> Result<(), AwsError> {
+        match self.upload.take() {
             Some(upload) => self.bucket.abort(self.key, upload).await,
             None => Ok(()),
         }
@@ -139,12 +139,12 @@ fn without_note(line: &[u8]) -> Option<&[u8]> {
         Some(at) if serde_json::from_slice::<Note>(&fields[at + BEFORE.len()..]).is_ok() => &fields[..at],
         _ => fields,
     };
-    let names: Names = serde_json::from_slice(&[bare, b"}"].concat()).ok()?;
+    let names: RedriveField = serde_json::from_slice(&[bare, b"}"].concat()).ok()?;
     names.redrive.is_none().then_some(bare)
 }
 
 #[derive(Deserialize)]
-struct Names {
+struct RedriveField {
     redrive: Option<serde::de::IgnoredAny>,
 }
 

@@ -13,7 +13,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A failed record, as far as it is needed to send it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record<'a> {
+pub struct FailedRecord<'a> {
     /// The id that Firehose gave the document.
     pub id: Cow<'a, str>,
     /// The index that it was for.
@@ -66,24 +66,24 @@ impl Unreadable {
 #[serde(default, rename_all = "camelCase")]
 struct Envelope<'a> {
     #[serde(borrow)]
-    raw_data: Data<'a>,
+    raw_data: RawData<'a>,
     #[serde(borrow)]
-    es_document_id: Text<'a>,
+    es_document_id: OptionalText<'a>,
     #[serde(borrow)]
-    es_index_name: Text<'a>,
+    es_index_name: OptionalText<'a>,
     #[serde(borrow)]
-    es_type_name: Text<'a>,
-    arrival_timestamp: Time,
+    es_type_name: OptionalText<'a>,
+    arrival_timestamp: ArrivalTime,
 }
 
 /// Reads a line.
-pub fn read(line: &[u8]) -> Result<Record<'_>, Unreadable> {
+pub fn read(line: &[u8]) -> Result<FailedRecord<'_>, Unreadable> {
     let Envelope { raw_data, es_document_id, es_index_name, es_type_name, arrival_timestamp } =
         serde_json::from_slice(line).map_err(|_| why_not(line))?;
     let Some(data) = raw_data.0.filter(|_| !es_document_id.0.is_empty() && !es_index_name.0.is_empty()) else {
         return Err(why_not(line));
     };
-    Ok(Record {
+    Ok(FailedRecord {
         id: es_document_id.0,
         index: es_index_name.0,
         doc_type: es_type_name.0,
@@ -137,90 +137,90 @@ macro_rules! anything_else_is_missing {
 }
 
 #[derive(Default)]
-struct Text<'a>(Cow<'a, str>);
+struct OptionalText<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for OptionalText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrowing;
-        impl<'de> Visitor<'de> for Borrowing {
-            type Value = Text<'de>;
+        struct BorrowingVisitor;
+        impl<'de> Visitor<'de> for BorrowingVisitor {
+            type Value = OptionalText<'de>;
             anything_else_is_missing!();
 
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
+                Ok(OptionalText(Cow::Borrowed(text)))
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+                Ok(OptionalText(Cow::Owned(text.to_owned())))
             }
 
             fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-                Ok(Text::default())
+                Ok(OptionalText::default())
             }
 
             fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-                Ok(Text::default())
+                Ok(OptionalText::default())
             }
 
             fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Text::default())
+                Ok(OptionalText::default())
             }
         }
-        deserializer.deserialize_any(Borrowing)
+        deserializer.deserialize_any(BorrowingVisitor)
     }
 }
 
 /// A text that is not checked to be UTF-8: base64 is decoded in any case.
 #[derive(Default)]
-struct Data<'a>(Option<Cow<'a, [u8]>>);
+struct RawData<'a>(Option<Cow<'a, [u8]>>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for RawData<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrowing;
-        impl<'de> Visitor<'de> for Borrowing {
-            type Value = Data<'de>;
+        struct BorrowingVisitor;
+        impl<'de> Visitor<'de> for BorrowingVisitor {
+            type Value = RawData<'de>;
             anything_else_is_missing!();
 
             fn visit_borrowed_bytes<E: Error>(self, text: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(Data(Some(Cow::Borrowed(text))))
+                Ok(RawData(Some(Cow::Borrowed(text))))
             }
 
             fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Self::Value, E> {
-                Ok(Data(Some(Cow::Owned(text.to_owned()))))
+                Ok(RawData(Some(Cow::Owned(text.to_owned()))))
             }
         }
-        deserializer.deserialize_bytes(Borrowing)
+        deserializer.deserialize_bytes(BorrowingVisitor)
     }
 }
 
 #[derive(Default)]
-struct Time(Option<Timestamp>);
+struct ArrivalTime(Option<Timestamp>);
 
-impl<'de> Deserialize<'de> for Time {
+impl<'de> Deserialize<'de> for ArrivalTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reading;
-        impl<'de> Visitor<'de> for Reading {
-            type Value = Time;
+        struct ArrivalVisitor;
+        impl<'de> Visitor<'de> for ArrivalVisitor {
+            type Value = ArrivalTime;
             anything_else_is_missing!();
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
-                Ok(Time(time(text)))
+            fn visit_str<E: Error>(self, text: &str) -> Result<ArrivalTime, E> {
+                Ok(ArrivalTime(time(text)))
             }
 
-            fn visit_i64<E: Error>(self, milliseconds: i64) -> Result<Time, E> {
-                Ok(Time(Timestamp::from_millisecond(milliseconds).ok()))
+            fn visit_i64<E: Error>(self, milliseconds: i64) -> Result<ArrivalTime, E> {
+                Ok(ArrivalTime(Timestamp::from_millisecond(milliseconds).ok()))
             }
 
-            fn visit_u64<E: Error>(self, milliseconds: u64) -> Result<Time, E> {
+            fn visit_u64<E: Error>(self, milliseconds: u64) -> Result<ArrivalTime, E> {
                 self.visit_i64(i64::try_from(milliseconds).unwrap_or(i64::MAX))
             }
 
             #[allow(clippy::cast_possible_truncation, reason = "what does not fit is no time")]
-            fn visit_f64<E: Error>(self, milliseconds: f64) -> Result<Time, E> {
+            fn visit_f64<E: Error>(self, milliseconds: f64) -> Result<ArrivalTime, E> {
                 self.visit_i64(milliseconds as i64)
             }
         }
-        deserializer.deserialize_any(Reading)
+        deserializer.deserialize_any(ArrivalVisitor)
     }
 }
 

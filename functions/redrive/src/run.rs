@@ -1,145 +1,128 @@
 //! Owns one run: goes through its objects one after another, as long as there is time and the domain takes records.
 
-use std::ops::ControlFlow;
-use std::time::Duration;
-
 use bytes::Bytes;
 use emite_aws::error::AwsError;
-use tokio::time::Instant;
 
-use crate::answer::{Answer, Counts, Left, Place, Position, Stopped};
-use crate::bucket::Bucket;
-use crate::bulk::{self, Refusal};
-use crate::deliver::Manners;
-use crate::input::{Mode, Order, Wanted};
-use crate::naming::Naming;
-use crate::object::{Object, Opened};
+use crate::bulk::BulkResponse;
+use crate::context::{ObjectOutcome, RunContext, TimeBudget};
+use crate::domain_state::DomainState;
+use crate::object::{ObjectReader, Opened};
 use crate::pass::Pass;
-use crate::window::Window;
+use crate::request::{Mode, RequestedObject, RunRequest};
+use crate::run_result::{Counts, LeftObject, RemainingObject, ResumePoint, RunResult, StopReason};
 
-/// The time kept back before the function's deadline: what was begun is finished in it.
-pub(crate) const RESERVE: Duration = Duration::from_secs(30);
-
-/// What a run works with; `P` sends a bulk request of so many documents, see [`crate::domain`].
-#[derive(Debug)]
-pub(crate) struct Run<P> {
-    pub(crate) mode: Mode,
-    pub(crate) window: Window,
-    pub(crate) bucket: Bucket,
-    pub(crate) naming: Naming,
-    pub(crate) post: P,
-    /// When nothing new is begun.
-    pub(crate) end: Instant,
-}
-
-/// How far a run is.
-#[derive(Debug, Default)]
-struct Progress {
-    answer: Answer,
-    manners: Manners,
+/// A run, and how far it is.
+struct Run<'c, P> {
+    context: &'c RunContext<P>,
+    state: DomainState,
+    result: RunResult,
     first_error: Option<AwsError>,
 }
 
-/// What became of an object.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// Somebody else has it, or it was not written in the time that is asked for.
-    NotOurs,
-    /// It was gone through to its end.
-    Done(Counts),
-    /// It stays where it is, and going on would not help.
-    Left { counts: Counts, cause: String, size: u64 },
-    /// Nothing was done, as it is not clear whether its records are bad ones or the domain takes no requests.
-    Unsure,
-    /// A later run goes on from here.
-    Remaining { counts: Counts, place: Place, stopped: Option<Refusal> },
+/// What advancing by one object came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Advance {
+    /// What became of it is in the result.
+    Settled,
+    /// It is to be gone through again after the others.
+    Inconclusive,
 }
 
-impl<P: AsyncFn(Bytes, usize) -> Result<bulk::Answer, AwsError>> Run<P> {
-    pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.end
+/// Goes through the objects of a request. One that cannot be read or moved does not hold up the others, but fails the run
+/// in the end.
+pub(crate) async fn carry_out<P>(context: &RunContext<P>, request: RunRequest) -> Result<RunResult, AwsError>
+where
+    P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>,
+{
+    let mut run = Run { context, state: DomainState::default(), result: RunResult::default(), first_error: None };
+    let is_in_window = |object: &&RequestedObject| object.modified.is_none_or(|at| context.window.has(at));
+    let mut inconclusive = Vec::new();
+    let mut time = TimeBudget::WholeRun;
+    for object in request.objects.iter().filter(is_in_window) {
+        if run.advance(object, time).await == Advance::Inconclusive {
+            inconclusive.push(object);
+        }
+        time = TimeBudget::RestOfRun;
     }
-
-    /// Goes through what is ordered. An object that cannot be read or moved does not hold up the others, but fails the run
-    /// in the end.
-    pub(crate) async fn carry_out(&self, order: Order) -> Result<Answer, AwsError> {
-        let (mut progress, mut unsure) = (Progress::default(), Vec::new());
-        let is_in_window = |wanted: &&Wanted| wanted.modified.is_none_or(|at| self.window.has(at));
-        for (index, wanted) in order.wanted.iter().filter(is_in_window).enumerate() {
-            if self.advance(&mut progress, wanted, index == 0).await.is_break() {
-                unsure.push(wanted);
-            }
-        }
-        // By now the others have shown how the domain is, or there are too few to tell.
-        progress.manners.trust();
-        for wanted in unsure {
-            let _ = self.advance(&mut progress, wanted, false).await;
-        }
-        let Progress { answer, first_error, .. } = progress;
-        match (first_error, order.so_far) {
-            (Some(error), _) => Err(error),
-            (None, Some(so_far)) => Ok(answer.after(so_far)),
-            (None, None) => Ok(answer),
-        }
+    // By now the others have shown how the domain is, or there are too few of them for that.
+    run.state.accept_rejections();
+    for object in inconclusive {
+        run.advance(object, TimeBudget::RestOfRun).await;
     }
+    match (run.first_error, request.so_far) {
+        (Some(error), _) => Err(error),
+        (None, Some(so_far)) => Ok(run.result.after(so_far)),
+        (None, None) => Ok(run.result),
+    }
+}
 
-    /// Goes through one object if there is time and use, and notes what becomes of it. Breaks off if that is not clear yet.
-    async fn advance(&self, progress: &mut Progress, wanted: &Wanted, first: bool) -> ControlFlow<()> {
-        let Progress { answer, manners, first_error } = progress;
-        let key = wanted.source.key.clone();
-        if answer.stopped.is_some() || self.is_over() {
-            answer.remaining.push(Position { key, place: wanted.place.clone() });
-            return ControlFlow::Continue(());
+impl<P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>> Run<'_, P> {
+    /// Goes through one object if there is time and use, and adds what becomes of it to the result.
+    async fn advance(&mut self, object: &RequestedObject, time: TimeBudget) -> Advance {
+        let key = object.source.key.clone();
+        if self.result.stopped.is_some() || self.context.is_over() {
+            self.result.remaining.push(RemainingObject { key, resume: object.resume.clone() });
+            return Advance::Settled;
         }
-        match self.object(wanted, manners, first).await {
-            Ok(Outcome::Unsure) => return ControlFlow::Break(()),
-            Ok(outcome) => note(answer, key, outcome),
+        match go_through(self.context, object, &mut self.state, time).await {
+            Ok(ObjectOutcome::Inconclusive) => return Advance::Inconclusive,
+            Ok(outcome) => add(&mut self.result, key, outcome),
             Err(error) => {
                 tracing::error!(key, %error, "an object could not be gone through");
-                first_error.get_or_insert(error);
+                self.first_error.get_or_insert(error);
             }
         }
-        ControlFlow::Continue(())
-    }
-
-    /// Goes through one object. `first` is whether all the run's time was there for it.
-    async fn object(&self, wanted: &Wanted, manners: &mut Manners, first: bool) -> Result<Outcome, AwsError> {
-        let source = &wanted.source;
-        // What is in quarantine is replaced as a whole, so it is gone through as a whole.
-        let whole = source.is_quarantine() && self.mode == Mode::Apply;
-        let place = if whole { Place::default() } else { wanted.place.clone() };
-        let object = match Object::open(&self.bucket, &source.key, place.offset).await? {
-            Opened::Open(object) => object,
-            Opened::Gone => return Ok(Outcome::NotOurs),
-            Opened::Unfit(cause) => {
-                return Ok(Outcome::Left { counts: Counts::default(), cause: cause.to_owned(), size: 0 });
-            }
-        };
-        if object.modified.is_some_and(|at| !self.window.has(at)) {
-            return Ok(Outcome::NotOurs);
-        }
-        Pass::new(self, source, object, place).go_through(manners, first).await
+        Advance::Settled
     }
 }
 
-fn note(answer: &mut Answer, key: String, outcome: Outcome) {
+/// Goes through one object.
+async fn go_through<P>(
+    context: &RunContext<P>,
+    object: &RequestedObject,
+    state: &mut DomainState,
+    time: TimeBudget,
+) -> Result<ObjectOutcome, AwsError>
+where
+    P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>,
+{
+    let source = &object.source;
+    // What is in quarantine is replaced as a whole, so it is gone through as a whole.
+    let whole = source.is_quarantine() && context.mode == Mode::Apply;
+    let resume = if whole { ResumePoint::default() } else { object.resume.clone() };
+    let reader = match ObjectReader::open(&context.bucket, &source.key, resume.offset).await? {
+        Opened::Open(reader) => reader,
+        Opened::Gone => return Ok(ObjectOutcome::Skipped),
+        Opened::Unreadable(cause) => {
+            return Ok(ObjectOutcome::Left { counts: Counts::default(), cause: cause.to_owned(), size: 0 });
+        }
+    };
+    if reader.modified.is_some_and(|at| !context.window.has(at)) {
+        return Ok(ObjectOutcome::Skipped);
+    }
+    let mut pass = Pass::new(context, source, reader, resume);
+    let end = pass.go_through(state).await?;
+    pass.conclude(end, time).await
+}
+
+fn add(result: &mut RunResult, key: String, outcome: ObjectOutcome) {
     match outcome {
-        Outcome::NotOurs | Outcome::Unsure => {}
-        Outcome::Done(counts) => {
+        ObjectOutcome::Skipped | ObjectOutcome::Inconclusive => {}
+        ObjectOutcome::Done(counts) => {
             tracing::info!(key, records = counts.records, quarantined = counts.quarantined, "done");
-            answer.objects += 1;
-            answer.counts.add(counts);
+            result.objects += 1;
+            result.counts.add(counts);
         }
-        Outcome::Left { counts, cause, size } => {
+        ObjectOutcome::Left { counts, cause, size } => {
             tracing::warn!(key, cause, size, "left where it is");
-            answer.counts.add(counts);
-            answer.left.push(Left { key, cause, size: Some(size).filter(|size| *size > 0) });
+            result.counts.add(counts);
+            result.left.push(LeftObject { key, cause, size: Some(size).filter(|size| *size > 0) });
         }
-        Outcome::Remaining { counts, place, stopped } => {
-            tracing::info!(key, offset = place.offset, records = counts.records, "to be continued");
-            answer.counts.add(counts);
-            answer.stopped = stopped.map(Stopped::from);
-            answer.remaining.push(Position { key, place });
+        ObjectOutcome::Remaining { counts, resume, stopped } => {
+            tracing::info!(key, offset = resume.offset, records = counts.records, "to be continued");
+            result.counts.add(counts);
+            result.stopped = stopped.map(StopReason::from);
+            result.remaining.push(RemainingObject { key, resume });
         }
     }
 }

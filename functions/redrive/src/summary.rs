@@ -6,12 +6,12 @@ use emite_core::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::answer::{Answer, Counts, Left, Place, Position, Stopped};
 use crate::bucket::{Bucket, GET};
 use crate::elements::Elements;
-use crate::input::{Execution, Results};
 use crate::keys::Places;
-use crate::object::{Object, Opened, Read};
+use crate::object::{ObjectReader, Opened, ReadProgress};
+use crate::request::{FinishedExecution, ResultLocation};
+use crate::run_result::{Counts, LeftObject, RemainingObject, ResumePoint, RunResult, StopReason};
 
 /// How much of a list is told: an event has 256 KiB, and a key may have 1 KiB.
 const MOST_REMAINING: usize = 100;
@@ -21,7 +21,7 @@ const MOST_KINDS: usize = 60;
 /// What an execution came to, as it is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Report {
+pub(crate) struct RedriveReport {
     version: u32,
     stack_id: String,
     mode: String,
@@ -30,11 +30,11 @@ pub(crate) struct Report {
     objects: u64,
     #[serde(flatten)]
     counts: Counts,
-    remaining: Vec<Position>,
+    remaining: Vec<RemainingObject>,
     /// How many objects are not done, of which the lists may name only some.
     remaining_objects: u64,
-    left: Vec<Left>,
-    stopped: Option<Stopped>,
+    left: Vec<LeftObject>,
+    stopped: Option<StopReason>,
     /// Batches of objects that came to nothing.
     failed_batches: u64,
     /// The name of the error that ended the execution early.
@@ -44,8 +44,8 @@ pub(crate) struct Report {
 
 /// Adds up.
 #[derive(Debug, Default)]
-struct Sum {
-    total: Answer,
+struct Totals {
+    total: RunResult,
     remaining_objects: u64,
     failed_batches: u64,
 }
@@ -55,22 +55,27 @@ const UNREADABLE: &str = "ResultsUnreadable";
 
 /// Reads the results of an execution, however many there are, and adds them up. Needs `s3:GetObject`. What cannot be read
 /// is an error of the report: the rest is told all the same.
-pub(crate) async fn summarise(mut execution: Execution, spec: &Spec, bucket: &Bucket, places: &Places) -> Report {
-    let mut sum = Sum::default();
+pub(crate) async fn summarise(
+    mut execution: FinishedExecution,
+    spec: &Spec,
+    bucket: &Bucket,
+    places: &Places,
+) -> RedriveReport {
+    let mut totals = Totals::default();
     match &execution.results {
-        Results::Here(answers) => answers.iter().for_each(|answer| sum.add(answer)),
-        Results::Listed { key } => {
-            if let Err(error) = sum.add_listed(bucket, key, places).await {
+        ResultLocation::Inline(answers) => answers.iter().for_each(|answer| totals.add(answer)),
+        ResultLocation::Manifest { key } => {
+            if let Err(error) = totals.add_listed(bucket, key, places).await {
                 tracing::error!(%error, "not all results can be read");
                 execution.error.get_or_insert_with(|| UNREADABLE.to_owned());
             }
         }
-        Results::Nowhere => {}
+        ResultLocation::Missing => {}
     }
-    if execution.error.is_some() && sum.failed_batches == 0 {
-        sum.failed_batches = 1;
+    if execution.error.is_some() && totals.failed_batches == 0 {
+        totals.failed_batches = 1;
     }
-    sum.report(spec, execution)
+    totals.report(spec, execution)
 }
 
 #[derive(Deserialize)]
@@ -94,53 +99,66 @@ struct ResultFile {
     key: String,
 }
 
-/// The files with results, and whether they are of children that were done
+/// The keys of the files with results.
+struct ResultKeys {
+    /// Of children that were done.
+    succeeded: Vec<String>,
+    /// Of children that failed, or that were never started.
+    others: Vec<String>,
+}
+
+/// Reads which files have results
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html>).
-async fn files(bucket: &Bucket, key: &str, places: &Places) -> Result<Vec<(String, bool)>, AwsError> {
-    let mut manifest = None;
-    read(bucket, key, |object| manifest = Some(object)).await?;
+async fn result_keys(bucket: &Bucket, manifest: &str, places: &Places) -> Result<ResultKeys, AwsError> {
+    let mut found = None;
+    read(bucket, manifest, |object| found = Some(object)).await?;
     let unusable = || AwsError::unusable(GET, "the list of results is none that this release knows".to_owned());
-    let manifest: Manifest = serde_json::from_value(manifest.ok_or_else(unusable)?).map_err(|_| unusable())?;
+    let manifest: Manifest = serde_json::from_value(found.ok_or_else(unusable)?).map_err(|_| unusable())?;
     let ResultFiles { succeeded, failed, pending } = manifest.result_files;
-    let succeeded = succeeded.into_iter().map(|file| (file.key, true));
-    let others = failed.into_iter().chain(pending).map(|file| (file.key, false));
-    let all: Vec<(String, bool)> = succeeded.chain(others).collect();
-    if all.iter().all(|(key, _)| key.starts_with(&places.results())) { Ok(all) } else { Err(unusable()) }
+    let keys = ResultKeys {
+        succeeded: succeeded.into_iter().map(|file| file.key).collect(),
+        others: failed.into_iter().chain(pending).map(|file| file.key).collect(),
+    };
+    let are_ours = keys.succeeded.iter().chain(&keys.others).all(|key| key.starts_with(&places.results()));
+    if are_ours { Ok(keys) } else { Err(unusable()) }
 }
 
 /// Hands each object of a file to `found`.
 async fn read(bucket: &Bucket, key: &str, mut found: impl FnMut(Value)) -> Result<(), AwsError> {
     let unusable = || AwsError::unusable(GET, "a file with results cannot be read".to_owned());
-    let Opened::Open(mut file) = Object::open(bucket, key, 0).await? else { return Err(unusable()) };
+    let Opened::Open(mut file) = ObjectReader::open(bucket, key, 0).await? else { return Err(unusable()) };
     let (mut elements, mut text) = (Elements::default(), Vec::new());
     loop {
         let read = file.read(&mut text).await?;
         elements.push(&text, |element| found(serde_json::from_slice(element).unwrap_or_default()));
         text.clear();
         match read {
-            Read::More => {}
-            Read::End => break,
-            Read::Gone | Read::Broken(_) => return Err(unusable()),
+            ReadProgress::More => {}
+            ReadProgress::End => break,
+            ReadProgress::Gone | ReadProgress::Broken(_) => return Err(unusable()),
         }
     }
     (0..elements.overlong).for_each(|_| found(Value::Null));
     Ok(())
 }
 
-impl Sum {
+impl Totals {
     /// All that the list with this key names, up to what cannot be read.
     async fn add_listed(&mut self, bucket: &Bucket, key: &str, places: &Places) -> Result<(), AwsError> {
-        let mut outcome = Ok(());
-        for (key, done) in files(bucket, key, places).await? {
-            let add = |result| if done { self.add_result(&result) } else { self.add_failed(&result) };
-            outcome = outcome.and(read(bucket, &key, add).await);
+        let ResultKeys { succeeded, others } = result_keys(bucket, key, places).await?;
+        let mut all_read = Ok(());
+        for key in succeeded {
+            all_read = all_read.and(read(bucket, &key, |result| self.add_result(&result)).await);
         }
-        outcome
+        for key in others {
+            all_read = all_read.and(read(bucket, &key, |result| self.add_failed(&result)).await);
+        }
+        all_read
     }
 
     /// A child's answer, or what it failed with.
     fn add(&mut self, answer: &Value) {
-        let Ok(answer) = serde_json::from_value::<Answer>(answer.clone()) else {
+        let Ok(answer) = serde_json::from_value::<RunResult>(answer.clone()) else {
             return self.add_failed(answer);
         };
         self.remaining_objects += (answer.remaining.len() + answer.left.len()) as u64;
@@ -148,8 +166,9 @@ impl Sum {
         let mut remaining = std::mem::take(&mut self.total.remaining);
         remaining.extend(answer.remaining);
         let earlier = std::mem::take(&mut self.total);
-        let whole = Answer { objects: answer.objects, counts: answer.counts, left: answer.left, ..Answer::default() };
-        self.total = Answer { stopped, remaining, ..whole.after(earlier) };
+        let whole =
+            RunResult { objects: answer.objects, counts: answer.counts, left: answer.left, ..RunResult::default() };
+        self.total = RunResult { stopped, remaining, ..whole.after(earlier) };
         self.total.remaining.truncate(MOST_REMAINING);
         self.total.left.truncate(MOST_LEFT);
     }
@@ -178,16 +197,16 @@ impl Sum {
         for key in items.iter().filter_map(|item| item.get("Key").and_then(Value::as_str)) {
             self.remaining_objects += 1;
             if self.total.remaining.len() < MOST_REMAINING {
-                self.total.remaining.push(Position { key: key.to_owned(), place: Place::default() });
+                self.total.remaining.push(RemainingObject { key: key.to_owned(), resume: ResumePoint::default() });
             }
         }
     }
 
-    fn report(self, spec: &Spec, execution: Execution) -> Report {
-        let Execution { mode, prefix, error, execution, .. } = execution;
-        let Answer { objects, mut counts, remaining, left, stopped } = self.total;
+    fn report(self, spec: &Spec, execution: FinishedExecution) -> RedriveReport {
+        let FinishedExecution { mode, prefix, error, arn, .. } = execution;
+        let RunResult { objects, mut counts, remaining, left, stopped } = self.total;
         counts.by_error = bounded(counts.by_error);
-        Report {
+        RedriveReport {
             version: VERSION,
             stack_id: spec.stack_id.to_string(),
             mode: mode.to_string(),
@@ -200,7 +219,7 @@ impl Sum {
             stopped,
             failed_batches: self.failed_batches,
             error,
-            execution,
+            execution: arn,
         }
     }
 }

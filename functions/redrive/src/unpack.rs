@@ -25,7 +25,7 @@ enum Packing {
 
 /// The bytes are not what gzip makes, or they end too early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken;
+pub struct DamagedGzip;
 
 impl Unpack {
     /// For the bytes of an object from its beginning.
@@ -48,7 +48,7 @@ impl Unpack {
     }
 
     /// Takes all or some of `bytes` and appends the text of them; returns how many were taken.
-    pub fn push(&mut self, bytes: &[u8], text: &mut Vec<u8>) -> Result<usize, Broken> {
+    pub fn push(&mut self, bytes: &[u8], text: &mut Vec<u8>) -> Result<usize, DamagedGzip> {
         match &mut self.packing {
             Packing::None => {
                 text.extend_from_slice(bytes);
@@ -58,7 +58,7 @@ impl Unpack {
                 let piece = &bytes[..bytes.len().min(PIECE)];
                 let done = decoder.write_all(piece);
                 text.append(decoder.get_mut());
-                done.map(|()| piece.len()).map_err(|_| Broken)
+                done.map(|()| piece.len()).map_err(|_| DamagedGzip)
             }
             Packing::Unknown => {
                 let taken = bytes.len().min(MAGIC.len() - self.begun.len());
@@ -71,7 +71,7 @@ impl Unpack {
         }
     }
 
-    fn detected(&mut self, text: &mut Vec<u8>) -> Result<(), Broken> {
+    fn detected(&mut self, text: &mut Vec<u8>) -> Result<(), DamagedGzip> {
         let begun = std::mem::take(&mut self.begun);
         self.packing =
             if begun == MAGIC { Packing::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))) } else { Packing::None };
@@ -79,12 +79,12 @@ impl Unpack {
     }
 
     /// Appends what is left when there are no more bytes.
-    pub fn finish(&mut self, text: &mut Vec<u8>) -> Result<(), Broken> {
+    pub fn finish(&mut self, text: &mut Vec<u8>) -> Result<(), DamagedGzip> {
         text.append(&mut self.begun);
         if let Packing::Gzip(decoder) = &mut self.packing {
             let done = decoder.try_finish();
             text.append(decoder.get_mut());
-            return done.map_err(|_| Broken);
+            return done.map_err(|_| DamagedGzip);
         }
         Ok(())
     }
@@ -104,13 +104,13 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn unpacked(bytes: &[u8], piece: usize) -> (Vec<u8>, Result<(), Broken>) {
+    fn unpacked(bytes: &[u8], piece: usize) -> (Vec<u8>, Result<(), DamagedGzip>) {
         let (mut unpack, mut text) = (Unpack::detecting(), Vec::new());
         for mut piece in bytes.chunks(piece) {
             while !piece.is_empty() {
                 match unpack.push(piece, &mut text) {
                     Ok(taken) => piece = &piece[taken..],
-                    Err(broken) => return (text, Err(broken)),
+                    Err(damaged) => return (text, Err(damaged)),
                 }
             }
         }
@@ -123,12 +123,12 @@ mod tests {
         let text: Vec<u8> = (0..200_000_u32).flat_map(|number| number.to_string().into_bytes()).collect();
         let whole = packed(&text);
         let (read, end) = unpacked(&whole[..whole.len() / 2], 1000);
-        assert!(read.len() > 1000 && text.starts_with(&read) && end == Err(Broken));
+        assert!(read.len() > 1000 && text.starts_with(&read) && end == Err(DamagedGzip));
         let mut damaged = whole.clone();
         let last = damaged.len() - 6;
         damaged[last] ^= 1;
-        assert_eq!(unpacked(&damaged, 1000), (text, Err(Broken)), "the checksum");
-        assert_eq!(unpacked(&[0x1f, 0x8b], 1).1, Err(Broken));
+        assert_eq!(unpacked(&damaged, 1000), (text, Err(DamagedGzip)), "the checksum");
+        assert_eq!(unpacked(&[0x1f, 0x8b], 1).1, Err(DamagedGzip));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::naming::Rotation;
 
-fn naming(doc_type: Option<&str>) -> Naming {
-    Naming { index: "emite-contacts".into(), rotation: Rotation::Month, doc_type: doc_type.map(str::to_owned) }
+fn naming(doc_type: Option<&str>) -> IndexNaming {
+    IndexNaming { index: "emite-contacts".into(), rotation: Rotation::Month, doc_type: doc_type.map(str::to_owned) }
 }
 
 fn line(id: &str, index: &str, document: &[u8]) -> String {
@@ -18,7 +18,7 @@ fn line(id: &str, index: &str, document: &[u8]) -> String {
 }
 
 /// What a whole text comes to, when it is read in pieces of `piece` bytes.
-fn batches(text: &[u8], piece: usize, naming: &Naming, limit: usize) -> Vec<(Vec<Entry>, Vec<u8>)> {
+fn batches(text: &[u8], piece: usize, naming: &IndexNaming, limit: usize) -> Vec<(Vec<BatchLine>, Vec<u8>)> {
     let mut batch = Batch::from(0);
     let mut all = Vec::new();
     let mut pieces = text.chunks(piece.max(1));
@@ -102,7 +102,7 @@ fn a_line_that_is_too_long_is_skipped_and_counted() {
 }
 
 /// What the same text comes to when it is read as a script would.
-fn naive(text: &[u8], naming: &Naming) -> Vec<u8> {
+fn naive(text: &[u8], naming: &IndexNaming) -> Vec<u8> {
     let mut body = Vec::new();
     for line in text.split(|byte| *byte == b'\n') {
         let Ok(record) = serde_json::from_slice::<Value>(line) else { continue };

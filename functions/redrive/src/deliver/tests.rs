@@ -4,9 +4,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::backoff::PATIENCE;
+use crate::batch::LONGEST_BODY;
 use crate::bulk;
-use crate::naming::{Naming, Rotation};
-use crate::pace::PATIENCE;
+use crate::naming::{IndexNaming, Rotation};
 
 /// A batch of records with these ids; one that is empty is no record.
 fn batch(ids: &[&str]) -> Batch {
@@ -15,7 +16,7 @@ fn batch(ids: &[&str]) -> Batch {
         let line = json!({"rawData": "e30=", "esDocumentId": id, "esIndexName": "i"});
         batch.text.extend(format!("{line}\n").bytes());
     }
-    batch.fill(&Naming { index: "i".into(), rotation: Rotation::None, doc_type: None }, LONGEST_BODY);
+    batch.fill(&IndexNaming { index: "i".into(), rotation: Rotation::None, doc_type: None }, LONGEST_BODY);
     batch
 }
 
@@ -29,13 +30,13 @@ fn ids_of(body: &[u8]) -> Vec<String> {
 /// A domain that answers by the ids of a request.
 struct Played {
     delivered: Delivered,
-    manners: Manners,
+    state: DomainState,
     /// What was sent, each request by its ids.
     sent: Vec<String>,
     took: Duration,
 }
 
-async fn play(ids: &[&str], answer: impl Fn(usize, &[String]) -> Answer) -> Played {
+async fn play(ids: &[&str], answer: impl Fn(usize, &[String]) -> BulkResponse) -> Played {
     let (mut batch, sent, began) = (batch(ids), RefCell::new(Vec::new()), Instant::now());
     let before = batch.body.clone();
     let post = async |body: Bytes, count: usize| {
@@ -46,13 +47,13 @@ async fn play(ids: &[&str], answer: impl Fn(usize, &[String]) -> Answer) -> Play
         Ok(answer(number, &ids))
     };
     let end = Instant::now() + Duration::from_secs(600);
-    let mut manners = Manners::default();
-    let delivered = deliver(&mut batch, &mut manners, end, post).await.unwrap();
+    let mut state = DomainState::default();
+    let delivered = deliver(&mut batch, &mut state, end, post).await.unwrap();
     assert_eq!(batch.body, before, "the buffer comes back");
-    Played { delivered, manners, sent: sent.into_inner(), took: began.elapsed() }
+    Played { delivered, state, sent: sent.into_inner(), took: began.elapsed() }
 }
 
-fn each(ids: &[String], status: impl Fn(&str) -> (u16, &'static str)) -> Answer {
+fn each(ids: &[String], status: impl Fn(&str) -> (u16, &'static str)) -> BulkResponse {
     let items: Vec<Value> = ids
         .iter()
         .map(|id| {
@@ -63,8 +64,8 @@ fn each(ids: &[String], status: impl Fn(&str) -> (u16, &'static str)) -> Answer 
     bulk::read(200, json!({"items": items}).to_string().as_bytes(), ids.len())
 }
 
-fn refusal(status: u16, error_type: &'static str) -> Refusal {
-    Refusal { status: Some(status), error_type }
+fn bulk_error(status: u16, error_type: &'static str) -> BulkError {
+    BulkError { status: Some(status), error_type }
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,9 +78,10 @@ async fn each_record_gets_what_the_domain_says_of_it() {
         })
     })
     .await;
-    let refused = Fate::Refused(refusal(400, "mapper_parsing_exception"));
-    let fates = [Fate::Indexed, Fate::Unreadable(Unreadable::NotARecord), refused, Fate::AlreadyPresent];
-    assert_eq!((played.delivered.fates, played.delivered.halt), (fates.to_vec(), None));
+    let refused = LineStatus::Rejected(bulk_error(400, "mapper_parsing_exception"));
+    let statuses =
+        [LineStatus::Indexed, LineStatus::Unreadable(Unreadable::NotARecord), refused, LineStatus::AlreadyPresent];
+    assert_eq!((played.delivered.statuses, played.delivered.halt), (statuses.to_vec(), None));
     assert_eq!((played.sent, played.took), (vec!["abc".to_owned()], Duration::ZERO));
 }
 
@@ -93,19 +95,19 @@ async fn only_what_the_domain_was_too_busy_for_is_sent_again() {
     })
     .await;
     assert_eq!(played.sent, ["abcd", "bd", "bd"]);
-    assert_eq!((played.delivered.fates, played.delivered.halt), (vec![Fate::Indexed; 4], None));
+    assert_eq!((played.delivered.statuses, played.delivered.halt), (vec![LineStatus::Indexed; 4], None));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_asked_for_again() {
     let played = play(&["a", "b"], |number, ids| match number {
-        1 => Answer::Whole(bulk::LOST),
+        1 => BulkResponse::WholeRequest(bulk::NO_RESPONSE),
         2 => bulk::read(503, b"", 2),
         _ => each(ids, |_| (409, "version_conflict_engine_exception")),
     })
     .await;
     assert_eq!(played.sent, ["ab", "ab", "ab"]);
-    assert_eq!(played.delivered.fates, [Fate::AlreadyPresent; 2]);
+    assert_eq!(played.delivered.statuses, [LineStatus::AlreadyPresent; 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,8 +116,8 @@ async fn a_domain_that_stays_busy_ends_the_run_after_a_while() {
         each(ids, |id| if id == "a" { (201, "") } else { (429, "circuit_breaking_exception") })
     })
     .await;
-    let busy = refusal(429, "circuit_breaking_exception");
-    assert_eq!(played.delivered.fates, [Fate::Indexed, Fate::Pending(Some(busy))]);
+    let busy = bulk_error(429, "circuit_breaking_exception");
+    assert_eq!(played.delivered.statuses, [LineStatus::Indexed, LineStatus::Pending(Some(busy))]);
     assert_eq!(played.delivered.halt, Some(Halt::Stopped(busy)));
     assert!(played.took <= PATIENCE && played.sent.len() > 4, "{:?} {:?}", played.took, played.sent);
 }
@@ -127,9 +129,12 @@ async fn what_is_too_large_is_halved_down_to_the_document() {
     })
     .await;
     assert_eq!(played.sent, ["abXcd", "ab", "Xcd", "X", "cd"]);
-    let too_large = Fate::TooLarge(refusal(413, "other"));
-    assert_eq!(played.delivered.fates, [Fate::Indexed, Fate::Indexed, too_large, Fate::Indexed, Fate::Indexed]);
-    assert!(played.manners.limit < LONGEST_BODY);
+    let too_large = LineStatus::TooLarge(bulk_error(413, "other"));
+    assert_eq!(
+        played.delivered.statuses,
+        [LineStatus::Indexed, LineStatus::Indexed, too_large, LineStatus::Indexed, LineStatus::Indexed]
+    );
+    assert!(played.state.max_body < LONGEST_BODY);
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,15 +144,15 @@ async fn a_document_for_which_a_whole_request_is_refused_is_found() {
     })
     .await;
     assert_eq!(played.sent, ["abXc", "ab", "Xc", "X", "c"]);
-    assert_eq!(played.delivered.fates[2], Fate::Refused(refusal(400, "other")));
-    assert_eq!(played.manners.limit, LONGEST_BODY);
+    assert_eq!(played.delivered.statuses[2], LineStatus::Rejected(bulk_error(400, "other")));
+    assert_eq!(played.state.max_body, LONGEST_BODY);
 }
 
 #[tokio::test(start_paused = true)]
 async fn whether_a_document_is_a_bad_one_is_not_clear_before_the_domain_has_taken_any() {
     let played = play(&["a", "X"], |_, _| bulk::read(400, b"", 1)).await;
-    assert_eq!(played.delivered.fates, [Fate::Pending(Some(refusal(400, "other"))); 2]);
-    assert_eq!(played.delivered.halt, Some(Halt::Unsure));
+    assert_eq!(played.delivered.statuses, [LineStatus::Pending(Some(bulk_error(400, "other"))); 2]);
+    assert_eq!(played.delivered.halt, Some(Halt::Inconclusive));
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,23 +160,23 @@ async fn a_domain_that_refuses_every_request_stops_the_run() {
     let ids: Vec<String> = (0..50).map(|number| number.to_string()).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let played = play(&ids, |_, _| bulk::read(400, br#"{"error":{"type":"illegal_argument_exception"}}"#, 1)).await;
-    let refused = refusal(400, "illegal_argument_exception");
+    let refused = bulk_error(400, "illegal_argument_exception");
     assert_eq!(played.delivered.halt, Some(Halt::Stopped(refused)));
-    assert!(played.delivered.fates.iter().all(|fate| matches!(fate, Fate::Pending(_))), "nothing is given up");
+    assert!(played.delivered.statuses.iter().all(|fate| matches!(fate, LineStatus::Pending(_))), "nothing is given up");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_block_or_a_denial_stops_at_once_and_keeps_what_was_taken() {
-    let blocked = refusal(403, "cluster_block_exception");
+    let blocked = bulk_error(403, "cluster_block_exception");
     let played = play(&["a", "b"], |_, ids| {
         each(ids, |id| if id == "a" { (201, "") } else { (403, "cluster_block_exception") })
     })
     .await;
-    assert_eq!(played.delivered.fates, [Fate::Indexed, Fate::Pending(Some(blocked))]);
+    assert_eq!(played.delivered.statuses, [LineStatus::Indexed, LineStatus::Pending(Some(blocked))]);
     assert_eq!((played.delivered.halt, played.sent.len()), (Some(Halt::Stopped(blocked)), 1));
     for status in [401, 403, 404] {
         let played = play(&["a", "b"], |_, _| bulk::read(status, b"", 2)).await;
-        assert_eq!(played.delivered.halt, Some(Halt::Stopped(refusal(status, "other"))));
+        assert_eq!(played.delivered.halt, Some(Halt::Stopped(bulk_error(status, "other"))));
         assert_eq!((played.sent.len(), played.took), (1, Duration::ZERO));
     }
 }

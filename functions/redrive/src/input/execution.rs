@@ -2,20 +2,22 @@
 
 use serde_json::{Map, Value};
 
-use super::{BESIDE, Execution, Mode, Problems, Results, Wish, mode, prefix, window};
+use super::fields::{Problems, SELECTION, mode, prefix, window};
 use crate::keys::Places;
+use crate::request::{ExecutionInput, FinishedExecution, Mode, ResultLocation};
 
-pub(super) fn begin(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) -> Option<Wish> {
+pub(super) fn begin(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) -> Option<ExecutionInput> {
     problems.only(fields, &[&["mode", "input"]], "");
     let nothing = Value::Object(Map::new());
-    let wish = fields.get("input").filter(|input| !input.is_null()).unwrap_or(&nothing);
-    let Some(wish) = wish.as_object() else {
+    let given = fields.get("input").filter(|input| !input.is_null()).unwrap_or(&nothing);
+    let Some(given) = given.as_object() else {
         problems.add("the execution's input must be an object");
         return None;
     };
-    problems.only(wish, &[BESIDE], "");
-    let (_, (from, to)) = window(wish, problems);
-    Some(Wish { mode: mode(wish, problems), from, to, prefix: prefix(wish, places, problems) })
+    problems.only(given, &[SELECTION], "");
+    let range = window(given, problems);
+    let mode = mode(given, problems);
+    Some(ExecutionInput { mode, from: range.from, to: range.to, prefix: prefix(given, places, problems) })
 }
 
 pub(super) fn summarise(
@@ -23,35 +25,35 @@ pub(super) fn summarise(
     places: &Places,
     bucket: &str,
     problems: &mut Problems,
-) -> Option<Execution> {
+) -> Option<FinishedExecution> {
     problems.only(fields, &[&["mode", "input", "results", "error", "execution"]], "");
-    let told = |name| fields.get("input").and_then(|input| input.get(name)).and_then(Value::as_str);
+    let given = |name| fields.get("input").and_then(|input| input.get(name)).and_then(Value::as_str);
     let error = fields.get("error").filter(|error| !error.is_null());
-    Some(Execution {
-        mode: if told("mode") == Some("apply") { Mode::Apply } else { Mode::Plan },
-        prefix: told("prefix").and_then(|prefix| places.prefix(prefix).ok()),
+    Some(FinishedExecution {
+        mode: if given("mode") == Some("apply") { Mode::Apply } else { Mode::Plan },
+        prefix: given("prefix").and_then(|prefix| places.prefix(prefix).ok()),
         results: results(fields.get("results"), places, bucket, problems),
         error: error.map(error_name),
-        execution: fields.get("execution").and_then(Value::as_str).map(|arn| arn.chars().take(300).collect()),
+        arn: fields.get("execution").and_then(Value::as_str).map(|arn| arn.chars().take(300).collect()),
     })
 }
 
-fn results(value: Option<&Value>, places: &Places, bucket: &str, problems: &mut Problems) -> Results {
+fn results(value: Option<&Value>, places: &Places, bucket: &str, problems: &mut Problems) -> ResultLocation {
     match value {
-        Some(Value::Array(answers)) => return Results::Here(answers.clone()),
-        Some(Value::Object(told)) if told.contains_key("ResultWriterDetails") => {
+        Some(Value::Array(results)) => return ResultLocation::Inline(results.clone()),
+        Some(Value::Object(writer)) if writer.contains_key("ResultWriterDetails") => {
             let details =
-                |name| told.get("ResultWriterDetails").and_then(|details| details.get(name)).and_then(Value::as_str);
+                |name| writer.get("ResultWriterDetails").and_then(|details| details.get(name)).and_then(Value::as_str);
             match (details("Bucket"), details("Key")) {
                 (Some(found), Some(key)) if found == bucket && key.starts_with(&places.results()) => {
-                    return Results::Listed { key: key.to_owned() };
+                    return ResultLocation::Manifest { key: key.to_owned() };
                 }
                 _ => problems.add(format!("the results must be in {bucket} below {}", places.results())),
             }
         }
         _ => {}
     }
-    Results::Nowhere
+    ResultLocation::Missing
 }
 
 /// The name alone: a cause may quote anything.

@@ -2,14 +2,15 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::request::{Mode, ResultLocation};
 
 fn read(event: &Value) -> Result<Input, BadInput> {
     Input::read(event, &Places::named("s"), "bucket")
 }
 
-fn order_of(event: &Value) -> Order {
+fn request_of(event: &Value) -> RunRequest {
     match read(event) {
-        Ok(Input::Run(order)) => *order,
+        Ok(Input::Run(request)) => *request,
         other => panic!("{other:?}"),
     }
 }
@@ -22,21 +23,21 @@ const KEY: &str = "emite-connect/s/failed/elasticsearch-failed/x";
 
 #[test]
 fn objects_come_as_keys_as_a_batch_or_alone() {
-    let keys = order_of(&json!({"mode": "apply", "keys": [KEY, {"key": KEY, "offset": 12}], "from": "2026-11-24"}));
-    assert_eq!((keys.mode, keys.wanted.len(), keys.wanted[1].place.offset), (Mode::Apply, 2, 12));
+    let keys = request_of(&json!({"mode": "apply", "keys": [KEY, {"key": KEY, "offset": 12}], "from": "2026-11-24"}));
+    assert_eq!((keys.mode, keys.objects.len(), keys.objects[1].resume.offset), (Mode::Apply, 2, 12));
     assert_eq!(keys.window.from, Some("2026-11-24T00:00:00Z".parse().unwrap()));
 
     let item = json!({"Key": KEY, "Size": 7, "LastModified": 1_763_946_000, "Etag": "x", "StorageClass": "STANDARD"});
     let beside = json!({"mode": "apply", "from": null, "to": "2026-11-24", "prefix": "failed/"});
-    let batch = order_of(&json!({"Items": [item, item], "BatchInput": beside}));
-    assert_eq!((batch.mode, batch.wanted.len()), (Mode::Apply, 2));
-    assert_eq!(batch.wanted[0].modified, Some("2025-11-24T01:00:00Z".parse().unwrap()));
+    let batch = request_of(&json!({"Items": [item, item], "BatchInput": beside}));
+    assert_eq!((batch.mode, batch.objects.len()), (Mode::Apply, 2));
+    assert_eq!(batch.objects[0].modified, Some("2025-11-24T01:00:00Z".parse().unwrap()));
 
     let mut alone = item.clone();
     alone["mode"] = "apply".into();
     alone["LastModified"] = "2025-11-24T01:00:00.000Z".into();
-    let alone = order_of(&alone);
-    assert_eq!((alone.mode, &alone.wanted[..]), (Mode::Apply, &batch.wanted[..1]));
+    let alone = request_of(&alone);
+    assert_eq!((alone.mode, &alone.objects[..]), (Mode::Apply, &batch.objects[..1]));
 }
 
 #[test]
@@ -47,14 +48,14 @@ fn nothing_is_written_unless_that_is_asked_for() {
         json!({"Items": [], "BatchInput": {"mode": null}}),
         json!({"Key": KEY}),
     ] {
-        assert_eq!(order_of(&event).mode, Mode::Plan, "{event}");
+        assert_eq!(request_of(&event).mode, Mode::Plan, "{event}");
     }
 }
 
 #[test]
 fn what_stands_for_a_folder_is_no_object() {
     let event = json!({"Items": [{"Key": "emite-connect/s/failed/", "Size": 0}, {"Key": KEY, "Size": 1}]});
-    assert_eq!(order_of(&event).wanted.len(), 1);
+    assert_eq!(request_of(&event).objects.len(), 1);
 }
 
 #[test]
@@ -63,9 +64,9 @@ fn a_run_goes_on_from_an_earlier_answer() {
         "objects": 1, "records": 2, "indexed": 2, "alreadyPresent": 0, "quarantined": 0, "remaining": [], "byError": {},
         "oldest": null, "newest": null, "left": [], "stopped": null,
     });
-    let order = order_of(&json!({"mode": "apply", "keys": [], "soFar": answer}));
-    assert_eq!(order.so_far.unwrap().objects, 1);
-    assert_eq!(order_of(&json!({"keys": [], "soFar": null})).so_far, None);
+    let request = request_of(&json!({"mode": "apply", "keys": [], "soFar": answer}));
+    assert_eq!(request.so_far.unwrap().objects, 1);
+    assert_eq!(request_of(&json!({"keys": [], "soFar": null})).so_far, None);
 }
 
 #[test]
@@ -92,15 +93,15 @@ fn everything_that_is_wrong_is_told_at_once() {
 
 #[test]
 fn an_execution_may_be_started_with_nothing() {
-    let wish = |input: Value| match read(&json!({"mode": "begin", "input": input})) {
-        Ok(Input::Begin(wish)) => wish,
+    let begin = |input: Value| match read(&json!({"mode": "begin", "input": input})) {
+        Ok(Input::Begin(input)) => input,
         other => panic!("{other:?}"),
     };
-    let plain = Wish { mode: Mode::Plan, from: None, to: None, prefix: None };
-    assert_eq!(wish(json!({})), plain);
-    assert_eq!(wish(Value::Null), plain);
+    let plain = ExecutionInput { mode: Mode::Plan, from: None, to: None, prefix: None };
+    assert_eq!(begin(json!({})), plain);
+    assert_eq!(begin(Value::Null), plain);
     let whole =
-        wish(json!({"mode": "apply", "from": "2026-11-24", "to": "2026-11-24T01:00:00Z", "prefix": "quarantine/"}));
+        begin(json!({"mode": "apply", "from": "2026-11-24", "to": "2026-11-24T01:00:00Z", "prefix": "quarantine/"}));
     assert_eq!(
         (whole.mode, whole.from.as_deref(), whole.prefix.as_deref()),
         (Mode::Apply, Some("2026-11-24"), Some("emite-connect/s/quarantine/"))
@@ -114,7 +115,10 @@ fn an_execution_that_failed_is_summed_up_without_its_cause() {
         "error": {"Error": "States.ItemReaderFailed", "Cause": "+61412345678"},
     });
     let Ok(Input::Summarise(execution)) = read(&event) else { panic!() };
-    assert_eq!((execution.error.as_deref(), execution.results), (Some("States.ItemReaderFailed"), Results::Nowhere));
+    assert_eq!(
+        (execution.error.as_deref(), execution.results),
+        (Some("States.ItemReaderFailed"), ResultLocation::Missing)
+    );
 }
 
 proptest! {

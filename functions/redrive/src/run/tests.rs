@@ -1,14 +1,18 @@
 use std::io::Write;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::*;
-use crate::fake::{Shared, World};
+use crate::bucket::Bucket;
+use crate::fake::{FakeAws, FakeState};
 use crate::keys::Places;
-use crate::naming::Rotation;
+use crate::naming::{IndexNaming, Rotation};
+use crate::window::Window;
 
 const KEY: &str = "emite-connect/s/failed/x";
 const MOVED: &str = "emite-connect/s/redriven/failed/x";
@@ -34,72 +38,72 @@ fn packed(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn world(objects: &[(&str, &[u8])]) -> Shared {
-    let shared = Shared::default();
-    shared.lock().objects.extend(objects.iter().map(|(key, content)| ((*key).to_owned(), content.to_vec())));
-    shared
+fn fake_with(objects: &[(&str, &[u8])]) -> FakeAws {
+    let fake = FakeAws::default();
+    fake.lock().objects.extend(objects.iter().map(|(key, content)| ((*key).to_owned(), content.to_vec())));
+    fake
 }
 
-fn order(mode: Mode, keys: &[(&str, u64)]) -> Order {
-    order_from(mode, keys.iter().map(|(key, offset)| position(key, *offset)).collect())
+fn request(mode: Mode, keys: &[(&str, u64)]) -> RunRequest {
+    request_from(mode, keys.iter().map(|(key, offset)| remaining(key, *offset)).collect())
 }
 
-fn order_from(mode: Mode, positions: Vec<Position>) -> Order {
-    let wanted = positions.into_iter().map(|Position { key, place }| Wanted {
+fn request_from(mode: Mode, positions: Vec<RemainingObject>) -> RunRequest {
+    let objects = positions.into_iter().map(|RemainingObject { key, resume }| RequestedObject {
         source: Places::named("s").source(&key).unwrap(),
-        place,
+        resume,
         modified: None,
     });
-    Order { mode, wanted: wanted.collect(), window: Window::default(), so_far: None }
+    RunRequest { mode, objects: objects.collect(), window: Window::default(), so_far: None }
 }
 
-fn position(key: &str, offset: u64) -> Position {
-    Position { key: key.into(), place: Place { offset, ..Place::default() } }
+fn remaining(key: &str, offset: u64) -> RemainingObject {
+    RemainingObject { key: key.into(), resume: ResumePoint { offset, ..ResumePoint::default() } }
 }
 
 /// A run after the other, each with what the one before left, until nothing is.
-async fn to_the_end(shared: &Shared, mut order: Order, seconds: u64) -> (Answer, usize) {
+async fn to_the_end(fake: &FakeAws, mut request: RunRequest, seconds: u64) -> (RunResult, usize) {
     for runs in 1.. {
-        let answer = within(shared, order.clone(), seconds).await.unwrap();
+        let answer = within(fake, request.clone(), seconds).await.unwrap();
         if answer.remaining.is_empty() {
             return (answer, runs);
         }
-        order = order_from(order.mode, answer.remaining.clone());
-        order.so_far = Some(answer);
+        request = request_from(request.mode, answer.remaining.clone());
+        request.so_far = Some(answer);
     }
     unreachable!()
 }
 
-async fn carry_out(shared: &Shared, order: Order) -> Result<Answer, AwsError> {
-    within(shared, order, 600).await
+async fn carry_out(fake: &FakeAws, request: RunRequest) -> Result<RunResult, AwsError> {
+    within(fake, request, 600).await
 }
 
-async fn within(shared: &Shared, order: Order, seconds: u64) -> Result<Answer, AwsError> {
-    let run = Run {
-        mode: order.mode,
-        window: order.window,
-        bucket: Bucket::new(&shared.s3(), "bucket".to_owned()),
-        naming: Naming { index: "emite-contacts".into(), rotation: Rotation::Month, doc_type: None },
+async fn within(fake: &FakeAws, request: RunRequest, seconds: u64) -> Result<RunResult, AwsError> {
+    let context = RunContext {
+        mode: request.mode,
+        window: request.window,
+        bucket: Bucket::new(&fake.s3(), "bucket".to_owned()),
+        naming: IndexNaming { index: "emite-contacts".into(), rotation: Rotation::Month, doc_type: None },
         post: async |body: Bytes, count| {
             // A request takes a while, so that runs can end between two.
             tokio::time::sleep(Duration::from_secs(1)).await;
-            shared.post(&body, count)
+            fake.post(&body, count)
         },
         end: Instant::now() + Duration::from_secs(seconds),
     };
-    run.carry_out(order).await
+    super::carry_out(&context, request).await
 }
 
-async fn apply(shared: &Shared, key: &str) -> Answer {
-    carry_out(shared, order(Mode::Apply, &[(key, 0)])).await.unwrap()
+async fn apply(fake: &FakeAws, key: &str) -> RunResult {
+    carry_out(fake, request(Mode::Apply, &[(key, 0)])).await.unwrap()
 }
 
-fn keys(world: &World) -> Vec<&str> {
-    world.objects.keys().map(String::as_str).collect()
+fn keys(state: &FakeState) -> Vec<&str> {
+    state.objects.keys().map(String::as_str).collect()
 }
 
-fn writes(world: &World) -> Vec<&str> {
-    world
+fn writes(state: &FakeState) -> Vec<&str> {
+    state
         .calls
         .iter()
         .map(String::as_str)
@@ -107,119 +111,119 @@ fn writes(world: &World) -> Vec<&str> {
         .collect()
 }
 
-fn in_domain(world: &World) -> String {
-    world.documents.keys().map(|(_, id)| id.as_str()).collect()
+fn in_domain(state: &FakeState) -> String {
+    state.documents.keys().map(|(_, id)| id.as_str()).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn records_go_to_the_domain_and_their_object_is_moved() {
     let text = lines(&["a", "b"]);
     for content in [text.clone().into_bytes(), packed(&text)] {
-        let shared = world(&[(KEY, &content)]);
-        let answer = apply(&shared, KEY).await;
-        let world = shared.lock();
+        let fake = fake_with(&[(KEY, &content)]);
+        let answer = apply(&fake, KEY).await;
+        let state = fake.lock();
         assert_eq!((answer.objects, answer.counts.records, answer.counts.indexed), (1, 2, 2));
         assert_eq!((answer.remaining, answer.left, answer.stopped), (vec![], vec![], None));
         assert_eq!(answer.counts.oldest, Some("2025-11-24T01:00:00Z".parse().unwrap()));
-        assert_eq!(world.documents[&("emite-contacts-2025-11".to_owned(), "a".to_owned())], "{\"id\":\"a\"}");
-        assert_eq!(world.objects, std::collections::BTreeMap::from([(MOVED.to_owned(), content)]));
+        assert_eq!(state.documents[&("emite-contacts-2025-11".to_owned(), "a".to_owned())], "{\"id\":\"a\"}");
+        assert_eq!(state.objects, std::collections::BTreeMap::from([(MOVED.to_owned(), content)]));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_counts_and_writes_nothing() {
-    let shared = world(&[(KEY, lines(&["a", "", "b"]).as_bytes())]);
-    let answer = carry_out(&shared, order(Mode::Plan, &[(KEY, 0), ("emite-connect/s/failed/gone", 0)])).await.unwrap();
+    let fake = fake_with(&[(KEY, lines(&["a", "", "b"]).as_bytes())]);
+    let answer = carry_out(&fake, request(Mode::Plan, &[(KEY, 0), ("emite-connect/s/failed/gone", 0)])).await.unwrap();
     insta::assert_json_snapshot!(answer);
-    let seen = shared.lock();
+    let seen = fake.lock();
     assert_eq!((keys(&seen), writes(&seen)), (vec![KEY], vec![]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_the_domain_refuses_is_in_quarantine_before_the_object_moves() {
-    let shared = world(&[(KEY, lines(&["a", "b", "", "c"]).as_bytes())]);
-    shared.lock().refuses.insert("b".into(), (400, "mapper_parsing_exception", FOREVER));
-    shared.lock().refuses.insert("c".into(), (429, "es_rejected_execution_exception", 2));
-    let answer = apply(&shared, KEY).await;
+    let fake = fake_with(&[(KEY, lines(&["a", "b", "", "c"]).as_bytes())]);
+    fake.lock().refuses.insert("b".into(), (400, "mapper_parsing_exception", FOREVER));
+    fake.lock().refuses.insert("c".into(), (429, "es_rejected_execution_exception", 2));
+    let answer = apply(&fake, KEY).await;
     insta::assert_json_snapshot!(answer);
-    let world = shared.lock();
-    let quarantine = String::from_utf8(world.objects[QUARANTINE].clone()).unwrap();
+    let state = fake.lock();
+    let quarantine = String::from_utf8(state.objects[QUARANTINE].clone()).unwrap();
     insta::assert_snapshot!(quarantine);
-    assert_eq!(in_domain(&world), "ac");
+    assert_eq!(in_domain(&state), "ac");
     let moves = [format!("put {QUARANTINE}"), format!("copy {MOVED}"), format!("delete {KEY}")];
-    assert_eq!(writes(&world)[writes(&world).len() - 3..], moves);
+    assert_eq!(writes(&state)[writes(&state).len() - 3..], moves);
 }
 
 #[tokio::test(start_paused = true)]
 async fn quarantine_that_is_redriven_keeps_only_what_still_fails() {
-    let shared = world(&[(KEY, lines(&["a", "b", "c"]).as_bytes())]);
+    let fake = fake_with(&[(KEY, lines(&["a", "b", "c"]).as_bytes())]);
     for id in ["b", "c"] {
-        shared.lock().refuses.insert(id.into(), (400, "mapper_parsing_exception", 2));
+        fake.lock().refuses.insert(id.into(), (400, "mapper_parsing_exception", 2));
     }
-    apply(&shared, KEY).await;
-    let before = shared.lock().objects[QUARANTINE].clone();
+    apply(&fake, KEY).await;
+    let before = fake.lock().objects[QUARANTINE].clone();
 
-    let all_refused = apply(&shared, QUARANTINE).await;
+    let all_refused = apply(&fake, QUARANTINE).await;
     assert_eq!((all_refused.objects, all_refused.left.len(), all_refused.counts.quarantined), (0, 1, 2));
-    assert_eq!(shared.lock().objects[QUARANTINE], before, "left as it is");
+    assert_eq!(fake.lock().objects[QUARANTINE], before, "left as it is");
 
-    shared.lock().refuses.insert("c".into(), (400, "other", FOREVER));
-    let answer = apply(&shared, QUARANTINE).await;
+    fake.lock().refuses.insert("c".into(), (400, "other", FOREVER));
+    let answer = apply(&fake, QUARANTINE).await;
     assert_eq!((answer.counts.indexed, answer.counts.quarantined, answer.objects), (1, 1, 1));
     let moved = "emite-connect/s/redriven/quarantine/x";
-    assert_eq!(shared.lock().objects[moved], before);
-    let after = String::from_utf8(shared.lock().objects[QUARANTINE].clone()).unwrap();
+    assert_eq!(fake.lock().objects[moved], before);
+    let after = String::from_utf8(fake.lock().objects[QUARANTINE].clone()).unwrap();
     assert_eq!((after.lines().count(), after.matches("redrive").count()), (1, 1), "{after}");
 
-    shared.lock().refuses.clear();
-    let answer = apply(&shared, QUARANTINE).await;
-    assert_eq!((answer.counts.indexed, keys(&shared.lock())), (1, vec![MOVED, moved]));
+    fake.lock().refuses.clear();
+    let answer = apply(&fake, QUARANTINE).await;
+    assert_eq!((answer.counts.indexed, keys(&fake.lock())), (1, vec![MOVED, moved]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_object_of_failed_records_is_left_without_a_trace() {
     let lambda_failure = format!("{}\n", json!({"rawData": "e30=", "errorCode": "Lambda.X", "lambdaArn": "arn"}));
     for content in [&b""[..], b"hello\nworld\n", lambda_failure.as_bytes(), &packed("{}\n"), b"PK\x03\x04"] {
-        let shared = world(&[(KEY, content), (QUARANTINE, b"x")]);
+        let fake = fake_with(&[(KEY, content), (QUARANTINE, b"x")]);
         for mode in [Mode::Apply, Mode::Plan] {
-            let answer = carry_out(&shared, order(mode, &[(KEY, 0)])).await.unwrap();
+            let answer = carry_out(&fake, request(mode, &[(KEY, 0)])).await.unwrap();
             assert!(answer.left[0].cause.contains("not an object of failed records"), "{:?}", answer.left);
             assert_eq!((answer.objects, answer.counts), (0, Counts::default()));
         }
-        assert!(writes(&shared.lock()).is_empty());
+        assert!(writes(&fake.lock()).is_empty());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn gzip_that_is_cut_off_is_left_and_what_can_be_read_goes_in() {
     let whole = packed(&lines(&["a", "b"]));
-    let shared = world(&[(KEY, &whole[..whole.len() - 4])]);
-    let answer = apply(&shared, KEY).await;
+    let fake = fake_with(&[(KEY, &whole[..whole.len() - 4])]);
+    let answer = apply(&fake, KEY).await;
     assert!(answer.left[0].cause.contains("gzip"), "{:?}", answer.left);
-    let seen = shared.lock();
+    let seen = fake.lock();
     assert_eq!((in_domain(&seen).as_str(), keys(&seen)), ("ab", vec![KEY]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_block_stops_the_run_and_the_next_one_goes_on_from_there() {
     let others = "emite-connect/s/failed/y";
-    let shared = world(&[(KEY, lines(&["a", "b", "c"]).as_bytes()), (others, lines(&["d"]).as_bytes())]);
-    shared.lock().refuses.insert("b".into(), (403, "cluster_block_exception", 1));
-    let wanted = order(Mode::Apply, &[(KEY, 0), (others, 0)]);
-    let stopped = carry_out(&shared, wanted).await.unwrap();
+    let fake = fake_with(&[(KEY, lines(&["a", "b", "c"]).as_bytes()), (others, lines(&["d"]).as_bytes())]);
+    fake.lock().refuses.insert("b".into(), (403, "cluster_block_exception", 1));
+    let run_request = request(Mode::Apply, &[(KEY, 0), (others, 0)]);
+    let stopped = carry_out(&fake, run_request).await.unwrap();
     let offset = line("a").len() as u64 + 1;
-    let remaining = [position(KEY, offset), position(others, 0)];
+    let remaining = [remaining(KEY, offset), remaining(others, 0)];
     assert_eq!((stopped.remaining.clone(), stopped.objects), (remaining.to_vec(), 0));
     let why = stopped.stopped.clone().unwrap();
     assert_eq!((why.status, &*why.error_type), (Some(403), "cluster_block_exception"));
     assert_eq!(stopped.counts.by_error["403/cluster_block_exception"], 1);
 
-    let mut wanted = order(Mode::Apply, &[(KEY, offset), (others, 0)]);
-    wanted.so_far = Some(stopped);
-    let answer = carry_out(&shared, wanted).await.unwrap();
+    let mut run_request = request(Mode::Apply, &[(KEY, offset), (others, 0)]);
+    run_request.so_far = Some(stopped);
+    let answer = carry_out(&fake, run_request).await.unwrap();
     assert_eq!((answer.objects, answer.counts.records, answer.counts.indexed), (2, 4, 3));
     assert_eq!(answer.counts.already_present, 1, "c went in before the run stopped");
-    assert_eq!((in_domain(&shared.lock()).as_str(), answer.stopped), ("abcd", None));
+    assert_eq!((in_domain(&fake.lock()).as_str(), answer.stopped), ("abcd", None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,54 +233,54 @@ async fn a_run_that_is_out_of_time_is_continued_with_its_quarantine() {
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let text = lines(&ids);
     for content in [text.clone().into_bytes(), packed(&text)] {
-        let shared = world(&[(KEY, &content)]);
-        let first = within(&shared, order(Mode::Apply, &[(KEY, 0)]), 1).await.unwrap();
-        let place = &first.remaining[0].place;
-        assert!(place.offset > 0 && text.as_bytes()[place.offset as usize - 1] == b'\n' && place.quarantined > 0);
-        let mut wanted = order_from(Mode::Apply, first.remaining.clone());
-        wanted.so_far = Some(first);
-        let (answer, runs) = to_the_end(&shared, wanted, 1).await;
+        let fake = fake_with(&[(KEY, &content)]);
+        let first = within(&fake, request(Mode::Apply, &[(KEY, 0)]), 1).await.unwrap();
+        let resume = &first.remaining[0].resume;
+        assert!(resume.offset > 0 && text.as_bytes()[resume.offset as usize - 1] == b'\n' && resume.quarantined > 0);
+        let mut run_request = request_from(Mode::Apply, first.remaining.clone());
+        run_request.so_far = Some(first);
+        let (answer, runs) = to_the_end(&fake, run_request, 1).await;
         let (counts, runs) = (answer.counts, runs + 1);
         assert_eq!((runs, counts.records, counts.indexed, counts.quarantined), (5, 20_000, 19_995, 5));
-        let world = shared.lock();
-        let quarantine = String::from_utf8(world.objects[QUARANTINE].clone()).unwrap();
-        assert_eq!((quarantine.lines().count(), world.documents.len()), (5, 19_995));
-        assert_eq!(keys(&world), [QUARANTINE, MOVED]);
+        let state = fake.lock();
+        let quarantine = String::from_utf8(state.objects[QUARANTINE].clone()).unwrap();
+        assert_eq!((quarantine.lines().count(), state.documents.len()), (5, 19_995));
+        assert_eq!(keys(&state), [QUARANTINE, MOVED]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_makes_no_progress_in_a_whole_run_is_left_with_its_size() {
-    let shared = world(&[(KEY, &packed(&lines(&["a"])))]);
-    let size = shared.lock().objects[KEY].len() as u64;
+    let fake = fake_with(&[(KEY, &packed(&lines(&["a"])))]);
+    let size = fake.lock().objects[KEY].len() as u64;
     // Time that is over as soon as the object is open.
-    let run = Run {
+    let context = RunContext {
         mode: Mode::Apply,
         window: Window::default(),
-        bucket: Bucket::new(&shared.s3(), "bucket".to_owned()),
-        naming: Naming { index: "i".into(), rotation: Rotation::None, doc_type: None },
+        bucket: Bucket::new(&fake.s3(), "bucket".to_owned()),
+        naming: IndexNaming { index: "i".into(), rotation: Rotation::None, doc_type: None },
         post: async |_: Bytes, _| panic!("nothing is sent"),
         end: Instant::now(),
     };
-    let mut manners = Manners::default();
-    let wanted = order(Mode::Apply, &[(KEY, 0)]).wanted.remove(0);
-    match run.object(&wanted, &mut manners, true).await.unwrap() {
-        Outcome::Left { size: told, cause, .. } => assert!(told == size && cause.contains("too big"), "{cause}"),
+    let mut state = DomainState::default();
+    let object = request(Mode::Apply, &[(KEY, 0)]).objects.remove(0);
+    match go_through(&context, &object, &mut state, TimeBudget::WholeRun).await.unwrap() {
+        ObjectOutcome::Left { size: told, cause, .. } => assert!(told == size && cause.contains("too big"), "{cause}"),
         other => panic!("{other:?}"),
     }
-    match run.object(&wanted, &mut manners, false).await.unwrap() {
-        Outcome::Remaining { place, .. } => assert_eq!(place.offset, 0, "another run has all its time for it"),
+    match go_through(&context, &object, &mut state, TimeBudget::RestOfRun).await.unwrap() {
+        ObjectOutcome::Remaining { resume, .. } => assert_eq!(resume.offset, 0, "another run has all its time for it"),
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_document_that_is_too_large_leaves_its_object_and_the_others_go_in() {
-    let shared = world(&[(KEY, lines(&["a", "b", "c"]).as_bytes())]);
-    shared.lock().refuses.insert("b".into(), (413, "", FOREVER));
-    let answer = apply(&shared, KEY).await;
+    let fake = fake_with(&[(KEY, lines(&["a", "b", "c"]).as_bytes())]);
+    fake.lock().refuses.insert("b".into(), (413, "", FOREVER));
+    let answer = apply(&fake, KEY).await;
     assert!(answer.left[0].cause.contains("too large"), "{:?}", answer.left);
-    let seen = shared.lock();
+    let seen = fake.lock();
     assert_eq!((in_domain(&seen).as_str(), keys(&seen)), ("ac", vec![KEY]));
 }
 
@@ -284,11 +288,11 @@ async fn a_document_that_is_too_large_leaves_its_object_and_the_others_go_in() {
 async fn a_read_that_breaks_off_goes_on_from_there() {
     let text = lines(&["a", "b", "c"]);
     for content in [text.clone().into_bytes(), packed(&text)] {
-        let shared = world(&[(KEY, &content)]);
-        shared.lock().breaks = Some(100);
-        let answer = apply(&shared, KEY).await;
-        assert_eq!((answer.counts.records, in_domain(&shared.lock()).as_str()), (3, "abc"));
-        let gets = shared.lock().calls.iter().filter(|call| call.starts_with("get")).count();
+        let fake = fake_with(&[(KEY, &content)]);
+        fake.lock().breaks = Some(100);
+        let answer = apply(&fake, KEY).await;
+        assert_eq!((answer.counts.records, in_domain(&fake.lock()).as_str()), (3, "abc"));
+        let gets = fake.lock().calls.iter().filter(|call| call.starts_with("get")).count();
         assert_eq!(gets, content.len().div_ceil(100));
     }
 }
@@ -296,11 +300,11 @@ async fn a_read_that_breaks_off_goes_on_from_there() {
 #[tokio::test(start_paused = true)]
 async fn an_offset_inside_of_a_line_is_refused() {
     for content in [lines(&["a", "b"]).into_bytes(), packed(&lines(&["a", "b"]))] {
-        let shared = world(&[(KEY, &content)]);
+        let fake = fake_with(&[(KEY, &content)]);
         for offset in [1, 100_000] {
-            let answer = carry_out(&shared, order(Mode::Apply, &[(KEY, offset)])).await.unwrap();
+            let answer = carry_out(&fake, request(Mode::Apply, &[(KEY, offset)])).await.unwrap();
             assert!(answer.left[0].cause.contains("offset"), "{:?}", answer.left);
-            let seen = shared.lock();
+            let seen = fake.lock();
             assert!(in_domain(&seen).is_empty() && writes(&seen).is_empty());
         }
     }
@@ -308,22 +312,24 @@ async fn an_offset_inside_of_a_line_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stale_quarantine_object_is_replaced_or_removed() {
-    let shared =
-        world(&[(KEY, lines(&["a", "b"]).as_bytes()), (QUARANTINE, b"{\"redrive\":{\"offset\":7,\"kind\":\"x\"}}\n")]);
-    apply(&shared, KEY).await;
-    assert_eq!(keys(&shared.lock()), [MOVED]);
+    let fake = fake_with(&[
+        (KEY, lines(&["a", "b"]).as_bytes()),
+        (QUARANTINE, b"{\"redrive\":{\"offset\":7,\"kind\":\"x\"}}\n"),
+    ]);
+    apply(&fake, KEY).await;
+    assert_eq!(keys(&fake.lock()), [MOVED]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn much_that_is_refused_is_uploaded_in_parts() {
     let long = format!("{}\n", "x".repeat(3 << 20));
-    let shared = world(&[(KEY, (lines(&["a"]) + &long + &long + &long).as_bytes())]);
-    let answer = apply(&shared, KEY).await;
+    let fake = fake_with(&[(KEY, (lines(&["a"]) + &long + &long + &long).as_bytes())]);
+    let answer = apply(&fake, KEY).await;
     assert_eq!(answer.counts.quarantined, 3);
-    let world = shared.lock();
-    let quarantine = String::from_utf8(world.objects[QUARANTINE].clone()).unwrap();
+    let state = fake.lock();
+    let quarantine = String::from_utf8(state.objects[QUARANTINE].clone()).unwrap();
     assert_eq!(quarantine.lines().count(), 3);
-    assert_eq!(writes(&world)[1..4], ["begin", "add", "add"].map(|call| format!("{call} {QUARANTINE}")));
+    assert_eq!(writes(&state)[1..4], ["begin", "add", "add"].map(|call| format!("{call} {QUARANTINE}")));
 }
 
 /// Records of which a run of a second takes some, and the next one the rest.
@@ -341,53 +347,53 @@ async fn a_document_that_is_too_large_keeps_its_object_in_later_runs_too() {
     let too_long = format!("{}\n", "x".repeat(17 << 20));
     let text = many_lines();
     for (content, cause) in [(text.clone(), "too large"), (too_long + &text, "longer than 16 MiB")] {
-        let shared = world(&[(KEY, content.as_bytes())]);
+        let fake = fake_with(&[(KEY, content.as_bytes())]);
         match cause {
-            "too large" => drop(shared.lock().refuses.insert("7".into(), (413, "", FOREVER))),
+            "too large" => drop(fake.lock().refuses.insert("7".into(), (413, "", FOREVER))),
             // The line does not come all at once.
-            _ => shared.lock().breaks = Some(1 << 20),
+            _ => fake.lock().breaks = Some(1 << 20),
         }
-        let (answer, runs) = to_the_end(&shared, order(Mode::Apply, &[(KEY, 0)]), 1).await;
+        let (answer, runs) = to_the_end(&fake, request(Mode::Apply, &[(KEY, 0)]), 1).await;
         assert!(runs > 1 && answer.left[0].cause.contains(cause), "{runs} {:?}", answer.left);
-        assert_eq!(keys(&shared.lock()), [KEY], "its record is nowhere else");
+        assert_eq!(keys(&fake.lock()), [KEY], "its record is nowhere else");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn lines_that_are_not_in_quarantine_any_more_are_taken_from_the_source_again() {
     let text = many_lines();
-    let shared = world(&[(KEY, text.as_bytes())]);
-    shared.lock().refuses.insert("7".into(), (400, "mapper_parsing_exception", FOREVER));
-    let first = within(&shared, order(Mode::Apply, &[(KEY, 0)]), 1).await.unwrap();
-    assert_eq!(first.remaining[0].place.quarantined, 1);
-    let quarantine = shared.lock().objects.remove(QUARANTINE);
-    let (answer, _) = to_the_end(&shared, order_from(Mode::Apply, first.remaining), 10).await;
+    let fake = fake_with(&[(KEY, text.as_bytes())]);
+    fake.lock().refuses.insert("7".into(), (400, "mapper_parsing_exception", FOREVER));
+    let first = within(&fake, request(Mode::Apply, &[(KEY, 0)]), 1).await.unwrap();
+    assert_eq!(first.remaining[0].resume.quarantined, 1);
+    let quarantine = fake.lock().objects.remove(QUARANTINE);
+    let (answer, _) = to_the_end(&fake, request_from(Mode::Apply, first.remaining), 10).await;
     assert_eq!((answer.objects, answer.counts.quarantined), (1, 1));
-    assert_eq!(shared.lock().objects.get(QUARANTINE), quarantine.as_ref());
+    assert_eq!(fake.lock().objects.get(QUARANTINE), quarantine.as_ref());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_quarantine_object_that_cannot_be_read_is_not_replaced() {
-    let shared = world(&[(KEY, many_lines().as_bytes()), (QUARANTINE, b"\x1f\x8b\x08 broken")]);
-    let place = Place { offset: line("0").len() as u64 + 1, quarantined: 1, flaw: None };
-    let wanted = order_from(Mode::Apply, vec![Position { key: KEY.into(), place }]);
-    let error = carry_out(&shared, wanted).await.unwrap_err();
+    let fake = fake_with(&[(KEY, many_lines().as_bytes()), (QUARANTINE, b"\x1f\x8b\x08 broken")]);
+    let resume = ResumePoint { offset: line("0").len() as u64 + 1, quarantined: 1, flaw: None };
+    let run_request = request_from(Mode::Apply, vec![RemainingObject { key: KEY.into(), resume }]);
+    let error = carry_out(&fake, run_request).await.unwrap_err();
     assert!(error.to_string().contains("quarantine"), "{error}");
-    assert_eq!(keys(&shared.lock()), [KEY, QUARANTINE]);
+    assert_eq!(keys(&fake.lock()), [KEY, QUARANTINE]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_another_run_puts_into_quarantine_meanwhile_is_kept() {
     for refused in [None, Some("b")] {
-        let shared = world(&[(QUARANTINE, lines(&["a", "b"]).as_bytes())]);
+        let fake = fake_with(&[(QUARANTINE, lines(&["a", "b"]).as_bytes())]);
         let others = (QUARANTINE.to_owned(), lines(&["c"]).into_bytes());
-        shared.lock().after_copy = Some(others.clone());
+        fake.lock().after_copy = Some(others.clone());
         if let Some(id) = refused {
-            shared.lock().refuses.insert(id.into(), (400, "mapper_parsing_exception", FOREVER));
+            fake.lock().refuses.insert(id.into(), (400, "mapper_parsing_exception", FOREVER));
         }
-        let answer = apply(&shared, QUARANTINE).await;
+        let answer = apply(&fake, QUARANTINE).await;
         assert!(answer.left[0].cause.contains("changed"), "{:?}", answer.left);
-        assert_eq!(shared.lock().objects[QUARANTINE], others.1);
+        assert_eq!(fake.lock().objects[QUARANTINE], others.1);
     }
 }
 
@@ -396,70 +402,70 @@ async fn a_domain_that_refuses_every_request_puts_nothing_aside_however_small_th
     let names: Vec<String> = (0..20).map(|number| format!("emite-connect/s/failed/{number:02}")).collect();
     let text = lines(&["a", "b"]);
     let objects: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), text.as_bytes())).collect();
-    let shared = world(&objects);
-    shared.lock().refuses_all = Some(400);
-    let wanted = order(Mode::Apply, &names.iter().map(|name| (name.as_str(), 0)).collect::<Vec<_>>());
-    let answer = carry_out(&shared, wanted).await.unwrap();
+    let fake = fake_with(&objects);
+    fake.lock().refuses_all = Some(400);
+    let run_request = request(Mode::Apply, &names.iter().map(|name| (name.as_str(), 0)).collect::<Vec<_>>());
+    let answer = carry_out(&fake, run_request).await.unwrap();
     assert_eq!((answer.remaining.len(), answer.counts.quarantined), (20, 0));
-    assert!(answer.stopped.is_some() && writes(&shared.lock()).iter().all(|call| call.starts_with("post")));
+    assert!(answer.stopped.is_some() && writes(&fake.lock()).iter().all(|call| call.starts_with("post")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_record_for_which_whole_requests_are_refused_stops_none_of_the_others() {
     let others = "emite-connect/s/failed/y";
     for text in [lines(&["b"]), lines(&["a"])] {
-        let shared = world(&[(KEY, lines(&["", "X"]).as_bytes()), (others, text.as_bytes())]);
-        shared.lock().refuses_request_with = Some("X".to_owned());
-        let answer = carry_out(&shared, order(Mode::Apply, &[(KEY, 0), (others, 0)])).await.unwrap();
+        let fake = fake_with(&[(KEY, lines(&["", "X"]).as_bytes()), (others, text.as_bytes())]);
+        fake.lock().refuses_request_with = Some("X".to_owned());
+        let answer = carry_out(&fake, request(Mode::Apply, &[(KEY, 0), (others, 0)])).await.unwrap();
         assert_eq!((answer.objects, answer.counts.indexed, answer.counts.quarantined), (2, 1, 2));
         assert_eq!(answer.counts.by_error["400/other"], 1);
     }
     // Alone it tells nothing of the domain, and 400 is what a bad record gets.
-    let shared = world(&[(KEY, lines(&["X"]).as_bytes())]);
-    shared.lock().refuses_request_with = Some("X".to_owned());
-    assert_eq!(apply(&shared, KEY).await.counts.quarantined, 1);
-    assert_eq!(keys(&shared.lock()), [QUARANTINE, MOVED]);
+    let fake = fake_with(&[(KEY, lines(&["X"]).as_bytes())]);
+    fake.lock().refuses_request_with = Some("X".to_owned());
+    assert_eq!(apply(&fake, KEY).await.counts.quarantined, 1);
+    assert_eq!(keys(&fake.lock()), [QUARANTINE, MOVED]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn objects_outside_of_the_window_do_not_remain_when_a_run_stops() {
     let (others, late) = ("emite-connect/s/failed/y", "emite-connect/s/failed/z");
     let text = lines(&["a"]);
-    let shared = world(&[(KEY, text.as_bytes()), (others, text.as_bytes()), (late, text.as_bytes())]);
-    shared.lock().refuses.insert("a".into(), (403, "cluster_block_exception", FOREVER));
-    let mut wanted = order(Mode::Apply, &[(KEY, 0), (others, 0), (late, 0)]);
-    wanted.window.to = Some("2025-11-24T02:00:00Z".parse().unwrap());
-    wanted.wanted[2].modified = Some("2025-11-24T03:00:00Z".parse().unwrap());
-    let answer = carry_out(&shared, wanted).await.unwrap();
-    assert_eq!(answer.remaining, [position(KEY, 0), position(others, 0)]);
+    let fake = fake_with(&[(KEY, text.as_bytes()), (others, text.as_bytes()), (late, text.as_bytes())]);
+    fake.lock().refuses.insert("a".into(), (403, "cluster_block_exception", FOREVER));
+    let mut run_request = request(Mode::Apply, &[(KEY, 0), (others, 0), (late, 0)]);
+    run_request.window.to = Some("2025-11-24T02:00:00Z".parse().unwrap());
+    run_request.objects[2].modified = Some("2025-11-24T03:00:00Z".parse().unwrap());
+    let answer = carry_out(&fake, run_request).await.unwrap();
+    assert_eq!(answer.remaining, [remaining(KEY, 0), remaining(others, 0)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_object_that_may_not_be_read_fails_the_run_after_the_others() {
     let denied = "emite-connect/s/failed/denied";
-    let shared = world(&[(KEY, lines(&["a"]).as_bytes())]);
-    shared.lock().denied.insert(denied.to_owned());
-    let error = carry_out(&shared, order(Mode::Apply, &[(denied, 0), (KEY, 0)])).await.unwrap_err();
+    let fake = fake_with(&[(KEY, lines(&["a"]).as_bytes())]);
+    fake.lock().denied.insert(denied.to_owned());
+    let error = carry_out(&fake, request(Mode::Apply, &[(denied, 0), (KEY, 0)])).await.unwrap_err();
     assert!(error.to_string().contains("Allow s3:GetObject"), "{error}");
-    assert_eq!(keys(&shared.lock()), [MOVED]);
+    assert_eq!(keys(&fake.lock()), [MOVED]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn objects_written_outside_of_the_window_are_not_touched() {
-    let shared = world(&[(KEY, lines(&["a"]).as_bytes())]);
-    let mut wanted = order(Mode::Apply, &[(KEY, 0)]);
-    wanted.window.to = Some("2025-11-24T00:59:59Z".parse().unwrap());
-    assert_eq!(carry_out(&shared, wanted.clone()).await.unwrap(), Answer::default());
-    wanted.wanted[0].modified = Some("2025-11-24T00:59:58Z".parse().unwrap());
-    wanted.window.to = Some("2025-11-24T00:59:57Z".parse().unwrap());
-    shared.lock().calls.clear();
-    assert_eq!(carry_out(&shared, wanted).await.unwrap(), Answer::default());
-    assert!(shared.lock().calls.is_empty(), "the listing says when it was written");
+    let fake = fake_with(&[(KEY, lines(&["a"]).as_bytes())]);
+    let mut run_request = request(Mode::Apply, &[(KEY, 0)]);
+    run_request.window.to = Some("2025-11-24T00:59:59Z".parse().unwrap());
+    assert_eq!(carry_out(&fake, run_request.clone()).await.unwrap(), RunResult::default());
+    run_request.objects[0].modified = Some("2025-11-24T00:59:58Z".parse().unwrap());
+    run_request.window.to = Some("2025-11-24T00:59:57Z".parse().unwrap());
+    fake.lock().calls.clear();
+    assert_eq!(carry_out(&fake, run_request).await.unwrap(), RunResult::default());
+    assert!(fake.lock().calls.is_empty(), "the listing says when it was written");
 }
 
 /// Where each record of a text is: in the domain, in an object, or nowhere.
-fn is_somewhere(world: &World, id: &str) -> bool {
-    let texts = world.objects.iter().filter(|(key, _)| !key.contains("/redriven/")).map(|(_, content)| content);
+fn is_somewhere(state: &FakeState, id: &str) -> bool {
+    let texts = state.objects.iter().filter(|(key, _)| !key.contains("/redriven/")).map(|(_, content)| content);
     let mut texts = texts.map(|content| {
         let mut text = Vec::new();
         let mut unpack = crate::unpack::Unpack::detecting();
@@ -471,7 +477,7 @@ fn is_somewhere(world: &World, id: &str) -> bool {
         unpack.finish(&mut text).unwrap();
         String::from_utf8(text).unwrap()
     });
-    in_domain(world).contains(id) || texts.any(|text| text.contains(&format!("\"esDocumentId\":\"{id}\"")))
+    in_domain(state).contains(id) || texts.any(|text| text.contains(&format!("\"esDocumentId\":\"{id}\"")))
 }
 
 proptest! {
@@ -487,26 +493,26 @@ proptest! {
             let content = if gzip { packed(&text) } else { text.into_bytes() };
             let key = if in_quarantine { QUARANTINE } else { KEY };
             let fresh = || {
-                let shared = world(&[(key, &content)]);
+                let fake = fake_with(&[(key, &content)]);
                 for (id, _) in ids.iter().zip(&kinds).filter(|(_, kind)| **kind == 1) {
-                    shared.lock().refuses.insert(id.clone(), (400, "mapper_parsing_exception", FOREVER));
+                    fake.lock().refuses.insert(id.clone(), (400, "mapper_parsing_exception", FOREVER));
                 }
-                shared
+                fake
             };
             let undisturbed = fresh();
             apply(&undisturbed, key).await;
             let calls = undisturbed.lock().calls.len();
             for lives in 0..calls {
-                let shared = fresh();
-                shared.lock().lives = Some(lives);
-                assert!(carry_out(&shared, order(Mode::Apply, &[(key, 0)])).await.is_err());
+                let fake = fresh();
+                fake.lock().lives = Some(lives);
+                assert!(carry_out(&fake, request(Mode::Apply, &[(key, 0)])).await.is_err());
                 for (id, _) in ids.iter().zip(&kinds).filter(|(_, kind)| **kind != 3) {
-                    assert!(is_somewhere(&shared.lock(), id), "{id} is lost after {lives} calls");
+                    assert!(is_somewhere(&fake.lock(), id), "{id} is lost after {lives} calls");
                 }
-                shared.lock().lives = None;
-                apply(&shared, key).await;
-                assert_eq!(shared.lock().objects, undisturbed.lock().objects, "after {lives} calls");
-                assert_eq!(shared.lock().documents, undisturbed.lock().documents, "after {lives} calls");
+                fake.lock().lives = None;
+                apply(&fake, key).await;
+                assert_eq!(fake.lock().objects, undisturbed.lock().objects, "after {lives} calls");
+                assert_eq!(fake.lock().documents, undisturbed.lock().documents, "after {lives} calls");
             }
         });
     }

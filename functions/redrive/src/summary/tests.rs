@@ -1,20 +1,20 @@
 use serde_json::json;
 
 use super::*;
-use crate::fake::Shared;
-use crate::input::Mode;
+use crate::fake::FakeAws;
+use crate::request::Mode;
 
 const SPEC: &str = include_str!("../../../../infra/events/spec.json");
 
-async fn report(results: Results, error: Option<&str>, shared: &Shared) -> Report {
-    let execution = Execution {
+async fn report(results: ResultLocation, error: Option<&str>, fake: &FakeAws) -> RedriveReport {
+    let execution = FinishedExecution {
         mode: Mode::Apply,
         prefix: Some("emite-connect/s/failed/".to_owned()),
         results,
         error: error.map(str::to_owned),
-        execution: Some("arn:x".to_owned()),
+        arn: Some("arn:x".to_owned()),
     };
-    let bucket = Bucket::new(&shared.s3(), "bucket".to_owned());
+    let bucket = Bucket::new(&fake.s3(), "bucket".to_owned());
     summarise(execution, &Spec::parse(SPEC).unwrap(), &bucket, &Places::named("s")).await
 }
 
@@ -33,13 +33,13 @@ fn answer(objects: u64, remaining: usize) -> Value {
 #[tokio::test]
 async fn answers_that_come_along_are_added_up() {
     let failed = json!({"Error": "AwsError", "Cause": "+61412345678"});
-    let results = Results::Here(vec![answer(1, 2), answer(3, 0), failed]);
-    insta::assert_json_snapshot!(report(results, None, &Shared::default()).await);
+    let results = ResultLocation::Inline(vec![answer(1, 2), answer(3, 0), failed]);
+    insta::assert_json_snapshot!(report(results, None, &FakeAws::default()).await);
 }
 
 #[tokio::test]
 async fn answers_in_files_are_read_and_those_that_failed_count_by_their_objects() {
-    let shared = Shared::default();
+    let fake = FakeAws::default();
     let folder = "emite-connect/s/results/run/";
     let key = |name: &str| format!("{folder}{name}");
     let manifest = json!({
@@ -56,28 +56,28 @@ async fn answers_in_files_are_read_and_those_that_failed_count_by_their_objects(
     let input = json!({"Items": [{"Key": "f1"}, {"Key": "f2"}], "BatchInput": {}}).to_string();
     let failed = json!([{"Name": "3", "Status": "FAILED", "Input": input, "Error": "Lambda.Unknown", "Cause": "x"}]);
     for (name, content) in [("manifest.json", manifest), ("SUCCEEDED_0.json", done), ("FAILED_0.json", failed)] {
-        shared.lock().objects.insert(key(name), content.to_string().into_bytes());
+        fake.lock().objects.insert(key(name), content.to_string().into_bytes());
     }
-    let results = || Results::Listed { key: key("manifest.json") };
-    let report = report(results(), None, &shared).await;
+    let results = || ResultLocation::Manifest { key: key("manifest.json") };
+    let report = report(results(), None, &fake).await;
     insta::assert_json_snapshot!(report);
 
     // What cannot be read does not keep the rest from being told.
-    shared.lock().objects.insert(key("SUCCEEDED_0.json"), b"\x1f\x8b\x08 broken".to_vec());
-    let partly = super::tests::report(results(), None, &shared).await;
+    fake.lock().objects.insert(key("SUCCEEDED_0.json"), b"\x1f\x8b\x08 broken".to_vec());
+    let partly = super::tests::report(results(), None, &fake).await;
     assert_eq!((partly.error.as_deref(), partly.objects, partly.remaining_objects), (Some(UNREADABLE), 0, 2));
 
     let elsewhere = br#"{"ResultFiles":{"SUCCEEDED":[{"Key":"elsewhere"}]}}"#;
-    shared.lock().objects.insert(key("manifest.json"), elsewhere.to_vec());
-    shared.lock().objects.insert("elsewhere".to_owned(), json!([answer(1, 0)]).to_string().into_bytes());
-    let nothing = super::tests::report(results(), None, &shared).await;
+    fake.lock().objects.insert(key("manifest.json"), elsewhere.to_vec());
+    fake.lock().objects.insert("elsewhere".to_owned(), json!([answer(1, 0)]).to_string().into_bytes());
+    let nothing = super::tests::report(results(), None, &fake).await;
     assert_eq!((nothing.error.as_deref(), nothing.failed_batches), (Some(UNREADABLE), 1));
     assert_eq!(nothing.objects, 0, "nothing else of the bucket is read");
 }
 
 #[tokio::test]
 async fn an_execution_that_came_to_nothing_is_told_too() {
-    let report = report(Results::Nowhere, Some("States.ItemReaderFailed"), &Shared::default()).await;
+    let report = report(ResultLocation::Missing, Some("States.ItemReaderFailed"), &FakeAws::default()).await;
     assert_eq!((report.failed_batches, report.objects), (1, 0));
 }
 
@@ -92,7 +92,7 @@ async fn the_report_of_many_batches_stays_small() {
             one.clone()
         })
         .collect();
-    let report = report(Results::Here(results), None, &Shared::default()).await;
+    let report = report(ResultLocation::Inline(results), None, &FakeAws::default()).await;
     assert_eq!((report.remaining.len(), report.left.len(), report.counts.by_error.len()), (100, 20, 61));
     assert_eq!((report.remaining_objects, report.objects), (11_000, 1000));
     assert!(serde_json::to_string(&report).unwrap().len() < 64 * 1024);

@@ -14,12 +14,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The pauses since the domain last took something.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct Backoff {
     tries: u32,
     since: Option<Instant>,
 }
 
-impl Pace {
+impl Backoff {
     /// It took something: patience starts over, and pauses get shorter step by step.
     pub(crate) fn progress(&mut self) {
         self.since = None;
@@ -27,16 +27,16 @@ impl Pace {
     }
 
     /// Waits before another try, unless `end` or the end of patience comes first; then it says which.
-    pub(crate) async fn pause(&mut self, end: Instant) -> Result<(), OutOf> {
+    pub(crate) async fn pause(&mut self, end: Instant) -> Result<(), GaveUp> {
         let now = Instant::now();
         let since = *self.since.get_or_insert(now);
         let pause = pause(self.tries, RandomState::new().hash_one(self.tries));
         self.tries += 1;
         if now + pause > since + PATIENCE {
-            return Err(OutOf::Patience);
+            return Err(GaveUp::OutOfPatience);
         }
         if now + pause > end {
-            return Err(OutOf::Time);
+            return Err(GaveUp::OutOfTime);
         }
         tokio::time::sleep(pause).await;
         Ok(())
@@ -45,11 +45,11 @@ impl Pace {
 
 /// Why there is no other try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OutOf {
+pub(crate) enum GaveUp {
     /// The run ends.
-    Time,
+    OutOfTime,
     /// The domain took nothing for too long.
-    Patience,
+    OutOfPatience,
 }
 
 /// Anything from nothing to a limit that doubles with each try.
@@ -76,24 +76,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn patience_ends_unless_something_is_taken() {
         let (began, end) = (Instant::now(), Instant::now() + Duration::from_secs(3600));
-        let mut pace = Pace::default();
-        while pace.pause(end).await.is_ok() {}
+        let mut backoff = Backoff::default();
+        while backoff.pause(end).await.is_ok() {}
         let waited = began.elapsed();
         assert!(waited <= PATIENCE && waited > PATIENCE - LONGEST, "{waited:?}");
-        pace.progress();
-        assert_eq!(pace.pause(end).await, Ok(()));
+        backoff.progress();
+        assert_eq!(backoff.pause(end).await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_pause_outlasts_the_run() {
-        let mut pace = Pace::default();
+        let mut backoff = Backoff::default();
         let end = Instant::now() + Duration::from_secs(2);
         let outcome = loop {
-            if let Err(out_of) = pace.pause(end).await {
-                break out_of;
+            if let Err(gave_up) = backoff.pause(end).await {
+                break gave_up;
             }
         };
-        assert_eq!(outcome, OutOf::Time);
+        assert_eq!(outcome, GaveUp::OutOfTime);
         assert!(Instant::now() <= end);
     }
 }

@@ -1,11 +1,11 @@
-//! Owns what a run answers, and adding answers up.
+//! Owns the result of a run, and adding results up.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::bulk::{Refusal, remedy};
+use crate::bulk::{BulkError, remedy};
 
 /// What became of records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,26 +46,26 @@ impl Counts {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Answer {
+pub(crate) struct RunResult {
     /// Objects that were gone through to their end.
     pub(crate) objects: u64,
     #[serde(flatten)]
     pub(crate) counts: Counts,
     /// What is still to be done, by a run that goes on from there.
-    pub(crate) remaining: Vec<Position>,
+    pub(crate) remaining: Vec<RemainingObject>,
     /// What going on would not help.
     #[serde(default)]
-    pub(crate) left: Vec<Left>,
+    pub(crate) left: Vec<LeftObject>,
     /// Why the run ended early, if the domain is why.
     #[serde(default)]
-    pub(crate) stopped: Option<Stopped>,
+    pub(crate) stopped: Option<StopReason>,
 }
 
-impl Answer {
-    /// What this and an earlier run came to, of which this is the continuation.
+impl RunResult {
+    /// The result of this run together with that of the earlier one that it continues.
     pub(crate) fn after(mut self, earlier: Self) -> Self {
         self.objects += earlier.objects;
         self.counts.add(earlier.counts);
@@ -76,16 +76,16 @@ impl Answer {
 
 /// An object that is not done, and where a run goes on with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Position {
+pub(crate) struct RemainingObject {
     pub(crate) key: String,
     #[serde(flatten)]
-    pub(crate) place: Place,
+    pub(crate) resume: ResumePoint,
 }
 
 /// A place in an object's text, and what of the lines before it the next run has to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Place {
+pub(crate) struct ResumePoint {
     /// Where a line begins; of what is packed, in the unpacked text.
     pub(crate) offset: u64,
     /// How many of the lines before are in the quarantine object.
@@ -113,7 +113,7 @@ pub(crate) enum Flaw {
 
 /// An object that stays where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Left {
+pub(crate) struct LeftObject {
     pub(crate) key: String,
     pub(crate) cause: String,
     /// In bytes, as it is stored.
@@ -123,16 +123,20 @@ pub(crate) struct Left {
 /// Why a run ended early.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Stopped {
+pub(crate) struct StopReason {
     /// The HTTP status; none if the domain did not answer.
     pub(crate) status: Option<u16>,
     pub(crate) error_type: String,
     pub(crate) remedy: String,
 }
 
-impl From<Refusal> for Stopped {
-    fn from(refusal: Refusal) -> Self {
-        Self { status: refusal.status, error_type: refusal.error_type.to_owned(), remedy: remedy(refusal).to_owned() }
+impl From<BulkError> for StopReason {
+    fn from(bulk_error: BulkError) -> Self {
+        Self {
+            status: bulk_error.status,
+            error_type: bulk_error.error_type.to_owned(),
+            remedy: remedy(bulk_error).to_owned(),
+        }
     }
 }
 
@@ -150,25 +154,27 @@ mod tests {
 
     #[test]
     fn a_continued_run_counts_on() {
-        let left = |key: &str| vec![Left { key: key.into(), cause: "x".into(), size: Some(1) }];
-        let position = |offset| vec![Position { key: "k".into(), place: Place { offset, ..Place::default() } }];
-        let first = Answer {
+        let left = |key: &str| vec![LeftObject { key: key.into(), cause: "x".into(), size: Some(1) }];
+        let position = |offset| {
+            vec![RemainingObject { key: "k".into(), resume: ResumePoint { offset, ..ResumePoint::default() } }]
+        };
+        let first = RunResult {
             objects: 1,
             counts: counts(5, "400/other", "2026-11-24T02:00:00Z"),
             remaining: position(3),
             left: left("a"),
             stopped: None,
         };
-        let second = Answer {
+        let second = RunResult {
             objects: 2,
             counts: counts(7, "400/other", "2026-11-24T01:00:00Z"),
             remaining: position(9),
             left: left("b"),
-            stopped: Some(Refusal { status: Some(429), error_type: "other" }.into()),
+            stopped: Some(BulkError { status: Some(429), error_type: "other" }.into()),
         };
         let both = second.after(first);
         insta::assert_json_snapshot!(both);
         let text = serde_json::to_string(&both).unwrap();
-        assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), both);
+        assert_eq!(serde_json::from_str::<RunResult>(&text).unwrap(), both);
     }
 }
