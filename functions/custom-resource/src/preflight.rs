@@ -4,14 +4,24 @@
 //! What was accepted last, and before that, is remembered. A rollback to it must go through whatever the account looks like by
 //! now: the update that is rolled back was accepted here and failed later. The same holds for a duplicate of a request.
 
+mod account;
+mod adoption;
+mod attributes;
+mod bucket;
+mod chain;
+mod domain;
 mod existing;
-mod findings;
+mod instance;
+mod keys;
 mod log_policies;
-mod looks;
+mod names;
+mod previous;
 mod problem;
 mod ranges;
+mod readers;
 mod server;
 mod server_parameters;
+mod topic;
 mod values;
 
 use std::collections::BTreeMap;
@@ -24,10 +34,10 @@ use sha2::{Digest, Sha256};
 use crate::answer::Data;
 use crate::request::{Action, Object, Request};
 use crate::services::{Failure, Services, until_undisturbed};
-use findings::Findings;
-use looks::Before;
+use attributes::Attributes;
+use previous::Previous;
 use problem::Problem;
-use values::Wanted;
+use values::Parameters;
 
 /// One set of properties that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +45,8 @@ use values::Wanted;
 struct Accepted {
     /// SHA-256 of the properties.
     properties: String,
-    findings: Findings,
+    #[serde(rename = "findings")]
+    attributes: Attributes,
 }
 
 /// What was accepted: what the stack is going to be, at the end, and what it was before that. After an update that
@@ -60,7 +71,7 @@ impl History {
     }
 
     fn data(&self) -> Data {
-        self.0.last().map(|accepted| accepted.findings.data()).unwrap_or_default()
+        self.0.last().map(|accepted| accepted.attributes.data()).unwrap_or_default()
     }
 }
 
@@ -79,7 +90,7 @@ async fn accept(services: &Services, request: &Request) -> Result<Data, Failure>
     let version = entry.as_ref().map(|entry| entry.version);
     let history = entry.map(|entry| entry.value).unwrap_or_default();
     let back = history.back_to(&properties);
-    // An update to what was before the last one may be its rollback, or somebody who wants it again: then what was free may be taken.
+    // An update to what was before the last one may be its rollback, or someone may want it again: then what was free may be taken.
     let again = back.as_ref().is_some_and(|back| *back != history)
         && cloudformation::is_updated_forward(services.aws.cloudformation(), &services.stack_id).await;
     if let Some(reordered) = back.filter(|_| !again) {
@@ -88,16 +99,15 @@ async fn accept(services: &Services, request: &Request) -> Result<Data, Failure>
         }
         return Ok(reordered.data());
     }
-    let (wanted, mut problems) = Wanted::read(&request.properties, &services.home);
+    let (parameters, mut problems) = Parameters::read(&request.properties, &services.home);
     let old = (request.action == Ok(Action::Update)).then_some(&request.old_properties);
-    let image = history.0.last().map(|accepted| accepted.findings.server_image_id.as_str()).unwrap_or_default();
-    let (findings, found) = looks::all(services, &wanted, old.map(|old| Before { old, image })).await;
-    problems.extend(found);
+    let last = history.0.last();
+    let server_image = last.map(|accepted| accepted.attributes.server_image_id.as_str()).unwrap_or_default();
+    let previous = old.map(|properties| Previous { properties, server_image });
+    let attributes = problems.keep_all(account::check(services, &parameters, previous).await);
     problems.extend(server_parameters::replacements(old, &request.properties));
-    if !problems.is_empty() {
-        return Err(refusal(&problems));
-    }
-    let history = history.on_to(Accepted { properties, findings });
+    let attributes = problems.finish(attributes).map_err(|problems| refusal(&problems))?;
+    let history = history.on_to(Accepted { properties, attributes });
     services.ledger.write(&key(), &history, version, None).await?;
     Ok(history.data())
 }
@@ -143,7 +153,7 @@ mod tests {
 
     #[test]
     fn both_what_the_stack_is_and_what_it_was_can_be_gone_back_to_any_number_of_times() {
-        let accepted = |properties: &str| Accepted { properties: properties.into(), findings: Findings::default() };
+        let accepted = |properties: &str| Accepted { properties: properties.into(), attributes: Attributes::default() };
         let history =
             ["1", "2", "3"].into_iter().fold(History::default(), |history, next| history.on_to(accepted(next)));
         assert_eq!(history.back_to("1"), None);

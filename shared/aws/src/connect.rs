@@ -30,7 +30,7 @@ pub async fn instance(connect: &Client, instance: &InstanceId) -> Result<Option<
         return Err(AwsError::unusable(ACTION, "the answer has no instance".to_owned()));
     };
     let status = instance.instance_status.map_or_else(|| "unknown".to_owned(), |status| status.as_str().to_owned());
-    Ok(Some(Instance { status, alias: instance.instance_alias }))
+    Ok(Some(Instance { status, alias: instance.instance_alias, service_role: instance.service_role }))
 }
 
 /// What `source` streams to now, if anything. Needs `connect:ListInstanceStorageConfigs`.

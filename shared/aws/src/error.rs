@@ -99,6 +99,7 @@ impl AwsError {
                     | "NoSuchBucket"
                     | "NoSuchKey"
                     | "NotFound"
+                    | "ParameterNotFound"
                     | "HTTP 404"
             )
     }
@@ -180,8 +181,8 @@ impl AwsError {
     }
 }
 
-/// Nothing, if the thing that the call was about does not exist.
-pub(crate) fn if_there<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
+/// `None`, if the thing that the call was about does not exist.
+pub fn if_there<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
     match answer {
         Ok(thing) => Ok(Some(thing)),
         Err(error) if error.is_not_found() => Ok(None),

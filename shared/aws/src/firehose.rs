@@ -29,7 +29,7 @@ pub async fn delivery_stream(firehose: &Client, name: &str) -> Result<Option<Del
 }
 
 /// The destination as either of the two kinds that deliver to a search domain; none if it is of another kind.
-pub fn destination_of(described: DestinationDescription) -> Option<Destination> {
+fn destination_of(described: DestinationDescription) -> Option<Destination> {
     if let Some(search) = described.amazonopensearchservice_destination_description {
         return Some(of_opensearch(search));
     }

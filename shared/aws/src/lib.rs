@@ -20,8 +20,10 @@ pub mod https;
 pub mod iam;
 pub mod keys;
 pub mod kinesis;
+pub mod kms;
 mod latch;
 pub mod ledger;
+pub mod logs;
 pub mod look;
 #[cfg(test)]
 mod mocks;

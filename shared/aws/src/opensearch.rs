@@ -18,6 +18,8 @@ pub async fn domain(opensearch: &Client, name: &str) -> Result<Option<Domain>, A
         return Err(AwsError::unusable(ACTION, "the answer has no domain".to_owned()));
     };
     let processing = is_changing(&domain);
+    let requires_credentials = requires_credentials(&domain);
+    let forbids_explicit_index = forbids_explicit_index(&domain);
     let access_policy = parsed(domain.access_policies.as_deref())?;
     let required = domain
         .service_software_options
@@ -27,12 +29,15 @@ pub async fn domain(opensearch: &Client, name: &str) -> Result<Option<Domain>, A
         change_status: change.and_then(|change| Some(change.config_change_status.as_ref()?.as_str().to_owned())),
         change_began: change.and_then(|change| timestamp(change.start_time.as_ref()?)),
         engine: domain.engine_version.unwrap_or_default(),
+        endpoint: domain.endpoint.filter(|endpoint| !endpoint.is_empty()),
+        vpc: domain.vpc_options.and_then(|options| options.vpc_id),
+        requires_credentials,
+        forbids_explicit_index,
         deleted: domain.deleted.unwrap_or_default(),
         processing,
         processing_status: domain.domain_processing_status.map(|status| status.as_str().to_owned()),
         instance_count: domain.cluster_config.and_then(|cluster| cluster.instance_count).map_or(0, count),
         volume_gib: domain.ebs_options.and_then(|storage| storage.volume_size).map(count),
-        endpoint: domain.endpoint,
         access_policy,
         required_update_at: required.and_then(|software| timestamp(&software.automated_update_date?)),
     }))
@@ -75,11 +80,87 @@ fn is_changing(status: &DomainStatus) -> bool {
     }
 }
 
+/// Whether fine-grained access control asks every caller for credentials
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_AdvancedSecurityOptions.html>).
+fn requires_credentials(status: &DomainStatus) -> bool {
+    let security = status.advanced_security_options.as_ref();
+    security.is_some_and(|security| security.enabled == Some(true) && security.anonymous_auth_enabled != Some(true))
+}
+
+/// Whether the domain takes no bulk request that names its index in the body
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html#ac-advanced>).
+fn forbids_explicit_index(status: &DomainStatus) -> bool {
+    let explicit = status.advanced_options.as_ref().and_then(|all| all.get("rest.action.multi.allow_explicit_index"));
+    explicit.is_some_and(|explicit| explicit == "false")
+}
+
+/// The versions of the engines that the region offers. Needs `es:ListVersions`
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_ListVersions.html>).
+pub async fn engines(opensearch: &Client) -> Result<Vec<String>, AwsError> {
+    let pages = opensearch.list_versions().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+    let pages = pages.map_err(AwsError::of("es:ListVersions"))?;
+    Ok(pages.into_iter().flat_map(|page| page.versions.unwrap_or_default()).collect())
+}
+
+/// The types of instance that the region offers for an engine. Needs `es:ListInstanceTypeDetails`
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_ListInstanceTypeDetails.html>).
+pub async fn instance_types(opensearch: &Client, engine: &str) -> Result<Vec<String>, AwsError> {
+    let request = opensearch.list_instance_type_details().engine_version(engine);
+    let pages = request.into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+    let pages = pages.map_err(AwsError::of("es:ListInstanceTypeDetails"))?;
+    let offers = pages.into_iter().flat_map(|page| page.instance_type_details.unwrap_or_default());
+    Ok(offers.filter_map(|offer| Some(offer.instance_type?.as_str().to_owned())).collect())
+}
+
+/// An engine and what it can be upgraded to in one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrades {
+    /// The version that is upgraded.
+    pub from: Option<String>,
+    /// The versions that it can be upgraded to.
+    pub to: Vec<String>,
+}
+
+/// The upgrades that a domain can have now; `None` if it does not exist. Needs `es:GetCompatibleVersions`
+/// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_GetCompatibleVersions.html>).
+pub async fn upgrades(opensearch: &Client, domain: &str) -> Result<Option<Vec<Upgrades>>, AwsError> {
+    let answer = opensearch.get_compatible_versions().domain_name(domain).send().await;
+    let Some(answer) = if_there(answer.map_err(AwsError::of("es:GetCompatibleVersions")))? else { return Ok(None) };
+    let compatible = answer.compatible_versions.unwrap_or_default().into_iter();
+    let upgrades =
+        compatible.map(|one| Upgrades { from: one.source_version, to: one.target_versions.unwrap_or_default() });
+    Ok(Some(upgrades.collect()))
+}
+
 #[cfg(test)]
 mod tests {
-    use aws_sdk_opensearch::types::ClusterConfig;
+    use aws_sdk_opensearch::types::builders::DomainStatusBuilder;
+    use aws_sdk_opensearch::types::{AdvancedSecurityOptions, ClusterConfig};
 
     use super::*;
+
+    fn status(change: impl FnOnce(DomainStatusBuilder) -> DomainStatusBuilder) -> DomainStatus {
+        let status = DomainStatus::builder().domain_id("d").domain_name("d").arn("d");
+        change(status.cluster_config(ClusterConfig::builder().build())).build().unwrap()
+    }
+
+    #[test]
+    fn fine_grained_access_control_requires_credentials_unless_anonymous_access_is_on() {
+        let security =
+            |anonymous| AdvancedSecurityOptions::builder().enabled(true).anonymous_auth_enabled(anonymous).build();
+        let required =
+            |anonymous| requires_credentials(&status(|it| it.advanced_security_options(security(anonymous))));
+        assert!(required(false) && !required(true) && !requires_credentials(&status(|it| it)));
+    }
+
+    #[test]
+    fn explicit_index_is_forbidden_only_by_the_advanced_option() {
+        let forbidden = |value: &str| {
+            let option = "rest.action.multi.allow_explicit_index";
+            forbids_explicit_index(&status(|it| it.advanced_options(option, value)))
+        };
+        assert!(forbidden("false") && !forbidden("true") && !forbids_explicit_index(&status(|it| it)));
+    }
 
     #[test]
     fn domain_is_changing_by_its_status_or_its_flags() {
@@ -94,9 +175,7 @@ mod tests {
             (None, true, true),
             (None, false, false),
         ] {
-            let status = DomainStatus::builder().set_domain_processing_status(named.clone()).processing(flagged);
-            let cluster = ClusterConfig::builder().build();
-            let status = status.domain_id("d").domain_name("d").arn("d").cluster_config(cluster).build().unwrap();
+            let status = status(|it| it.set_domain_processing_status(named.clone()).processing(flagged));
             assert_eq!(is_changing(&status), changing, "{named:?} {flagged}");
         }
     }

@@ -1,4 +1,5 @@
-//! Owns the calls of S3 about failed records: how many wait in the bucket, since when, and why.
+//! Owns the calls of S3: how many failed records wait in the bucket, since when, and why; and where a bucket is and what it
+//! encrypts with.
 
 use std::time::Duration;
 
@@ -42,6 +43,26 @@ pub async fn failed_records(s3: &Client, spec: &Spec) -> Result<Option<FailedRec
         oldest: failed.oldest.map(|(at, _)| at),
         kind,
     }))
+}
+
+/// Where a bucket of `owner` is, as the API names it: the empty text is us-east-1, and `EU` may stand for eu-west-1, as those
+/// two regions are older than their names. Needs `s3:GetBucketLocation`
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html>).
+pub async fn bucket_location(s3: &Client, bucket: &str, owner: &str) -> Result<String, AwsError> {
+    let answer = s3.get_bucket_location().bucket(bucket).expected_bucket_owner(owner).send().await;
+    let location = answer.map_err(AwsError::of("s3:GetBucketLocation"))?.location_constraint;
+    Ok(location.map_or_else(String::new, |location| location.as_str().to_owned()))
+}
+
+/// The KMS keys that a bucket of `owner` encrypts with by default. Needs `s3:GetEncryptionConfiguration`
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketEncryption.html>).
+pub async fn bucket_keys(s3: &Client, bucket: &str, owner: &str) -> Result<Vec<String>, AwsError> {
+    let answer = s3.get_bucket_encryption().bucket(bucket).expected_bucket_owner(owner).send().await;
+    let answer = answer.map_err(AwsError::of("s3:GetEncryptionConfiguration"))?;
+    let rules =
+        answer.server_side_encryption_configuration.map(|configuration| configuration.rules).unwrap_or_default();
+    let defaults = rules.into_iter().filter_map(|rule| rule.apply_server_side_encryption_by_default);
+    Ok(defaults.filter_map(|default| default.kms_master_key_id).collect())
 }
 
 #[derive(Default)]

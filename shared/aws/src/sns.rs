@@ -5,6 +5,7 @@ use emite_core::arn::Arn;
 use emite_core::look::Unseen;
 use emite_core::snapshot::Subscription;
 use futures_util::future::join_all;
+use serde_json::Value;
 
 use crate::error::{AwsError, if_there};
 
@@ -31,6 +32,25 @@ pub async fn subscriptions(sns: &Client, topic: &Arn) -> Result<Vec<Subscription
         })
     });
     Ok(join_all(looks).await)
+}
+
+/// An SNS topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its policy, parsed; null if there is none.
+    pub policy: Value,
+    /// The KMS key that it is encrypted with, as an id, ARN or alias; none if it is not.
+    pub key: Option<String>,
+}
+
+/// A topic; `None` if it does not exist. Needs `sns:GetTopicAttributes`
+/// (<https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html>).
+pub async fn topic(sns: &Client, topic: &Arn) -> Result<Option<Topic>, AwsError> {
+    let answer = sns.get_topic_attributes().topic_arn(topic.to_string()).send().await;
+    let Some(answer) = if_there(answer.map_err(AwsError::of("sns:GetTopicAttributes")))? else { return Ok(None) };
+    let mut attributes = answer.attributes.unwrap_or_default();
+    let policy = attributes.remove("Policy").and_then(|policy| serde_json::from_str(&policy).ok()).unwrap_or_default();
+    Ok(Some(Topic { policy, key: attributes.remove("KmsMasterKeyId") }))
 }
 
 async fn is_filtered(sns: &Client, arn: String) -> Result<bool, AwsError> {

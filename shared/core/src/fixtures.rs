@@ -22,6 +22,9 @@ use crate::checks::{self, Check, Verdict};
 /// The text of the sample spec.
 pub const SPEC: &str = include_str!("../../../infra/events/spec.json");
 
+const SERVICE_ROLE: &str =
+    "arn:aws:iam::111122223333:role/aws-service-role/connect.amazonaws.com/AWSServiceRoleForAmazonConnect_1a2b3c4d";
+
 /// A stack with everything that can be asked for.
 pub fn spec() -> Spec {
     Spec::parse(SPEC).unwrap()
@@ -78,7 +81,11 @@ pub fn healthy_of(spec: &Spec) -> Snapshot {
     Snapshot {
         taken_at: noon(),
         took: Duration::from_millis(120),
-        instance: Ok(Some(Instance { status: "ACTIVE".into(), alias: Some("example-contact-centre".into()) })),
+        instance: Ok(Some(Instance {
+            status: "ACTIVE".into(),
+            alias: Some("example-contact-centre".into()),
+            service_role: Some(SERVICE_ROLE.into()),
+        })),
         agent_event_streaming: Ok(Some(Association {
             id: "a1".into(),
             target: Target::KinesisStream(spec.agent_event_stream.clone()),
@@ -163,12 +170,15 @@ fn domain(spec: &Spec) -> Domain {
     };
     Domain {
         engine: "Elasticsearch_6.8".into(),
+        endpoint: spec.search_endpoint.strip_prefix("https://").map(Into::into),
+        vpc: None,
+        requires_credentials: false,
+        forbids_explicit_index: false,
         deleted: false,
         processing: false,
         processing_status: Some("Active".into()),
         instance_count: 1,
         volume_gib: Some(50),
-        endpoint: spec.search_endpoint.strip_prefix("https://").map(str::to_owned),
         access_policy: json!({"Version": "2012-10-17", "Statement": [
             {"Sid": "EmiteServers", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": actions,
              "Resource": format!("{}/*", spec.domain),

@@ -406,8 +406,10 @@ mod tests {
         const MOST: usize = 256 * 1024 / 2;
         let long = |number: usize| format!("arn:aws:iam::{number:012}:role/{}\u{7}", "é".repeat(500));
         let statements = |action: &str| {
-            let one = |number| json!({"Sid": long(number), "Effect": "Allow", "Principal": {"AWS": long(number)},
-                "Action": action, "Resource": "*", "Condition": {"StringEquals": {"sts:ExternalId": long(number)}}});
+            let one = |number| {
+                json!({"Sid": long(number), "Effect": "Allow", "Principal": {"AWS": long(number)},
+                "Action": action, "Resource": "*", "Condition": {"StringEquals": {"sts:ExternalId": long(number)}}})
+            };
             json!({"Version": "2012-10-17", "Statement": (0..200).map(one).collect::<Vec<_>>()})
         };
         let spec = whole();

@@ -66,6 +66,9 @@ pub struct Instance {
     pub status: String,
     /// The name in its web address.
     pub alias: Option<String>,
+    /// The ARN of the role that it works with; none for an instance from before October 2018 that was never moved to a
+    /// service-linked role.
+    pub service_role: Option<String>,
 }
 
 /// A Kinesis data stream.
@@ -152,6 +155,15 @@ pub struct ErrorKind {
 pub struct Domain {
     /// `Elasticsearch_6.8`, …
     pub engine: String,
+    /// The host name of its public endpoint; none while it is being created, or if it is in a VPC.
+    pub endpoint: Option<String>,
+    /// The VPC that it is in; none if its access is public.
+    pub vpc: Option<String>,
+    /// Fine-grained access control asks every caller for credentials.
+    pub requires_credentials: bool,
+    /// Bulk requests must not name an index in their body, as Firehose does: the advanced option
+    /// `rest.action.multi.allow_explicit_index` is `false`.
+    pub forbids_explicit_index: bool,
     /// It is being deleted.
     pub deleted: bool,
     /// A change of its configuration is going on.
@@ -162,8 +174,6 @@ pub struct Domain {
     pub instance_count: u32,
     /// Storage of each node in GiB; none without EBS.
     pub volume_gib: Option<u32>,
-    /// The host name that answers in public; none inside a VPC, or while the domain is being created.
-    pub endpoint: Option<String>,
     /// The access policy, parsed; null if there is none.
     pub access_policy: Value,
     /// How the newest change of its configuration is getting on, in AWS's word: `Pending`, `InProgress`, `Completed`,

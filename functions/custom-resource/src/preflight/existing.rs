@@ -1,107 +1,119 @@
-//! Owns what Preflight says of things that are there already and that the stack is to use as they are: that they are what the
-//! guide asks for, and what the rest of the stack has to know of them. What only differs from the guide in a way that works is
-//! left to the health check.
+//! Owns checking resources that exist already and that the stack is to use as they are: that they are what the guide asks for, and
+//! what the rest of the stack has to know of them. What only differs from the guide in a way that works is left to the health
+//! check.
 
-use aws_sdk_firehose::types::DeliveryStreamDescription;
-use aws_sdk_opensearch::types::DomainStatus;
-use emite_aws::error::AwsError;
-use emite_aws::firehose::destination_of;
+use emite_aws::error::{AwsError, if_there};
+use emite_aws::{firehose, iam, kinesis, opensearch};
+use emite_core::arn::Home;
 use emite_core::failed_object::prefix_of;
+use emite_core::problems::Problems;
+use emite_core::snapshot::{DeliveryStream, Destination, Domain};
 
-use super::findings::Findings;
+use super::chain::ChainResource;
 use super::problem::Problem;
-use super::values::{Wanted, has_types};
+use super::readers::has_types;
+use super::values::Parameters;
 use crate::services::Services;
 
-/// What there is of this name; a problem if there is nothing.
-fn there<T>(parameter: &str, what: &str, name: &str, found: Result<T, AwsError>) -> Result<T, Problem> {
-    found.map_err(|error| match error.is_not_found() {
-        true => Problem::new(format!(
+/// What the rest of the stack has to know of existing resources; empty for those that the stack creates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ExistingAttributes {
+    pub(super) search_endpoint: String,
+    pub(super) emite_role_arn: String,
+    pub(super) delivery_role_arn: String,
+    pub(super) failed_prefix: String,
+}
+
+/// What the rest of the stack has to know of an existing delivery stream.
+#[derive(Default)]
+struct DeliveryAttributes {
+    role_arn: String,
+    failed_prefix: String,
+}
+
+/// Checks everything that has to exist.
+pub(super) async fn check(services: &Services, parameters: &Parameters) -> Result<ExistingAttributes, Vec<Problem>> {
+    let (domain, agent_events, records, delivery, role) = tokio::join!(
+        domain(services, parameters),
+        agent_event_stream(services, parameters),
+        contact_record_stream(services, parameters),
+        delivery_stream(services, parameters),
+        role(services, parameters),
+    );
+    let mut problems = Problems::default();
+    problems.extend(agent_events.into_iter().chain(records));
+    let search_endpoint = problems.keep_all(domain).unwrap_or_default();
+    let emite_role_arn = problems.keep(role).unwrap_or_default();
+    let delivery = problems.keep_all(delivery).unwrap_or_default();
+    problems.finish(Some(ExistingAttributes {
+        search_endpoint,
+        emite_role_arn,
+        delivery_role_arn: delivery.role_arn,
+        failed_prefix: delivery.failed_prefix,
+    }))
+}
+
+/// The resource of this name; a problem if there is none.
+fn there<T>(parameter: &str, what: &str, name: &str, found: Result<Option<T>, AwsError>) -> Result<T, Problem> {
+    found.map_err(|error| Problem::unseen(parameter, &error))?.ok_or_else(|| {
+        Problem::new(format!(
             "{parameter}: {what} '{name}' does not exist in this account and region. Correct it, or leave it empty: the stack then makes one."
-        )),
-        false => Problem::unseen(parameter, &error),
+        ))
     })
 }
 
-/// Looks at everything that is to be there; what the rest of the stack has to know of it goes into `findings`.
-pub(super) async fn all(services: &Services, wanted: &Wanted, findings: &mut Findings) -> Vec<Problem> {
-    let (domain, agent_events, records, delivery, role) = tokio::join!(
-        domain(services, wanted),
-        agent_event_stream(services, wanted),
-        contact_record_stream(services, wanted),
-        delivery_stream(services, wanted),
-        role(services, wanted),
-    );
-    let mut problems: Vec<Problem> = agent_events.into_iter().chain(records).collect();
-    let mut take = |found: Option<Result<String, Vec<Problem>>>, into: &mut String| match found {
-        Some(Ok(text)) => *into = text,
-        Some(Err(found)) => problems.extend(found),
-        None => {}
-    };
-    take(domain, &mut findings.search_endpoint);
-    take(role, &mut findings.emite_role_arn);
-    match delivery {
-        Some(Ok(known)) => {
-            findings.delivery_role_arn = known.role;
-            findings.failed_prefix = known.failed_prefix;
-        }
-        Some(Err(found)) => problems.extend(found),
-        None => {}
-    }
-    problems
+/// The name of an existing resource; none if the stack creates it.
+fn existing(resource: Option<&ChainResource>) -> Option<&str> {
+    resource.and_then(ChainResource::existing)
+}
+
+/// Problems that nothing but the resource itself is the reason of.
+fn problems(texts: Vec<String>) -> Vec<Problem> {
+    texts.into_iter().map(Problem::new).collect()
 }
 
 /// The endpoint of the domain.
-async fn domain(services: &Services, wanted: &Wanted) -> Option<Result<String, Vec<Problem>>> {
+async fn domain(services: &Services, parameters: &Parameters) -> Result<String, Vec<Problem>> {
     const PARAMETER: &str = "ExistingDomainName";
-    let name = wanted.domain.as_ref()?.existing()?;
-    let found = services.aws.opensearch().describe_domain().domain_name(name).send().await;
-    let found = there(PARAMETER, "the search domain", name, found.map_err(AwsError::of("es:DescribeDomain")));
-    let status = match found {
-        Ok(found) => found.domain_status?,
-        Err(problem) => return Some(Err(vec![problem])),
-    };
-    let problems = unfit(wanted, name, &status);
-    let endpoint = status.endpoint.filter(|endpoint| !endpoint.is_empty());
-    Some(match endpoint {
-        _ if !problems.is_empty() => Err(problems.into_iter().map(Problem::new).collect()),
+    let Some(name) = existing(parameters.domain.as_ref()) else { return Ok(String::new()) };
+    let found = opensearch::domain(services.aws.opensearch(), name).await;
+    let domain = there(PARAMETER, "the search domain", name, found).map_err(|problem| vec![problem])?;
+    let unfit = unfit(parameters, name, &domain);
+    match domain.endpoint {
+        _ if !unfit.is_empty() => Err(problems(unfit)),
         Some(endpoint) => Ok(endpoint),
         None => Err(vec![Problem::new(format!(
             "{PARAMETER}: the search domain '{name}' has no address yet. Wait until it is active, then try again."
         ))]),
-    })
+    }
 }
 
 /// Why contact records cannot go to a domain. Pure.
-fn unfit(wanted: &Wanted, name: &str, status: &DomainStatus) -> Vec<String> {
+fn unfit(parameters: &Parameters, name: &str, domain: &Domain) -> Vec<String> {
     const PARAMETER: &str = "ExistingDomainName";
     let mut problems = Vec::new();
-    if status.deleted == Some(true) {
+    if domain.deleted {
         problems.push(format!("{PARAMETER}: the search domain '{name}' is being deleted. Name another one."));
     }
-    if status.vpc_options.as_ref().is_some_and(|options| options.vpc_id.is_some()) {
+    if domain.vpc.is_some() {
         problems.push(format!(
             "{PARAMETER}: the search domain '{name}' is inside a VPC, where eMite cannot reach it. Name one with public access, or leave it empty."
         ));
     }
-    let guarded = status.advanced_security_options.as_ref();
-    if guarded.is_some_and(|guarded| guarded.enabled == Some(true) && guarded.anonymous_auth_enabled != Some(true)) {
+    if domain.requires_credentials {
         problems.push(format!(
             "{PARAMETER}: the search domain '{name}' has fine-grained access control, which asks everybody for credentials; eMite comes by its address alone. Name another domain, or leave it empty."
         ));
     }
-    let engine = status.engine_version.as_deref().unwrap_or_default();
-    let chosen = wanted.engine.as_deref().unwrap_or_default();
+    let (engine, chosen) = (domain.engine.as_str(), parameters.engine.as_deref().unwrap_or_default());
     if has_types(engine) != has_types(chosen) {
-        let instead = if has_types(engine) { "Elasticsearch_6.8" } else { "OpenSearch_1.3" };
+        let (has, instead) =
+            if has_types(engine) { ("has", "Elasticsearch_6.8") } else { ("has no", "OpenSearch_1.3") };
         problems.push(format!(
-            "SearchEngineVersion is {chosen}, and the search domain '{name}' runs {engine}, which {} document types. Set SearchEngineVersion to {instead}; the domain stays as it is.",
-            if has_types(engine) { "has" } else { "has no" }
+            "SearchEngineVersion is {chosen}, and the search domain '{name}' runs {engine}, which {has} document types. Set SearchEngineVersion to {instead}; the domain stays as it is."
         ));
     }
-    let explicit =
-        status.advanced_options.as_ref().and_then(|options| options.get("rest.action.multi.allow_explicit_index"));
-    if explicit.is_some_and(|explicit| explicit == "false") {
+    if domain.forbids_explicit_index {
         problems.push(format!(
             "{PARAMETER}: the search domain '{name}' forbids what Firehose does (rest.action.multi.allow_explicit_index is false). Set that advanced option to true."
         ));
@@ -109,11 +121,11 @@ fn unfit(wanted: &Wanted, name: &str, status: &DomainStatus) -> Vec<String> {
     problems
 }
 
-async fn agent_event_stream(services: &Services, wanted: &Wanted) -> Option<Problem> {
+async fn agent_event_stream(services: &Services, parameters: &Parameters) -> Option<Problem> {
     const PARAMETER: &str = "ExistingAgentEventStreamName";
     const MANAGED_KEY: &str = "alias/aws/kinesis";
-    let name = wanted.agent_event_stream.as_ref()?.existing()?;
-    let key = match data_stream(services, PARAMETER, name).await {
+    let name = existing(parameters.agent_event_stream.as_ref())?;
+    let key = match data_stream_key(services, PARAMETER, name).await {
         Ok(key) => key?,
         Err(problem) => return Some(problem),
     };
@@ -122,166 +134,159 @@ async fn agent_event_stream(services: &Services, wanted: &Wanted) -> Option<Prob
             "{PARAMETER}: the stream '{name}' is encrypted with {MANAGED_KEY}, which Amazon Connect cannot use. Switch its encryption off, or use the key of the Amazon Connect instance."
         )));
     }
-    wanted.agent_event_key.is_none().then(|| {
+    parameters.agent_event_key.is_none().then(|| {
         Problem::new(format!(
             "AgentEventKeyArn is empty, and the stream '{name}' is encrypted with {key}. Give the ARN of that key, so that eMite may read."
         ))
     })
 }
 
-async fn contact_record_stream(services: &Services, wanted: &Wanted) -> Option<Problem> {
+async fn contact_record_stream(services: &Services, parameters: &Parameters) -> Option<Problem> {
     const PARAMETER: &str = "ExistingContactRecordStreamName";
-    data_stream(services, PARAMETER, wanted.contact_record_stream.as_deref()?).await.err()
+    data_stream_key(services, PARAMETER, parameters.contact_record_stream.as_deref()?).await.err()
 }
 
-/// The key that a Kinesis stream is encrypted with, if it is, as Kinesis names it.
-async fn data_stream(services: &Services, parameter: &str, name: &str) -> Result<Option<String>, Problem> {
-    let found = services.aws.kinesis().describe_stream_summary().stream_name(name).send().await;
-    let found = found.map_err(AwsError::of("kinesis:DescribeStreamSummary"));
-    let found = there(parameter, "the data stream", name, found)?;
-    let Some(stream) = found.stream_description_summary else {
-        return Err(Problem::new(format!("{parameter}: AWS tells nothing of the stream '{name}'. Try again.")));
-    };
-    let status = stream.stream_status.as_str();
-    if !matches!(status, "ACTIVE" | "UPDATING") {
-        return Err(Problem::new(format!(
+/// The key of a data stream that can be used, if it is encrypted, as Kinesis names it.
+async fn data_stream_key(services: &Services, parameter: &str, name: &str) -> Result<Option<String>, Problem> {
+    let found = kinesis::data_stream(services.aws.kinesis(), name).await;
+    let stream = there(parameter, "the data stream", name, found)?;
+    match stream.status.as_str() {
+        "ACTIVE" | "UPDATING" => Ok(stream.key),
+        status => Err(Problem::new(format!(
             "{parameter}: the data stream '{name}' is {status}. Wait until it is active, or name another one."
-        )));
+        ))),
     }
-    let encrypted = stream.encryption_type.is_some_and(|encryption| encryption.as_str() != "NONE");
-    Ok(stream.key_id.filter(|_| encrypted))
 }
 
-/// What is known of a delivery stream that is there.
-struct Known {
-    role: String,
-    failed_prefix: String,
-}
-
-async fn delivery_stream(services: &Services, wanted: &Wanted) -> Option<Result<Known, Vec<Problem>>> {
+async fn delivery_stream(services: &Services, parameters: &Parameters) -> Result<DeliveryAttributes, Vec<Problem>> {
     const PARAMETER: &str = "ExistingDeliveryStreamName";
-    let name = wanted.delivery_stream.as_ref()?.existing()?;
-    let found = services.aws.firehose().describe_delivery_stream().delivery_stream_name(name).send().await;
-    let found = found.map_err(AwsError::of("firehose:DescribeDeliveryStream"));
-    let description = match there(PARAMETER, "the Firehose stream", name, found) {
-        Ok(found) => found.delivery_stream_description?,
-        Err(problem) => return Some(Err(vec![problem])),
-    };
-    let status = description.delivery_stream_status.as_str();
+    let Some(name) = existing(parameters.delivery_stream.as_ref()) else { return Ok(DeliveryAttributes::default()) };
+    let found = firehose::delivery_stream(services.aws.firehose(), name).await;
+    let stream = there(PARAMETER, "the Firehose stream", name, found).map_err(|problem| vec![problem])?;
+    let status = &stream.status;
     if status != "ACTIVE" {
-        return Some(Err(vec![Problem::new(format!(
+        return Err(vec![Problem::new(format!(
             "{PARAMETER}: the Firehose stream '{name}' is {status}, not ACTIVE. Wait until it is, or name another one."
-        ))]));
+        ))]);
     }
-    Some(fit(services, wanted, name, description).map_err(|texts| texts.into_iter().map(Problem::new).collect()))
+    fit(&services.home, parameters, name, stream).map_err(problems)
 }
 
-/// Whether a delivery stream does what the parameters say, and what else is to be known of it.
+/// What else is to be known of a delivery stream that does what the parameters say.
 fn fit(
-    services: &Services,
-    wanted: &Wanted,
+    home: &Home,
+    parameters: &Parameters,
     name: &str,
-    description: DeliveryStreamDescription,
-) -> Result<Known, Vec<String>> {
+    stream: DeliveryStream,
+) -> Result<DeliveryAttributes, Vec<String>> {
     const PARAMETER: &str = "ExistingDeliveryStreamName";
-    let home = &services.home;
-    let source = description.source.and_then(|source| source.kinesis_stream_source_description);
-    let source = source.and_then(|source| source.kinesis_stream_arn).unwrap_or_default();
-    let destination = description.destinations.into_iter().next().and_then(destination_of);
-    let Some(live) = destination else {
+    let Some(live) = stream.destination else {
         return Err(vec![format!(
             "{PARAMETER}: the Firehose stream '{name}' does not deliver to a search domain. Name one that does, or leave it empty."
         )]);
     };
-    let domain = wanted.domain.as_ref().map(|domain| home.arn("es", format!("domain/{}", domain.name())).to_string());
-    let records = wanted.contact_record_stream.as_ref();
-    let records = records.map(|stream| home.arn("kinesis", format!("stream/{stream}")).to_string());
-    let bucket = wanted.bucket.as_ref().map(|bucket| format!("arn:{}:s3:::{bucket}", home.partition));
-    let last = |arn: &str| arn.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
-    let told = [
-        ("ExistingDomainName", "delivers to the domain", domain, live.domain_arn.clone()),
-        ("ContactIndexName", "writes to the index", wanted.index.clone(), live.index.clone()),
-        ("IndexRotation", "rotates its index by", wanted.rotation.clone(), live.rotation.clone()),
-        // An engine without types takes none, whatever the stream has.
-        (
-            "ContactTypeName",
-            "writes documents of the type",
-            wanted.document_type.clone().filter(|one| !one.is_empty()),
-            live.document_type.clone(),
-        ),
-        ("BackupBucketName", "puts failed records into the bucket", bucket, live.bucket_arn.clone()),
-        (
-            "ExistingContactRecordStreamName",
-            "reads from the data stream",
-            Some(records.unwrap_or_default()),
-            Some(source),
-        ),
-    ];
-    let problems: Vec<String> = told
-        .into_iter()
-        .filter_map(|(parameter, does, wanted, live)| {
-            let (wanted, live) = (wanted?, live?);
-            let shown = if live.is_empty() { "(none)".to_owned() } else { format!("'{}'", last(&live)) };
-            (wanted != live).then(|| {
-                format!("{parameter}: the Firehose stream '{name}' {does} {shown}. Set {parameter} to that, or name another stream.")
-            })
-        })
-        .collect();
-    // It goes into policies and settings.
-    let plain = |prefix: &String| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.=()!'-".contains(&byte);
-        prefix.len() <= 100 && prefix.bytes().all(allowed)
-    };
-    let Some(failed_prefix) = prefix_of(live.prefix.as_deref(), live.error_prefix.as_deref()).filter(plain) else {
+    let expected = expected(home, parameters, stream.source, &live);
+    let problems: Vec<String> = expected.into_iter().filter_map(|one| one.problem(name)).collect();
+    let Some(failed_prefix) = prefix_of(live.prefix.as_deref(), live.error_prefix.as_deref()).filter(|it| plain(it))
+    else {
         return Err(vec![format!(
             "{PARAMETER}: the error prefix of the Firehose stream '{name}' does not begin with plain text of at most 100 letters, digits and /_.=()!'- before !{{firehose:error-output-type}}, so failed records would not be found. Edit it in the Firehose console, for example to emite-connect/{name}/failed/!{{firehose:error-output-type}}/"
         )]);
     };
     match (problems.is_empty(), live.role_arn) {
-        (true, Some(role)) => Ok(Known { role, failed_prefix }),
+        (true, Some(role_arn)) => Ok(DeliveryAttributes { role_arn, failed_prefix }),
         (true, None) => Err(vec![format!("{PARAMETER}: AWS does not tell the role of '{name}'. Try again.")]),
         (false, _) => Err(problems),
     }
 }
 
+/// Whether a prefix can go into policies and settings.
+fn plain(prefix: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.=()!'-".contains(&byte);
+    prefix.len() <= 100 && prefix.bytes().all(allowed)
+}
+
+/// A setting of a delivery stream that a parameter describes.
+struct Setting {
+    parameter: &'static str,
+    /// The verb phrase that the value completes.
+    does: &'static str,
+    /// None: the parameter does not say.
+    wanted: Option<String>,
+    /// None: AWS does not say.
+    live: Option<String>,
+}
+
+impl Setting {
+    /// Why the parameter does not describe the stream.
+    fn problem(self, name: &str) -> Option<String> {
+        let Self { parameter, does, wanted, live } = self;
+        let (wanted, live) = (wanted?, live?);
+        let last = live.rsplit(['/', ':']).next().unwrap_or_default();
+        let shown = if live.is_empty() { "(none)".to_owned() } else { format!("'{last}'") };
+        (wanted != live).then(|| {
+            format!("{parameter}: the Firehose stream '{name}' {does} {shown}. Set {parameter} to that, or name another stream.")
+        })
+    }
+}
+
+/// The settings of a delivery stream, in the order in which they are reported.
+fn expected(home: &Home, parameters: &Parameters, source: Option<String>, live: &Destination) -> [Setting; 6] {
+    let setting =
+        |parameter, does, wanted, live: &Option<String>| Setting { parameter, does, wanted, live: live.clone() };
+    let domain = parameters.domain.as_ref().map(|it| home.arn("es", format!("domain/{}", it.name())).to_string());
+    let records = parameters.contact_record_stream.as_ref();
+    let records = records.map(|stream| home.arn("kinesis", format!("stream/{stream}")).to_string());
+    let bucket = parameters.bucket.as_ref().map(|bucket| format!("arn:{}:s3:::{bucket}", home.partition));
+    // An engine without types takes none, whatever the stream has.
+    let document_type = parameters.document_type.clone().filter(|one| !one.is_empty());
+    [
+        setting("ExistingDomainName", "delivers to the domain", domain, &live.domain_arn),
+        setting("ContactIndexName", "writes to the index", parameters.index.clone(), &live.index),
+        setting("IndexRotation", "rotates its index by", parameters.rotation.clone(), &live.rotation),
+        setting("ContactTypeName", "writes documents of the type", document_type, &live.document_type),
+        setting("BackupBucketName", "puts failed records into the bucket", bucket, &live.bucket_arn),
+        // A stream without a source reads from none, which the parameter can say too.
+        setting(
+            "ExistingContactRecordStreamName",
+            "reads from the data stream",
+            Some(records.unwrap_or_default()),
+            &Some(source.unwrap_or_default()),
+        ),
+    ]
+}
+
 /// The ARN of the role, which may have a path.
-async fn role(services: &Services, wanted: &Wanted) -> Option<Result<String, Vec<Problem>>> {
+async fn role(services: &Services, parameters: &Parameters) -> Result<String, Problem> {
     const PARAMETER: &str = "ExistingRoleName";
-    let name = wanted.role.as_ref()?.existing()?;
-    let found = services.aws.iam().get_role().role_name(name).send().await.map_err(AwsError::of("iam:GetRole"));
-    let found = there(PARAMETER, "the role", name, found).map_err(|problem| vec![problem]);
-    Some(found.and_then(|found| found.role.map(|role| role.arn).ok_or_else(Vec::new)))
+    let Some(name) = existing(parameters.role.as_ref()) else { return Ok(String::new()) };
+    let found = if_there(iam::described(services.aws.iam(), name).await);
+    there(PARAMETER, "the role", name, found).map(|role| role.arn)
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_opensearch::types::builders::DomainStatusBuilder;
-    use aws_sdk_opensearch::types::{AdvancedSecurityOptions, ClusterConfig, VpcDerivedInfo};
+    use emite_core::fixtures;
 
     use super::*;
 
-    fn problems(change: impl FnOnce(DomainStatusBuilder) -> DomainStatusBuilder) -> Vec<String> {
-        let domain = DomainStatus::builder().domain_id("1/records").domain_name("records").arn("arn");
-        let domain = domain.cluster_config(ClusterConfig::builder().build()).engine_version("Elasticsearch_6.3");
-        let wanted = Wanted { engine: Some("Elasticsearch_6.8".into()), ..Wanted::default() };
-        unfit(&wanted, "records", &change(domain).build().unwrap())
+    fn problems(change: impl FnOnce(&mut Domain)) -> Vec<String> {
+        let mut domain = fixtures::healthy().domain.unwrap().unwrap();
+        domain.engine = "Elasticsearch_6.3".into();
+        change(&mut domain);
+        let parameters = Parameters { engine: Some("Elasticsearch_6.8".into()), ..Parameters::default() };
+        unfit(&parameters, "records", &domain)
     }
 
     #[test]
     fn a_domain_that_emite_or_firehose_cannot_use_is_told_and_one_of_the_guide_is_not() {
-        assert_eq!(problems(|domain| domain), Vec::<String>::new());
-        let guarded =
-            |anonymous| AdvancedSecurityOptions::builder().enabled(true).anonymous_auth_enabled(anonymous).build();
-        assert_eq!(problems(|domain| domain.advanced_security_options(guarded(true))), Vec::<String>::new());
+        assert_eq!(problems(|_| {}), Vec::<String>::new());
         for (words, told) in [
-            ("being deleted", problems(|domain| domain.deleted(true))),
-            ("inside a VPC", problems(|domain| domain.vpc_options(VpcDerivedInfo::builder().vpc_id("vpc-1").build()))),
-            ("fine-grained", problems(|domain| domain.advanced_security_options(guarded(false)))),
-            ("no document types", problems(|domain| domain.engine_version("OpenSearch_1.3"))),
-            (
-                "allow_explicit_index",
-                problems(|domain| domain.advanced_options("rest.action.multi.allow_explicit_index", "false")),
-            ),
+            ("being deleted", problems(|domain| domain.deleted = true)),
+            ("inside a VPC", problems(|domain| domain.vpc = Some("vpc-1".into()))),
+            ("fine-grained", problems(|domain| domain.requires_credentials = true)),
+            ("no document types", problems(|domain| domain.engine = "OpenSearch_1.3".into())),
+            ("allow_explicit_index", problems(|domain| domain.forbids_explicit_index = true)),
         ] {
             assert!(told.len() == 1 && told[0].contains(words), "{words}: {told:?}");
         }

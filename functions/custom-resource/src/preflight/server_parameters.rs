@@ -3,12 +3,13 @@
 
 use super::problem::Problem;
 use super::ranges::ranges;
+use super::readers::Hosting;
 use crate::properties::Properties;
 use crate::request::Object;
 
 /// The server that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Server {
+pub(super) struct ServerParameters {
     pub(super) vpc: String,
     pub(super) subnet: String,
     pub(super) instance_type: String,
@@ -24,10 +25,10 @@ const LEAST_GIB: u32 = 100;
 const MOST_GIB: u32 = 16_384;
 
 /// Reads the parameters, which count only if the server is in this account.
-pub(super) fn read(read: &mut Properties<'_>, self_hosted: bool) -> Option<Server> {
+pub(super) fn read(read: &mut Properties<'_>, hosting: Hosting) -> Option<ServerParameters> {
     const PARAMETERS: [&str; 7] =
         ["VpcId", "SubnetId", "ServerInstanceType", "ServerVolumeGiB", "ServerImage", "ServerAccess", "KeyPairName"];
-    if !self_hosted {
+    if hosting == Hosting::EmiteHosted {
         for name in PARAMETERS {
             read.optional(name);
         }
@@ -76,7 +77,7 @@ pub(super) fn read(read: &mut Properties<'_>, self_hosted: bool) -> Option<Serve
         let why = "is Rdp, which needs addresses in OfficeCidrs or EmiteOfficeCidrs";
         read.problem("ServerAccess", format!("{why}. Give some, or choose SessionManager"));
     }
-    Some(Server { vpc: vpc?, subnet: subnet?, instance_type: instance_type?, image: image?, key_pair })
+    Some(ServerParameters { vpc: vpc?, subnet: subnet?, instance_type: instance_type?, image: image?, key_pair })
 }
 
 fn id(text: &str, prefix: &str) -> Result<String, String> {
@@ -105,8 +106,8 @@ fn access(text: &str) -> Result<bool, &'static str> {
     }
 }
 
-/// What an update must leave as it is, as another server would take the place of the one that is there.
-pub(super) fn replacements(before: Option<&Object>, properties: &Object) -> Vec<Problem> {
+/// What an update must not change, as AWS would replace the existing server.
+pub(super) fn replacements(previous: Option<&Object>, properties: &Object) -> Vec<Problem> {
     const KEPT: [(&str, &str); 5] = [
         ("VpcId", "Set it back"),
         ("SubnetId", "Set it back"),
@@ -115,8 +116,8 @@ pub(super) fn replacements(before: Option<&Object>, properties: &Object) -> Vec<
         ("ServerVolumeGiB", "Set it back, and enlarge the volume in the EC2 console"),
     ];
     let hosted = |object: &Object| object.get("HostingMode").and_then(|mode| mode.as_str()) == Some("SelfHosted");
-    let Some(before) = before.filter(|before| hosted(before) && hosted(properties)) else { return Vec::new() };
-    let changed = KEPT.into_iter().filter(|(name, _)| before.get(*name) != properties.get(*name));
+    let Some(previous) = previous.filter(|previous| hosted(previous) && hosted(properties)) else { return Vec::new() };
+    let changed = KEPT.into_iter().filter(|(name, _)| previous.get(*name) != properties.get(*name));
     changed
         .map(|(name, instead)| {
             Problem::new(format!(

@@ -4,48 +4,31 @@ use emite_core::arn::{Arn, Home, InstanceId};
 use emite_core::business_hours::BusinessHours;
 use emite_core::links::approved_origin::Origin;
 use emite_core::links::data_streaming::Target;
+use emite_core::problems::Problems;
 
+use super::chain::{
+    AGENT_EVENT_STREAM, ChainResource, DELIVERY_ROLE_SUFFIX, DELIVERY_STREAM, DOMAIN, NameParameters, ROLE,
+    delivery_role_name,
+};
 use super::problem::Problem;
 use super::ranges::ranges;
-use super::server_parameters::{self, Server};
-use crate::parameters::{at_home, bucket_name, given, instance, kms_key, name, time_zone};
+use super::readers::{
+    Hosting, connect_instance, domain_logs, domain_name, has_types, hosting, index, on_existing, rotation, topic,
+};
+use super::server_parameters::{self, ServerParameters};
+use crate::parameters::{bucket_name, given, kms_key, name, time_zone};
 use crate::properties::Properties;
 use crate::request::Object;
 
-/// A thing of the chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Thing {
-    /// The stack makes it under this name.
-    Made(String),
-    /// It is there already, and stays as it is.
-    Existing(String),
-}
-
-impl Thing {
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::Made(name) | Self::Existing(name) => name,
-        }
-    }
-
-    pub(super) fn made(&self) -> Option<&str> {
-        if let Self::Made(name) = self { Some(name) } else { None }
-    }
-
-    pub(super) fn existing(&self) -> Option<&str> {
-        if let Self::Existing(name) = self { Some(name) } else { None }
-    }
-}
-
-/// The parameters. What is wrong is none here, so that everything else can still be looked at.
+/// The parameters. `None` if invalid, so that everything else can still be checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct Parameters {
     pub(super) instance: Option<InstanceId>,
     pub(super) replace: bool,
-    pub(super) agent_event_stream: Option<Thing>,
-    pub(super) delivery_stream: Option<Thing>,
-    pub(super) domain: Option<Thing>,
-    pub(super) role: Option<Thing>,
+    pub(super) agent_event_stream: Option<ChainResource>,
+    pub(super) delivery_stream: Option<ChainResource>,
+    pub(super) domain: Option<ChainResource>,
+    pub(super) role: Option<ChainResource>,
     /// The existing stream that contact records go through; none: they go to the delivery stream directly.
     pub(super) contact_record_stream: Option<String>,
     pub(super) index: Option<String>,
@@ -61,21 +44,18 @@ pub(super) struct Wanted {
     pub(super) agent_event_key: Option<Arn>,
     pub(super) topic: Option<Arn>,
     /// The server, where it is in this account.
-    pub(super) server: Option<Server>,
+    pub(super) server: Option<ServerParameters>,
     /// What this stack's streams will be: where records go to already if an earlier stack of the same names did it.
     pub(super) agent_event_target: Option<Target>,
     pub(super) contact_record_target: Option<Target>,
 }
 
-/// What goes with the delivery stream's name to make that of its role, as the guide's console does.
-pub(super) const DELIVERY_ROLE_SUFFIX: &str = "-role";
-
-impl Wanted {
+impl Parameters {
     /// Reads the parameters, with all that is wrong with them.
-    pub(super) fn read(properties: &Object, home: &Home) -> (Self, Vec<Problem>) {
+    pub(super) fn read(properties: &Object, home: &Home) -> (Self, Problems<Problem>) {
         let mut read = Properties::new(properties);
         let text = |text: &str| Ok::<_, &str>(text.to_owned());
-        let mut wanted = Self {
+        let mut parameters = Self {
             instance: read.parsed("ConnectInstanceArn", |text| connect_instance(text, home)),
             replace: read.parsed("OnExistingStreaming", on_existing).unwrap_or(false),
             engine: read.parsed("SearchEngineVersion", text),
@@ -91,28 +71,30 @@ impl Wanted {
             ..Self::default()
         };
         let document_type = read.optional("ContactTypeName").to_owned();
-        let typed = wanted.engine.as_deref().is_none_or(has_types);
-        wanted.document_type = Some(if typed { document_type } else { String::new() });
-        wanted.names(&mut read, home);
-        let self_hosted = read.parsed("HostingMode", hosting).unwrap_or(false);
-        wanted.server = server_parameters::read(&mut read, self_hosted);
-        emite(&mut read, self_hosted);
-        addresses(&mut read, self_hosted);
+        let typed = parameters.engine.as_deref().is_none_or(has_types);
+        parameters.document_type = Some(if typed { document_type } else { String::new() });
+        parameters.names(&mut read, home);
+        let hosting = read.parsed("HostingMode", hosting).unwrap_or(Hosting::EmiteHosted);
+        parameters.server = server_parameters::read(&mut read, hosting);
+        emite(&mut read, hosting);
+        addresses(&mut read, hosting);
         read.parsed("TimeZone", time_zone);
         given(&mut read, "EmiteUrl", str::parse::<Origin>);
         given(&mut read, "BusinessHours", str::parse::<BusinessHours>);
-        (wanted, read.problems().into_iter().map(|text| Problem::new(format!("{text}."))).collect())
+        let mut problems = Problems::default();
+        problems.extend(read.problems().into_iter().map(|text| Problem::new(format!("{text}."))));
+        (parameters, problems)
     }
 
     fn names(&mut self, read: &mut Properties<'_>, home: &Home) {
         let stream = |text: &str| name(text, 1, 128, "_.-");
         let role = |text: &str| name(text, 1, 64, "_+=,.@-");
-        self.agent_event_stream = thing(read, ["AgentEventStreamName", "ExistingAgentEventStreamName"], [stream; 2]);
-        let delivery: [Naming; 2] =
-            [|text| name(text, 1, 64 - DELIVERY_ROLE_SUFFIX.len(), "_.-"), |text| name(text, 1, 64, "_.-")];
-        self.delivery_stream = thing(read, ["DeliveryStreamName", "ExistingDeliveryStreamName"], delivery);
-        self.role = thing(read, ["RoleName", "ExistingRoleName"], [role; 2]);
-        self.domain = thing(read, ["DomainName", "ExistingDomainName"], [domain_name; 2]);
+        self.agent_event_stream = resource(read, AGENT_EVENT_STREAM, stream, stream);
+        let created_delivery = |text: &str| name(text, 1, 64 - DELIVERY_ROLE_SUFFIX.len(), "_.-");
+        let existing_delivery = |text: &str| name(text, 1, 64, "_.-");
+        self.delivery_stream = resource(read, DELIVERY_STREAM, created_delivery, existing_delivery);
+        self.role = resource(read, ROLE, role, role);
+        self.domain = resource(read, DOMAIN, domain_name, domain_name);
         self.contact_record_stream = given(read, "ExistingContactRecordStreamName", stream);
         self.conflicts(read);
         let kinesis = |name: &str| Target::KinesisStream(home.arn("kinesis", format!("stream/{name}")));
@@ -127,11 +109,11 @@ impl Wanted {
         };
     }
 
-    /// What cannot be told by looking at one name alone.
+    /// What only two parameters together show to be wrong.
     fn conflicts(&self, read: &mut Properties<'_>) {
-        let existing = |thing: &Option<Thing>| thing.as_ref().is_some_and(|thing| thing.existing().is_some());
-        let made = |thing: &Option<Thing>| thing.as_ref().and_then(|thing| thing.made().map(str::to_owned));
-        let delivery_role = made(&self.delivery_stream).map(|stream| format!("{stream}{DELIVERY_ROLE_SUFFIX}"));
+        let existing = |one: &Option<ChainResource>| one.as_ref().is_some_and(|one| one.existing().is_some());
+        let created_delivery = self.delivery_stream.as_ref().and_then(ChainResource::created);
+        let delivery_role = created_delivery.map(delivery_role_name);
         if self.role.as_ref().is_some_and(|role| Some(role.name()) == delivery_role.as_deref()) {
             let parameter = if existing(&self.role) { "ExistingRoleName" } else { "RoleName" };
             read.problem(parameter, format!("is also the name of the delivery stream's role (DeliveryStreamName and '{DELIVERY_ROLE_SUFFIX}'). Choose another {parameter}"));
@@ -145,7 +127,7 @@ impl Wanted {
                 "needs BackupBucketName, the bucket that it puts failed records into",
             );
         }
-        let agent_events = self.agent_event_stream.as_ref().map(Thing::name);
+        let agent_events = self.agent_event_stream.as_ref().map(ChainResource::name);
         if self
             .contact_record_stream
             .as_deref()
@@ -156,83 +138,25 @@ impl Wanted {
     }
 }
 
-/// Whether an engine keeps documents by type. AWS has no others of its own major versions.
-pub(super) fn has_types(engine: &str) -> bool {
-    let version =
-        engine.strip_prefix("Elasticsearch_").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
-    version.is_some_and(|major| major < 7)
-}
-
-fn index(text: &str) -> Result<String, String> {
-    let begins = text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
-    match name(text, 1, 80, "_.-") {
-        Ok(name) if begins && text.bytes().all(|byte| !byte.is_ascii_uppercase()) => Ok(name),
-        _ => {
-            Err("must have 1 to 80 characters of lower-case letters, digits and _.-, and start with a letter or digit"
-                .to_owned())
-        }
-    }
-}
-
-fn rotation(text: &str) -> Result<String, &'static str> {
-    match text {
-        "NoRotation" | "OneHour" | "OneDay" | "OneWeek" | "OneMonth" => Ok(text.to_owned()),
-        _ => Err("must be NoRotation, OneHour, OneDay, OneWeek or OneMonth"),
-    }
-}
-
-/// Reads a name.
-type Naming = fn(&str) -> Result<String, String>;
-
-/// The thing that the second parameter names, if it does, or the first.
-fn thing(
+/// The resource that the second parameter names, if it does, or the first.
+fn resource(
     read: &mut Properties<'_>,
-    [made, existing]: [&'static str; 2],
-    [of_made, of_existing]: [Naming; 2],
-) -> Option<Thing> {
-    if !read.optional(existing).is_empty() {
-        // A name that is not used has to be none of our concern, but it is there.
-        read.optional(made);
-        return read.parsed(existing, of_existing).map(Thing::Existing);
+    parameters: NameParameters,
+    created: impl FnOnce(&str) -> Result<String, String>,
+    existing: impl FnOnce(&str) -> Result<String, String>,
+) -> Option<ChainResource> {
+    if !read.optional(parameters.existing).is_empty() {
+        // A name that is not used need not be well-formed, but the property is known.
+        read.optional(parameters.created);
+        return read.parsed(parameters.existing, existing).map(ChainResource::Existing);
     }
-    read.parsed(made, of_made).map(Thing::Made)
+    read.parsed(parameters.created, created).map(ChainResource::Created)
 }
 
-/// Whether the server is in this account.
-fn hosting(text: &str) -> Result<bool, &'static str> {
-    match text {
-        "EmiteHosted" => Ok(false),
-        "SelfHosted" => Ok(true),
-        _ => Err("must be EmiteHosted or SelfHosted"),
-    }
-}
-
-fn connect_instance(text: &str, home: &Home) -> Result<InstanceId, String> {
-    instance(text, home).map_err(|what| {
-        format!("{what}. Copy the instance ARN from the Amazon Connect console of this account and region")
-    })
-}
-
-fn domain_logs(text: &str) -> Result<bool, &'static str> {
-    match text {
-        "Enabled" => Ok(true),
-        "Disabled" => Ok(false),
-        _ => Err("must be Enabled or Disabled"),
-    }
-}
-
-fn on_existing(text: &str) -> Result<bool, &'static str> {
-    match text {
-        "Fail" => Ok(false),
-        "Replace" => Ok(true),
-        _ => Err("must be Fail or Replace"),
-    }
-}
-
-/// Who at eMite may assume the role. Where the server is in this account, nobody need.
-fn emite(read: &mut Properties<'_>, self_hosted: bool) {
+/// Who at eMite may assume the role. Where the server is in this account, no one has to.
+fn emite(read: &mut Properties<'_>, hosting: Hosting) {
     const TOGETHER: [&str; 2] = ["EmiteAccountId", "CustomerId"];
-    if self_hosted && TOGETHER.iter().all(|name| read.optional(name).is_empty()) {
+    if hosting == Hosting::SelfHosted && TOGETHER.iter().all(|name| read.optional(name).is_empty()) {
         if !read.optional("EmitePrincipalArn").is_empty() {
             read.problem("EmitePrincipalArn", "narrows EmiteAccountId. Give that too, or leave it empty");
         }
@@ -264,32 +188,10 @@ fn emite(read: &mut Properties<'_>, self_hosted: bool) {
 }
 
 /// From where eMite reaches the search domain.
-fn addresses(read: &mut Properties<'_>, self_hosted: bool) {
-    if ranges(read, "EmiteServerCidrs").is_empty() && !self_hosted {
+fn addresses(read: &mut Properties<'_>, hosting: Hosting) {
+    if ranges(read, "EmiteServerCidrs").is_empty() && hosting == Hosting::EmiteHosted {
         read.problem("EmiteServerCidrs", "is empty. Give the addresses that eMite sends you, such as 203.0.113.10/32");
     }
-}
-
-fn domain_name(text: &str) -> Result<String, String> {
-    let starts_well = text.starts_with(|first: char| first.is_ascii_lowercase());
-    let lower = text.bytes().all(|byte| !byte.is_ascii_uppercase());
-    match name(text, 3, 28, "-") {
-        Ok(name) if starts_well && lower => Ok(name),
-        _ => {
-            Err("must have 3 to 28 characters of lower-case letters, digits and -, and start with a letter".to_owned())
-        }
-    }
-}
-
-fn topic(text: &str, home: &Home) -> Result<Arn, String> {
-    let arn = at_home(text, home)?;
-    if arn.service != "sns" || arn.resource.contains(':') {
-        return Err("must be the ARN of an SNS topic: arn:aws:sns:region:account:name".to_owned());
-    }
-    if arn.resource.ends_with(".fifo") {
-        return Err("is a FIFO topic, which cannot send email. Give a standard topic".to_owned());
-    }
-    Ok(arn)
 }
 
 #[cfg(test)]
@@ -321,7 +223,7 @@ mod tests {
         for (name, value) in changes {
             properties[*name] = value.clone();
         }
-        let (_, problems) = Wanted::read(properties.as_object().unwrap(), &home());
+        let (_, problems) = Parameters::read(properties.as_object().unwrap(), &home());
         problems.into_iter().map(|problem| problem.text).collect::<Vec<_>>().join("\n")
     }
 

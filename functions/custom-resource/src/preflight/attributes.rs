@@ -3,14 +3,15 @@
 use emite_core::arn::Home;
 use serde::{Deserialize, Serialize};
 
-use super::values::{DELIVERY_ROLE_SUFFIX, Thing, Wanted};
+use super::chain::{ChainResource, delivery_role_name};
+use super::values::Parameters;
 use crate::answer::Data;
 
-/// What Preflight finds out for the rest of the stack. Things have the same names here whether the stack makes them or they
-/// exist already, so that the template need not tell them apart.
+/// What Preflight finds out for the rest of the stack. A resource has the same names here whether the stack creates it or it exists
+/// already, so that the template need not distinguish them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Findings {
+pub(super) struct Attributes {
     pub(super) instance_id: String,
     /// Empty for an instance that has none.
     pub(super) instance_alias: String,
@@ -31,30 +32,35 @@ pub(super) struct Findings {
     pub(super) failed_prefix: String,
 }
 
-impl Findings {
+impl Attributes {
     /// With what follows from the names alone.
-    pub(super) fn with_names(self, wanted: &Wanted, home: &Home) -> Self {
-        let own = |service: &str, kind: &str, name: Option<&str>| {
+    pub(super) fn with_names(self, parameters: &Parameters, home: &Home) -> Self {
+        let arn = |service: &str, kind: &str, name: Option<&str>| {
             name.map(|name| home.arn(service, format!("{kind}/{name}")).to_string()).unwrap_or_default()
         };
-        let role = |known: String, name: Option<String>| {
+        let role = |known: String, name: Option<&str>| {
             let role = |name| home.iam_arn(format!("role/{name}")).to_string();
             if known.is_empty() { name.map(role).unwrap_or_default() } else { known }
         };
-        let delivery = wanted.delivery_stream.as_ref();
-        let made = |thing: &Option<Thing>| thing.as_ref().and_then(Thing::made).map(str::to_owned);
-        let failed_prefix = match delivery.and_then(Thing::made) {
+        let delivery = parameters.delivery_stream.as_ref();
+        let created_delivery = delivery.and_then(ChainResource::created);
+        let failed_prefix = match created_delivery {
             Some(name) => format!("emite-connect/{name}/failed/"),
             None => self.failed_prefix,
         };
-        let delivery_role = made(&wanted.delivery_stream).map(|name| format!("{name}{DELIVERY_ROLE_SUFFIX}"));
+        let delivery_role = created_delivery.map(delivery_role_name);
+        let emite_role = parameters.role.as_ref().and_then(ChainResource::created);
         Self {
-            agent_event_stream_arn: own("kinesis", "stream", wanted.agent_event_stream.as_ref().map(Thing::name)),
-            contact_record_stream_arn: own("kinesis", "stream", wanted.contact_record_stream.as_deref()),
-            delivery_stream_arn: own("firehose", "deliverystream", delivery.map(Thing::name)),
-            delivery_role_arn: role(self.delivery_role_arn, delivery_role),
-            domain_arn: own("es", "domain", wanted.domain.as_ref().map(Thing::name)),
-            emite_role_arn: role(self.emite_role_arn, made(&wanted.role)),
+            agent_event_stream_arn: arn(
+                "kinesis",
+                "stream",
+                parameters.agent_event_stream.as_ref().map(ChainResource::name),
+            ),
+            contact_record_stream_arn: arn("kinesis", "stream", parameters.contact_record_stream.as_deref()),
+            delivery_stream_arn: arn("firehose", "deliverystream", delivery.map(ChainResource::name)),
+            delivery_role_arn: role(self.delivery_role_arn, delivery_role.as_deref()),
+            domain_arn: arn("es", "domain", parameters.domain.as_ref().map(ChainResource::name)),
+            emite_role_arn: role(self.emite_role_arn, emite_role),
             failed_prefix,
             ..self
         }
