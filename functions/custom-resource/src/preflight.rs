@@ -1,8 +1,7 @@
 //! Owns `Custom::EmitePreflight`: everything that would make a deployment fail later is found in its first minute, all
 //! of it at once, each with what to do.
 //!
-//! What was accepted last, and before that, is remembered. A rollback to it must go through whatever the account looks like by
-//! now: the update that is rolled back was accepted here and failed later. The same holds for a duplicate of a request.
+//! What was accepted last, and before that, is remembered. A rollback to it must go through, whatever is in the account by now: the update that is rolled back was accepted here and failed later. The same holds for a duplicate of a request.
 
 mod account;
 mod adoption;
@@ -100,12 +99,12 @@ async fn accept(services: &Services, request: &Request) -> Result<Data, Failure>
         return Ok(reordered.data());
     }
     let (parameters, mut problems) = Parameters::read(&request.properties, &services.home);
-    let old = (request.action == Ok(Action::Update)).then_some(&request.old_properties);
+    let properties_before = (request.action == Ok(Action::Update)).then_some(&request.old_properties);
     let last = history.0.last();
     let server_image = last.map(|accepted| accepted.attributes.server_image_id.as_str()).unwrap_or_default();
-    let previous = old.map(|properties| Previous { properties, server_image });
+    let previous = properties_before.map(|properties| Previous { properties, server_image });
     let attributes = problems.keep_all(account::check(services, &parameters, previous).await);
-    problems.extend(server_parameters::replacements(old, &request.properties));
+    problems.extend(server_parameters::replacements(previous, &request.properties));
     let attributes = problems.finish(attributes).map_err(|problems| refusal(&problems))?;
     let history = history.on_to(Accepted { properties, attributes });
     services.ledger.write(&key(), &history, version, None).await?;
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn one_denied_look_makes_the_whole_refusal_worth_another_try() {
+    fn denied_read_makes_the_whole_refusal_worth_another_try() {
         let plain = Problem::new("DomainName is taken.");
         let denied = Problem { denied: true, ..Problem::new("RoleName could not be checked.") };
         assert!(!refusal(std::slice::from_ref(&plain)).is_denied());

@@ -87,7 +87,7 @@ impl<'a> Properties<'a> {
         self.problems.add(format!("{name} {}", what.as_ref()));
     }
 
-    /// All that was wrong, and each property that nobody asked for.
+    /// All that was wrong, and each property that the resource does not have.
     pub(crate) fn problems(mut self) -> Problems {
         for name in self.object.keys().filter(|name| !self.known.contains(&name.as_str())) {
             let shown: String = name.chars().take(100).collect();

@@ -1,7 +1,7 @@
 //! Owns the request of CloudFormation, read from plain JSON.
 //!
 //! It is read field by field rather than into a struct, because a request that does not parse has to be answered too:
-//! whatever is needed for an answer is read first, and everything else can be wrong and still be told
+//! whatever is needed for an answer is read first, and everything else can be wrong and still be reported
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>).
 
 use std::fmt;
@@ -15,11 +15,11 @@ pub(crate) type Object = Map<String, Value>;
 /// What CloudFormation wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Make the resource.
+    /// Create the resource.
     Create,
     /// Change it; also sent when a failed update is rolled back.
     Update,
-    /// Take it away; also sent for a resource whose Create failed, or never answered.
+    /// Remove it; also sent for a resource whose Create failed, or never answered.
     Delete,
 }
 

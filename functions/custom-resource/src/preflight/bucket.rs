@@ -39,7 +39,7 @@ async fn location(services: &Services, name: &str) -> Option<Problem> {
             ),
             denied: true,
         }),
-        Err(error) => Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => Some(Problem::unverified(PARAMETER, &error)),
     }
 }
 
@@ -55,7 +55,7 @@ async fn encryption(services: &Services, parameters: &Parameters, name: &str) ->
         Err(error) if error.is_not_found() => return None,
         // The check of the location reports where it is.
         Err(error) if error.is_of_another_region() => return None,
-        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
     let key = keys.into_iter().find(|key| !key.ends_with("alias/aws/s3"))?;
     Some(Problem::new(format!(

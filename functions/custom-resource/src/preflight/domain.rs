@@ -34,7 +34,7 @@ async fn engine(services: &Services, parameters: &Parameters) -> Option<Problem>
     let engine = parameters.engine.as_ref()?;
     let offered = match opensearch::engines(services.aws.opensearch()).await {
         Ok(offered) => offered,
-        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
     (!offered.contains(engine)).then(|| {
         let (region, offered) = (&services.home.region, offered.join(", "));
@@ -48,7 +48,7 @@ async fn instance_type(services: &Services, parameters: &Parameters) -> Option<P
     let (engine, kind) = (parameters.engine.as_ref()?, parameters.domain_instance_type.as_ref()?);
     let offered = match opensearch::instance_types(services.aws.opensearch(), engine).await {
         Ok(offered) => offered,
-        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
     (!offered.contains(kind)).then(|| {
         let region = &services.home.region;
@@ -65,7 +65,7 @@ async fn upgrade(services: &Services, parameters: &Parameters) -> Option<Problem
     let (engine, domain) = (parameters.engine.as_ref()?, parameters.domain.as_ref()?.name());
     let upgrades = match opensearch::upgrades(services.aws.opensearch(), domain).await {
         Ok(upgrades) => upgrades?,
-        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
     let targets: Vec<&str> = upgrades.iter().flat_map(|one| &one.to).map(String::as_str).collect();
     if targets.contains(&engine.as_str()) || upgrades.iter().any(|one| one.from.as_ref() == Some(engine)) {

@@ -55,7 +55,7 @@ pub(super) async fn check(services: &Services, parameters: &Parameters) -> Resul
 
 /// The resource of this name; a problem if there is none.
 fn there<T>(parameter: &str, what: &str, name: &str, found: Result<Option<T>, AwsError>) -> Result<T, Problem> {
-    found.map_err(|error| Problem::unseen(parameter, &error))?.ok_or_else(|| {
+    found.map_err(|error| Problem::unverified(parameter, &error))?.ok_or_else(|| {
         Problem::new(format!(
             "{parameter}: {what} '{name}' does not exist in this account and region. Correct it, or leave it empty: the stack then makes one."
         ))

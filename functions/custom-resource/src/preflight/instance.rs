@@ -44,7 +44,7 @@ pub(super) async fn check(services: &Services, parameters: &Parameters) -> Resul
 async fn active(services: &Services, id: &InstanceId) -> Result<Instance, Problem> {
     const PARAMETER: &str = "ConnectInstanceArn";
     let found = connect::instance(services.aws.connect(), id).await;
-    let Some(instance) = found.map_err(|error| Problem::unseen(PARAMETER, &error))? else {
+    let Some(instance) = found.map_err(|error| Problem::unverified(PARAMETER, &error))? else {
         return Err(Problem::new(format!(
             "{PARAMETER} names instance {id}, which does not exist in this account and region. Copy the ARN from the Amazon Connect console."
         )));
@@ -67,7 +67,7 @@ async fn streaming(
     const PARAMETER: &str = "OnExistingStreaming";
     let live = match connect::association(services.aws.connect(), source).await {
         Ok(live) => live?,
-        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
     let claim = match services.ledger.read::<Claim>(&streaming_key(source)).await {
         Ok(entry) => entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released),

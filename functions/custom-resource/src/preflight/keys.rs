@@ -34,7 +34,7 @@ async fn key(services: &Services, parameter: &str, arn: Option<&Arn>, user: KeyU
                 "{parameter}: the key {arn} does not exist. Correct it, or leave it empty."
             )));
         }
-        Err(error) => return Some(Problem::unseen(parameter, &error)),
+        Err(error) => return Some(Problem::unverified(parameter, &error)),
     };
     if key.state != "Enabled" {
         let state = key.state;

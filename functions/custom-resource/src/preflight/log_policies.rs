@@ -29,8 +29,8 @@ pub(super) async fn check(
     match logs::resource_policies(services.aws.logs()).await {
         Ok(names) => obstacle_among(&names, stack_name(&services.stack_id), &services.home.region),
         Err(error) => {
-            let unseen = Problem::unseen(PARAMETER, &error);
-            Some(Problem { text: format!("{} Or set {PARAMETER} to Disabled.", unseen.text), ..unseen })
+            let Problem { text, denied } = Problem::unverified(PARAMETER, &error);
+            Some(Problem { text: format!("{text} Or set {PARAMETER} to Disabled."), denied })
         }
     }
 }

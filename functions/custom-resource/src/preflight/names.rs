@@ -63,6 +63,6 @@ async fn taken(
             "{created}: {what} '{name}' exists already, perhaps kept by an earlier stack. Set {existing} to use it as it is, choose another {created}, or delete that one if nobody needs it."
         ))),
         Ok(false) => None,
-        Err(error) => Some(Problem::unseen(created, &error)),
+        Err(error) => Some(Problem::unverified(created, &error)),
     }
 }

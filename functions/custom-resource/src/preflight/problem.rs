@@ -17,7 +17,7 @@ impl Problem {
     }
 
     /// A read failed: unknown is not good.
-    pub(super) fn unseen(parameter: &str, error: &AwsError) -> Self {
+    pub(super) fn unverified(parameter: &str, error: &AwsError) -> Self {
         Self { text: format!("{parameter} could not be checked: {error}."), denied: error.is_denied() }
     }
 }

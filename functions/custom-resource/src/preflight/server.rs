@@ -61,7 +61,7 @@ async fn newest_image(services: &Services, server: &ServerParameters) -> Result<
     const PARAMETER: &str = "ServerImage";
     let ServerParameters { image, .. } = server;
     let found = if_there(ssm::parameter(services.aws.ssm(), &format!("{IMAGES}{image}")).await);
-    match found.map_err(|error| Problem::unseen(PARAMETER, &error))? {
+    match found.map_err(|error| Problem::unverified(PARAMETER, &error))? {
         Some(id) if id.starts_with("ami-") => Ok(id),
         Some(_) => Err(Problem::new(format!(
             "{PARAMETER}: what AWS gives for {image} is no image. Choose another {PARAMETER}."
@@ -84,7 +84,7 @@ async fn network(services: &Services, server: &ServerParameters) -> Vec<Problem>
                 "{PARAMETER} {subnet} does not exist in this account and region. Copy it from the VPC console, Subnets."
             ))];
         }
-        Err(error) => return vec![Problem::unseen(PARAMETER, &error)],
+        Err(error) => return vec![Problem::unverified(PARAMETER, &error)],
     };
     if found.vpc != *vpc {
         let elsewhere = found.vpc;
@@ -104,7 +104,7 @@ async fn route(services: &Services, server: &ServerParameters) -> Option<Problem
         Ok(false) => Some(Problem::new(format!(
             "{PARAMETER} {subnet} is no public subnet: its route table has no route to an internet gateway for 0.0.0.0/0. Name one that has, or add the route."
         ))),
-        Err(error) => Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => Some(Problem::unverified(PARAMETER, &error)),
     }
 }
 
@@ -116,7 +116,7 @@ async fn offer(services: &Services, server: &ServerParameters, zone: &str) -> Op
         Ok(false) => Some(Problem::new(format!(
             "{PARAMETER} {instance_type} is not offered in {zone}, where SubnetId is. Choose another type, or a subnet in another zone."
         ))),
-        Err(error) => Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => Some(Problem::unverified(PARAMETER, &error)),
     }
 }
 
@@ -131,7 +131,7 @@ async fn key_pair(services: &Services, server: &ServerParameters) -> Option<Prob
         Ok(false) => Some(Problem::new(format!(
             "{PARAMETER} '{key_pair}' does not exist in this region. Correct it, or make one in the EC2 console, Key Pairs."
         ))),
-        Err(error) => Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => Some(Problem::unverified(PARAMETER, &error)),
     }
 }
 
@@ -142,7 +142,7 @@ async fn address(services: &Services) -> Option<Problem> {
     let (limit, taken) = tokio::join!(ec2::address_limit(ec2), ec2::address_count(ec2));
     let (limit, taken) = match (limit, taken) {
         (Ok(limit), Ok(taken)) => (limit, taken),
-        (Err(error), _) | (_, Err(error)) => return Some(Problem::unseen(PARAMETER, &error)),
+        (Err(error), _) | (_, Err(error)) => return Some(Problem::unverified(PARAMETER, &error)),
     };
     // Where the account does not say, AWS reports the limit when the address is created.
     let limit = limit?;

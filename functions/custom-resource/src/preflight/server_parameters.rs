@@ -1,6 +1,7 @@
 //! Owns the parameters of the eMite server in this account: what is wrong with them alone, and what an update must not change.
 //! Pure.
 
+use super::previous::Previous;
 use super::problem::Problem;
 use super::ranges::ranges;
 use super::readers::Hosting;
@@ -107,7 +108,7 @@ fn access(text: &str) -> Result<bool, &'static str> {
 }
 
 /// What an update must not change, as AWS would replace the existing server.
-pub(super) fn replacements(previous: Option<&Object>, properties: &Object) -> Vec<Problem> {
+pub(super) fn replacements(previous: Option<Previous<'_>>, properties: &Object) -> Vec<Problem> {
     const KEPT: [(&str, &str); 5] = [
         ("VpcId", "Set it back"),
         ("SubnetId", "Set it back"),
@@ -116,8 +117,10 @@ pub(super) fn replacements(previous: Option<&Object>, properties: &Object) -> Ve
         ("ServerVolumeGiB", "Set it back, and enlarge the volume in the EC2 console"),
     ];
     let hosted = |object: &Object| object.get("HostingMode").and_then(|mode| mode.as_str()) == Some("SelfHosted");
-    let Some(previous) = previous.filter(|previous| hosted(previous) && hosted(properties)) else { return Vec::new() };
-    let changed = KEPT.into_iter().filter(|(name, _)| previous.get(*name) != properties.get(*name));
+    let Some(previous) = previous.filter(|previous| hosted(previous.properties) && hosted(properties)) else {
+        return Vec::new();
+    };
+    let changed = KEPT.into_iter().filter(|(name, _)| previous.properties.get(*name) != properties.get(*name));
     changed
         .map(|(name, instead)| {
             Problem::new(format!(

@@ -18,7 +18,7 @@ pub(super) async fn check(services: &Services, arn: Option<&Arn>) -> Option<Prob
                 "{PARAMETER}: the topic {arn} does not exist. Correct it, or leave it empty: the stack then makes a topic."
             )));
         }
-        Err(error) => return Some(Problem::unseen(PARAMETER, &error)),
+        Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
     if !admits_alarms(&topic.policy, arn, &services.home) {
         return Some(Problem::new(format!(
