@@ -299,6 +299,7 @@ mod tests {
             "InvalidGroup.NotFound",
             "InvalidGroupId.Malformed",
             "InvalidAssociationID.NotFound",
+            "InvalidKeyPair.NotFound",
         ] {
             assert!(code(gone).is_not_found(), "{gone}");
         }

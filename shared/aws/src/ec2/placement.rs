@@ -81,3 +81,55 @@ pub async fn address_count(ec2: &Client) -> Result<usize, AwsError> {
 fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::operation::describe_key_pairs::DescribeKeyPairsError;
+    use aws_sdk_ec2::operation::describe_route_tables::DescribeRouteTablesOutput;
+    use aws_sdk_ec2::types::Route;
+    use aws_smithy_mocks::{Rule, mock};
+
+    use super::*;
+    use crate::mocks::{client, code};
+
+    /// An answer to a question with these filters, of one table with a route to `gateway`, or of none.
+    fn tables(filters: &'static [(&str, &str)], gateway: Option<&'static str>) -> Rule {
+        mock!(Client::describe_route_tables)
+            .match_requests(|call| {
+                let wanted = filters.iter().map(|(name, value)| filter(name, value));
+                call.filters() == wanted.collect::<Vec<_>>()
+            })
+            .then_output(move || {
+                let route = |gateway: &str| {
+                    let route = Route::builder().gateway_id(gateway).destination_cidr_block("0.0.0.0/0");
+                    RouteTable::builder().routes(route.state(RouteState::Active).build()).build()
+                };
+                DescribeRouteTablesOutput::builder()
+                    .set_route_tables(Some(gateway.map(route).into_iter().collect()))
+                    .build()
+            })
+    }
+
+    const OWN: &[(&str, &str)] = &[("association.subnet-id", "subnet-1")];
+    const MAIN: &[(&str, &str)] = &[("vpc-id", "vpc-1"), ("association.main", "true")];
+
+    #[tokio::test]
+    async fn route_table_of_the_vpc_counts_only_for_a_subnet_without_its_own() {
+        let is_public = async |rules: &[&Rule]| has_internet_route(&client(rules), "vpc-1", "subnet-1").await.unwrap();
+        assert!(is_public(&[&tables(OWN, Some("igw-1"))]).await);
+        assert!(!is_public(&[&tables(OWN, Some("vgw-1"))]).await);
+        assert!(is_public(&[&tables(OWN, None), &tables(MAIN, Some("igw-1"))]).await);
+        assert!(!is_public(&[&tables(OWN, None), &tables(MAIN, None)]).await);
+    }
+
+    #[tokio::test]
+    async fn key_pair_of_another_name_does_not_exist_and_a_denied_call_is_an_error() {
+        let has = async |error: &'static str| {
+            let rule =
+                mock!(Client::describe_key_pairs).then_error(move || DescribeKeyPairsError::generic(code(error)));
+            has_key_pair(&client(&[&rule]), "admins").await
+        };
+        assert!(!has("InvalidKeyPair.NotFound").await.unwrap());
+        assert!(has("UnauthorizedOperation").await.unwrap_err().is_denied());
+    }
+}
