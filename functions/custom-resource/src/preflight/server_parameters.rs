@@ -48,6 +48,20 @@ pub(super) fn read(read: &mut Properties<'_>, hosting: Hosting) -> Option<Server
     let image = read.parsed("ServerImage", image);
     let key_pair = read.optional("KeyPairName").to_owned();
     let rdp = read.parsed("ServerAccess", access).unwrap_or(false);
+    let offices = offices(read);
+    if rdp && key_pair.is_empty() {
+        let why = "is Rdp, which needs KeyPairName: the administrator's password is encrypted with it";
+        read.problem("ServerAccess", format!("{why}. Name a key pair, or choose SessionManager"));
+    }
+    if rdp && offices.is_empty() {
+        let why = "is Rdp, which needs addresses in OfficeCidrs or EmiteOfficeCidrs";
+        read.problem("ServerAccess", format!("{why}. Give some, or choose SessionManager"));
+    }
+    Some(ServerParameters { vpc: vpc?, subnet: subnet?, instance_type: instance_type?, image: image?, key_pair })
+}
+
+/// The ranges that Remote Desktop is let in from.
+fn offices<'a>(read: &mut Properties<'a>) -> Vec<&'a str> {
     let mut offices = ["OfficeCidrs", "EmiteOfficeCidrs"]
         .map(|parameter| {
             let ranges = ranges(read, parameter);
@@ -70,15 +84,7 @@ pub(super) fn read(read: &mut Properties<'_>, hosting: Hosting) -> Option<Server
             format!("and EmiteOfficeCidrs have '{shown}' twice, which EC2 refuses. Give each range once"),
         );
     }
-    if rdp && key_pair.is_empty() {
-        let why = "is Rdp, which needs KeyPairName: the administrator's password is encrypted with it";
-        read.problem("ServerAccess", format!("{why}. Name a key pair, or choose SessionManager"));
-    }
-    if rdp && offices.is_empty() {
-        let why = "is Rdp, which needs addresses in OfficeCidrs or EmiteOfficeCidrs";
-        read.problem("ServerAccess", format!("{why}. Give some, or choose SessionManager"));
-    }
-    Some(ServerParameters { vpc: vpc?, subnet: subnet?, instance_type: instance_type?, image: image?, key_pair })
+    offices
 }
 
 fn id(text: &str, prefix: &str) -> Result<String, String> {
