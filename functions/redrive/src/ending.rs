@@ -130,7 +130,7 @@ impl<P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>> Pass<'_, P> {
     /// Stores the quarantine object, with `etag` only in place of that version; without a line there is to be none, not
     /// one of an earlier run either.
     async fn store_rejected(self, etag: Option<&str>) -> Result<(), AwsError> {
-        let (bucket, key) = (&self.context.bucket, &self.source.quarantine);
+        let (bucket, key) = (&self.context.bucket, &self.source.quarantine_key);
         if self.quarantine.lines > 0 {
             return self.quarantine.store(etag).await;
         }
@@ -160,7 +160,7 @@ impl<P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>> Pass<'_, P> {
     async fn move_source(mut self, etag: &str) -> Result<(), AwsError> {
         let (bucket, source) = (&self.context.bucket, self.source);
         if source.is_quarantine() {
-            if let Err(error) = bucket.copy(&source.key, etag, &source.moved_to).await {
+            if let Err(error) = bucket.copy(&source.key, etag, &source.redriven_key).await {
                 self.quarantine.discard().await?;
                 return Err(error);
             }
@@ -168,7 +168,7 @@ impl<P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>> Pass<'_, P> {
             return self.store_rejected(Some(etag)).await;
         }
         self.store_rejected(None).await?;
-        bucket.copy(&source.key, etag, &source.moved_to).await?;
+        bucket.copy(&source.key, etag, &source.redriven_key).await?;
         bucket.delete(&source.key, None).await
     }
 }

@@ -4,9 +4,9 @@ mod execution;
 mod fields;
 mod objects;
 
+use emite_core::layout::StreamFolders;
 use serde_json::Value;
 
-use crate::keys::Places;
 use crate::request::{ExecutionInput, FinishedExecution, RunRequest};
 use fields::Problems;
 
@@ -27,8 +27,8 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Reads an event for the stack with these places and this bucket.
-    pub(crate) fn read(event: &Value, places: &Places, bucket: &str) -> Result<Self, BadInput> {
+    /// Reads an event for the stack with these folders in this bucket.
+    pub(crate) fn read(event: &Value, folders: &StreamFolders, bucket: &str) -> Result<Self, BadInput> {
         let mut problems = Problems::default();
         let input = match event.as_object() {
             None => {
@@ -36,9 +36,9 @@ impl Input {
                 None
             }
             Some(fields) => match fields.get("mode").and_then(Value::as_str) {
-                Some("begin") => execution::begin(fields, places, &mut problems).map(Self::Begin),
-                Some("summarise") => execution::summarise(fields, places, bucket, &mut problems).map(Self::Summarise),
-                _ => objects::read(fields, places, &mut problems).map(Box::new).map(Self::Run),
+                Some("begin") => execution::begin(fields, folders, &mut problems).map(Self::Begin),
+                Some("summarise") => execution::summarise(fields, folders, bucket, &mut problems).map(Self::Summarise),
+                _ => objects::read(fields, folders, &mut problems).map(Box::new).map(Self::Run),
             },
         };
         match (input, problems.finish()) {

@@ -40,6 +40,7 @@ use emite_aws::https::{self, Schemes};
 use emite_aws::services::Services;
 use emite_aws::services::SpecError;
 use emite_aws::settings::BadSettings;
+use emite_core::layout::StreamFolders;
 use emite_core::report::REDRIVE_REPORT;
 use emite_core::spec::{BadSpec, Spec};
 use lambda_runtime::LambdaEvent;
@@ -54,7 +55,6 @@ use bucket::Bucket;
 use context::{RESERVE, RunContext};
 use domain::{BulkEndpoint, DomainClient};
 use input::Input;
-use keys::Places;
 use naming::IndexNaming;
 use request::{ExecutionInput, FinishedExecution, RunRequest};
 
@@ -84,14 +84,14 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Redri
     let LambdaEvent { payload, context } = event;
     let services = app.services.as_ref().map_err(BadSettings::clone)?;
     let spec = services.spec_of(&services.spec_text().await?)?;
-    let places = Places::of(&spec);
-    match Input::read(&payload, &places, &spec.backup_bucket)? {
-        Input::Begin(input) => begin(services, &spec, &places, input).await,
+    let folders = spec.stream_folders();
+    match Input::read(&payload, &folders, &spec.backup_bucket)? {
+        Input::Begin(input) => begin(services, &spec, &folders, input).await,
         Input::Run(request) => {
             let end = Instant::now() + clock::until_epoch_ms(context.deadline).saturating_sub(RESERVE);
             run(app, services, &spec, *request, end).await
         }
-        Input::Summarise(execution) => summarise(services, &spec, &places, execution).await,
+        Input::Summarise(execution) => summarise(services, &spec, &folders, execution).await,
     }
 }
 
@@ -99,13 +99,13 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Redri
 async fn begin(
     services: &Services,
     spec: &Spec,
-    places: &Places,
+    folders: &StreamFolders,
     input: ExecutionInput,
 ) -> Result<Value, RedriveError> {
     let ExecutionInput { mode, from, to, prefix } = input;
     let prefix = match prefix {
         Some(prefix) => prefix,
-        None => in_use(&Bucket::new(services.aws.s3(), spec.backup_bucket.clone()), places.failed()).await?,
+        None => in_use(&Bucket::new(services.aws.s3(), spec.backup_bucket.clone()), folders.failed()).await?,
     };
     Ok(json!({"mode": mode.to_string(), "from": from, "to": to, "prefix": prefix}))
 }
@@ -164,11 +164,11 @@ fn settings(spec: &Spec) -> Result<(IndexNaming, BulkEndpoint), BadSpec> {
 async fn summarise(
     services: &Services,
     spec: &Spec,
-    places: &Places,
+    folders: &StreamFolders,
     execution: FinishedExecution,
 ) -> Result<Value, RedriveError> {
     let bucket = Bucket::new(services.aws.s3(), spec.backup_bucket.clone());
-    let report = serde_json::to_value(summary::summarise(execution, spec, &bucket, places).await)?;
+    let report = serde_json::to_value(summary::summarise(execution, spec, &bucket, folders).await)?;
     let event =
         Event { detail_type: REDRIVE_REPORT, resource: spec.instance_arn.to_string(), detail: report.to_string() };
     publish(services.aws.eventbridge(), event).await?;

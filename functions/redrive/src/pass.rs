@@ -13,7 +13,7 @@ use crate::bulk::BulkResponse;
 use crate::context::RunContext;
 use crate::deliver::{Delivered, Halt, LineStatus, deliver};
 use crate::domain_state::DomainState;
-use crate::keys::Source;
+use crate::keys::SourceObject;
 use crate::object::{ObjectReader, ReadProgress};
 use crate::quarantine::Quarantine;
 use crate::request::Mode;
@@ -22,7 +22,7 @@ use crate::run_result::{Counts, Flaw, ResumePoint};
 /// Going through one object.
 pub(crate) struct Pass<'r, P> {
     pub(crate) context: &'r RunContext<P>,
-    pub(crate) source: &'r Source,
+    pub(crate) source: &'r SourceObject,
     pub(crate) reader: Box<ObjectReader<'r>>,
     pub(crate) quarantine: Quarantine<'r>,
     pub(crate) batch: Batch,
@@ -49,7 +49,7 @@ pub(crate) enum PassEnd {
 impl<'r, P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>> Pass<'r, P> {
     pub(crate) fn new(
         context: &'r RunContext<P>,
-        source: &'r Source,
+        source: &'r SourceObject,
         reader: Box<ObjectReader<'r>>,
         from: ResumePoint,
     ) -> Self {
@@ -57,7 +57,7 @@ impl<'r, P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>> Pass<'r, P>
             context,
             source,
             reader,
-            quarantine: Quarantine::new(&context.bucket, &source.quarantine),
+            quarantine: Quarantine::new(&context.bucket, &source.quarantine_key),
             batch: Batch::from(from.offset),
             counts: Counts::default(),
             has_records: from.offset > 0,

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::keys::Source;
+use crate::keys::SourceObject;
 use crate::run_result::{ResumePoint, RunResult};
 use crate::window::Window;
 
@@ -39,7 +39,7 @@ pub(crate) struct RunRequest {
 /// An object to go through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestedObject {
-    pub(crate) source: Source,
+    pub(crate) source: SourceObject,
     /// Where to begin.
     pub(crate) resume: ResumePoint,
     /// When it was written, if the listing says so.

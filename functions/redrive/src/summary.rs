@@ -1,6 +1,7 @@
 //! Owns adding up what an execution of the state machine came to, and how that is told.
 
 use emite_aws::error::AwsError;
+use emite_core::layout::{RESULTS, StreamFolders};
 use emite_core::report::VERSION;
 use emite_core::spec::Spec;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,6 @@ use serde_json::Value;
 
 use crate::bucket::{Bucket, GET};
 use crate::elements::Elements;
-use crate::keys::Places;
 use crate::object::{ObjectReader, Opened, ReadProgress};
 use crate::request::{FinishedExecution, ResultLocation};
 use crate::run_result::{Counts, LeftObject, RemainingObject, ResumePoint, RunResult, StopReason};
@@ -59,13 +59,13 @@ pub(crate) async fn summarise(
     mut execution: FinishedExecution,
     spec: &Spec,
     bucket: &Bucket,
-    places: &Places,
+    folders: &StreamFolders,
 ) -> RedriveReport {
     let mut totals = Totals::default();
     match &execution.results {
         ResultLocation::Inline(answers) => answers.iter().for_each(|answer| totals.add(answer)),
         ResultLocation::Manifest { key } => {
-            if let Err(error) = totals.add_listed(bucket, key, places).await {
+            if let Err(error) = totals.add_listed(bucket, key, folders).await {
                 tracing::error!(%error, "not all results can be read");
                 execution.error.get_or_insert_with(|| UNREADABLE.to_owned());
             }
@@ -109,7 +109,7 @@ struct ResultKeys {
 
 /// Reads which files have results
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html>).
-async fn result_keys(bucket: &Bucket, manifest: &str, places: &Places) -> Result<ResultKeys, AwsError> {
+async fn result_keys(bucket: &Bucket, manifest: &str, folders: &StreamFolders) -> Result<ResultKeys, AwsError> {
     let mut found = None;
     read(bucket, manifest, |object| found = Some(object)).await?;
     let unusable = || AwsError::unusable(GET, "the list of results is none that this release knows".to_owned());
@@ -119,7 +119,7 @@ async fn result_keys(bucket: &Bucket, manifest: &str, places: &Places) -> Result
         succeeded: succeeded.into_iter().map(|file| file.key).collect(),
         others: failed.into_iter().chain(pending).map(|file| file.key).collect(),
     };
-    let are_ours = keys.succeeded.iter().chain(&keys.others).all(|key| key.starts_with(&places.results()));
+    let are_ours = keys.succeeded.iter().chain(&keys.others).all(|key| key.starts_with(&folders.folder(RESULTS)));
     if are_ours { Ok(keys) } else { Err(unusable()) }
 }
 
@@ -144,8 +144,8 @@ async fn read(bucket: &Bucket, key: &str, mut found: impl FnMut(Value)) -> Resul
 
 impl Totals {
     /// All that the list with this key names, up to what cannot be read.
-    async fn add_listed(&mut self, bucket: &Bucket, key: &str, places: &Places) -> Result<(), AwsError> {
-        let ResultKeys { succeeded, others } = result_keys(bucket, key, places).await?;
+    async fn add_listed(&mut self, bucket: &Bucket, key: &str, folders: &StreamFolders) -> Result<(), AwsError> {
+        let ResultKeys { succeeded, others } = result_keys(bucket, key, folders).await?;
         let mut all_read = Ok(());
         for key in succeeded {
             all_read = all_read.and(read(bucket, &key, |result| self.add_result(&result)).await);

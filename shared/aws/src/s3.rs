@@ -24,12 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What waits in the folders of failed records and in `quarantine/`; none if the bucket is gone.
 pub async fn failed_records(s3: &Client, spec: &Spec) -> Result<Option<FailedRecords>, AwsError> {
-    let quarantine = format!("emite-connect/{}/quarantine/", spec.delivery_stream_name());
-    let named = spec.failed_names().unwrap_or_default();
-    let failed = spec.failed_folders().into_iter().map(|folder| listing(s3, &spec.backup_bucket, folder, &named));
+    let folders = spec.stream_folders();
+    let is_ours = |key: &str| !folders.is_of_another_stream(key);
+    let failed = folders.failed().iter().map(|folder| listing(s3, &spec.backup_bucket, folder, is_ours));
+    let quarantine = spec.quarantine_prefix();
     let listings = tokio::try_join!(
         async { Ok(together(try_join_all(failed).await?)) },
-        listing(s3, &spec.backup_bucket, quarantine, ""),
+        listing(s3, &spec.backup_bucket, &quarantine, |_| true),
     );
     let Some((failed, quarantined)) = if_there(listings)? else { return Ok(None) };
     let kind = match &failed.oldest {
@@ -81,9 +82,9 @@ fn together(listings: Vec<Listing>) -> Listing {
     })
 }
 
-/// The beginning of a listing, of the objects whose names begin so (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
-async fn listing(s3: &Client, bucket: &str, prefix: String, named: &str) -> Result<Listing, AwsError> {
-    let is_ours = |key: &str| key.rsplit('/').next().is_some_and(|name| name.starts_with(named));
+/// The beginning of a listing, of the objects with keys that are ours
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>).
+async fn listing(s3: &Client, bucket: &str, prefix: &str, is_ours: impl Fn(&str) -> bool) -> Result<Listing, AwsError> {
     let mut listing = Listing::default();
     let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     for _ in 0..PAGES {
@@ -92,7 +93,7 @@ async fn listing(s3: &Client, bucket: &str, prefix: String, named: &str) -> Resu
         listing.more = page.is_truncated == Some(true);
         // The console makes empty objects that stand for folders.
         let objects = page.contents.unwrap_or_default().into_iter().filter(|object| object.size != Some(0));
-        for object in objects.filter(|object| object.key.as_deref().is_some_and(is_ours)) {
+        for object in objects.filter(|object| object.key.as_deref().is_some_and(&is_ours)) {
             listing.objects += 1;
             let written = object.last_modified.as_ref().and_then(timestamp);
             if let (Some(at), Some(key)) = (written, object.key)

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::handover;
+use crate::layout;
 use crate::metrics::{MetricQuery, PERIOD_SECONDS};
 use crate::spec::Spec;
 
@@ -181,7 +182,7 @@ fn function_setting(spec: &Spec, query: &str) -> Aws {
 
 /// Prints the readable text of the handover.
 pub fn handover(spec: &Spec) -> String {
-    let document = format!("s3://{}/{}{}", spec.backup_bucket, spec.folder("handover"), handover::TEXT);
+    let document = format!("s3://{}/{}{}", spec.backup_bucket, spec.folder(layout::HANDOVER), handover::TEXT);
     Aws::new(spec, "s3", "cp").word(&document).raw("-").line()
 }
 

@@ -8,28 +8,8 @@ use serde_json::Value;
 
 use crate::snapshot::ErrorKind;
 
-/// Folders at the bucket's root that Firehose names itself, in a stream that was made by hand
-/// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_AmazonopensearchserviceDestinationConfiguration.html>).
-pub const FIREHOSE_FOLDERS: [&str; 4] = [
-    "AmazonOpenSearchService-failed/",
-    "AmazonOpenSearchService_failed/",
-    "elasticsearch-failed/",
-    "elasticsearch_failed/",
-];
-
-/// What the keys of refused records begin with before Firehose's name of the error, by the prefixes of a delivery stream's
-/// bucket; none if that name is not the first thing that varies
-/// (<https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html>). Pure.
-pub fn prefix_of(prefix: Option<&str>, error_prefix: Option<&str>) -> Option<String> {
-    const ERROR_TYPE: &str = "!{firehose:error-output-type}";
-    match error_prefix.filter(|prefix| !prefix.is_empty()) {
-        Some(error_prefix) => {
-            let (before, _) = error_prefix.split_once(ERROR_TYPE)?;
-            (!before.contains("!{")).then(|| before.to_owned())
-        }
-        None => Some(prefix.unwrap_or_default().to_owned()).filter(|prefix| !prefix.contains("!{")),
-    }
-}
+// For the crates that still name them here.
+pub use crate::layout::{FIREHOSE_FOLDERS, failed_prefix as prefix_of};
 
 /// What is read at most: the caller asks the bucket for no more.
 const MOST: usize = 64 * 1024;
@@ -195,21 +175,6 @@ mod tests {
     fn said(message: &str) -> String {
         let ErrorKind { status, error_type, field, field_limit } = told(json!("400"), message).unwrap();
         format!("{status} {error_type:?} {field:?} {field_limit}")
-    }
-
-    #[test]
-    fn failed_records_are_found_by_what_a_streams_prefixes_say() {
-        for (prefix, error_prefix, found) in [
-            (None, None, Some("")),
-            (Some("ctr/"), None, Some("ctr/")),
-            (Some("ctr/"), Some(""), Some("ctr/")),
-            (Some("ctr/"), Some("e/!{firehose:error-output-type}/!{timestamp:yyyy}/"), Some("e/")),
-            (None, Some("e/!{timestamp:yyyy}/!{firehose:error-output-type}/"), None),
-            (None, Some("errors/"), None),
-            (Some("!{timestamp:yyyy}/"), None, None),
-        ] {
-            assert_eq!(prefix_of(prefix, error_prefix).as_deref(), found, "{prefix:?} {error_prefix:?}");
-        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod fixtures;
 pub mod handover;
 pub mod judge;
 pub mod latch;
+pub mod layout;
 pub mod links;
 pub mod look;
 pub mod metrics;

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::arn::{Arn, Home, InstanceId};
 use crate::business_hours::BusinessHours;
-use crate::failed_object::FIREHOSE_FOLDERS;
+use crate::layout::{self, StreamFolders};
 use crate::links::approved_origin::Origin;
 use crate::problems::Problems;
 
@@ -242,30 +242,29 @@ impl Spec {
         self.existing.contains(&thing)
     }
 
-    /// Below what in the bucket refused records are put. A stream that was there already has them in a folder that Firehose
-    /// names, in one of four spellings.
-    pub fn failed_folders(&self) -> Vec<String> {
-        let prefix = &self.failed_prefix;
-        if !self.found(Existing::DeliveryStream) {
-            return vec![prefix.clone()];
+    /// The folders of the delivery stream in the bucket.
+    pub fn stream_folders(&self) -> StreamFolders {
+        let (name, prefix) = (self.delivery_stream_name(), &self.failed_prefix);
+        if self.found(Existing::DeliveryStream) {
+            StreamFolders::existing(name, prefix)
+        } else {
+            StreamFolders::managed(name, prefix)
         }
-        FIREHOSE_FOLDERS.into_iter().map(|folder| format!("{prefix}{folder}")).collect()
     }
 
-    /// What the names of objects begin with in which the delivery stream puts failed records, where others may use the same folders:
-    /// its own name (<https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html>). None: nobody else does.
-    pub fn failed_names(&self) -> Option<String> {
-        self.found(Existing::DeliveryStream).then(|| format!("{}-", self.delivery_stream_name()))
+    /// The folders that the delivery stream may put failed records into.
+    pub fn failed_folders(&self) -> Vec<String> {
+        self.stream_folders().failed().to_vec()
     }
 
     /// The prefix of one of the stack's own folders in the bucket.
     pub fn folder(&self, name: &str) -> String {
-        format!("emite-connect/{}/{name}/", self.delivery_stream_name())
+        layout::folder(self.delivery_stream_name(), name)
     }
 
     /// Below what records are kept that the domain never takes.
     pub fn quarantine_prefix(&self) -> String {
-        self.folder("quarantine")
+        self.folder(layout::QUARANTINE)
     }
 
     /// The name of the search domain.
@@ -513,7 +512,7 @@ mod tests {
     fn what_was_there_is_told_by_name() {
         let found = with("existing", ",deliveryStream,,domain".into()).unwrap();
         assert_eq!(found.existing, BTreeSet::from([Existing::DeliveryStream, Existing::Domain]));
-        assert_eq!(found.failed_folders().len(), FIREHOSE_FOLDERS.len());
+        assert_eq!(found.failed_folders().len(), layout::FIREHOSE_FOLDERS.len());
         assert_eq!(Spec::parse(SPEC).unwrap().failed_folders(), ["emite-connect/emite-ctrfirehose/failed/"]);
         let BadSpec(problems) = with("existing", "bucket".into()).unwrap_err();
         assert!(problems[0].starts_with("existing is 'bucket': must be"), "{problems:?}");

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use emite_core::arn::{Arn, Home, InstanceId};
 use emite_core::handover::TEXT;
+use emite_core::layout;
 use emite_core::links::data_streaming::{ResourceType, Source, Target};
 use serde::{Deserialize, Serialize};
 
@@ -170,7 +171,7 @@ fn server(read: &mut Properties<'_>) -> Option<HandedServer> {
 
 /// A folder of its own in the stack's part of the bucket.
 fn prefix(text: &str) -> Result<String, &'static str> {
-    let stream = text.strip_prefix("emite-connect/").and_then(|rest| rest.strip_suffix("/handover/"));
+    let stream = layout::stream_of(text, layout::HANDOVER);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     match stream {
         Some(name) if (1..=64).contains(&name.len()) && name.bytes().all(allowed) => Ok(text.to_owned()),

@@ -1,6 +1,7 @@
 //! Owns what Preflight answers with: the names, ARNs and addresses that the rest of the stack refers to.
 
 use emite_core::arn::Home;
+use emite_core::layout;
 use serde::{Deserialize, Serialize};
 
 use super::chain::{ChainResource, delivery_role_name};
@@ -45,7 +46,7 @@ impl Attributes {
         let delivery = parameters.delivery_stream.as_ref();
         let created_delivery = delivery.and_then(ChainResource::created);
         let failed_prefix = match created_delivery {
-            Some(name) => format!("emite-connect/{name}/failed/"),
+            Some(name) => layout::folder(name, layout::FAILED),
             None => self.failed_prefix,
         };
         let delivery_role = created_delivery.map(delivery_role_name);

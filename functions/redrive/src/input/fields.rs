@@ -1,9 +1,10 @@
 //! Owns reading the fields that several kinds of input have in common, and collecting what is wrong with any of them.
 
+use emite_core::layout::StreamFolders;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::keys::Places;
+use crate::keys::whole_prefix;
 use crate::request::Mode;
 use crate::window::{Window, first, last};
 
@@ -88,11 +89,11 @@ fn moment(
     moment
 }
 
-pub(super) fn prefix(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) -> Option<String> {
+pub(super) fn prefix(fields: &Map<String, Value>, folders: &StreamFolders, problems: &mut Problems) -> Option<String> {
     match fields.get("prefix") {
         None | Some(Value::Null) => {}
         Some(Value::String(prefix)) if prefix.is_empty() => {}
-        Some(Value::String(prefix)) => match places.prefix(prefix) {
+        Some(Value::String(prefix)) => match whole_prefix(prefix, folders) {
             Ok(prefix) => return Some(prefix),
             Err(problem) => problems.add(format!("prefix: {problem}")),
         },

@@ -1,11 +1,12 @@
 //! Owns reading which objects are to be gone through: by their keys, as a batch of a listing, or as one item of it.
 
+use emite_core::layout::StreamFolders;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::fields::{Problems, SELECTION, mode, prefix, window};
-use crate::keys::Places;
+use crate::keys::SourceObject;
 use crate::request::{RequestedObject, RunRequest};
 use crate::run_result::ResumePoint;
 
@@ -32,20 +33,24 @@ struct Form<'a> {
     so_far: Option<&'a Value>,
 }
 
-pub(super) fn read(fields: &Map<String, Value>, places: &Places, problems: &mut Problems) -> Option<RunRequest> {
+pub(super) fn read(
+    fields: &Map<String, Value>,
+    folders: &StreamFolders,
+    problems: &mut Problems,
+) -> Option<RunRequest> {
     let Form { items, selection, so_far } = form(fields, problems)?;
     let Some(items) = items else {
         problems.add("the objects must be a list");
         return None;
     };
-    let objects = items.iter().enumerate().filter_map(|(index, item)| object(item, index, places, problems)).collect();
+    let objects = items.iter().enumerate().filter_map(|(index, item)| object(item, index, folders, problems)).collect();
     let so_far = so_far.filter(|so_far| !so_far.is_null()).and_then(|so_far| {
         let result = serde_json::from_value(so_far.clone());
         result.map_err(|_| problems.add("soFar must be an answer of this function")).ok()
     });
     let nothing = Map::new();
     let selection = selection.unwrap_or(&nothing);
-    prefix(selection, places, problems);
+    prefix(selection, folders, problems);
     let mode = mode(selection, problems);
     Some(RunRequest { mode, objects, window: window(selection, problems).window, so_far })
 }
@@ -80,7 +85,7 @@ fn form<'a>(fields: &'a Map<String, Value>, problems: &mut Problems) -> Option<F
 
 /// One object: a key, a [`RemainingObject`](crate::run_result::RemainingObject), or an item of a listing. None for an empty
 /// one, which stands for a folder, and for one of another delivery stream.
-fn object(item: &Value, index: usize, places: &Places, problems: &mut Problems) -> Option<RequestedObject> {
+fn object(item: &Value, index: usize, folders: &StreamFolders, problems: &mut Problems) -> Option<RequestedObject> {
     let field = |name: &str| item.get(name).filter(|value| !value.is_null());
     if field("Size").or_else(|| field("size")).and_then(Value::as_u64) == Some(0) {
         return None;
@@ -89,7 +94,7 @@ fn object(item: &Value, index: usize, places: &Places, problems: &mut Problems) 
         problems.add(format!("object {index} must have a key"));
         return None;
     };
-    if places.is_anothers(key) {
+    if folders.is_of_another_stream(key) {
         return None;
     }
     let resume = if item.is_object() { ResumePoint::deserialize(item).ok() } else { Some(ResumePoint::default()) };
@@ -103,7 +108,7 @@ fn object(item: &Value, index: usize, places: &Places, problems: &mut Problems) 
     if written.is_some() && modified.is_none() {
         problems.add(format!("LastModified of object {index} must be a time"));
     }
-    let source = places.source(key).map_err(|problem| problems.add(problem)).ok()?;
+    let source = SourceObject::of(key, folders).map_err(|problem| problems.add(problem)).ok()?;
     Some(RequestedObject { source, resume: resume?, modified })
 }
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::request::{Mode, ResultLocation};
 
 fn read(event: &Value) -> Result<Input, BadInput> {
-    Input::read(event, &Places::named("s"), "bucket")
+    Input::read(event, &StreamFolders::managed("s", "emite-connect/s/failed/"), "bucket")
 }
 
 fn request_of(event: &Value) -> RunRequest {

@@ -1,6 +1,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use emite_core::layout::StreamFolders;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::bucket::Bucket;
 use crate::fake::{FakeAws, FakeState};
-use crate::keys::Places;
+use crate::keys::SourceObject;
 use crate::naming::{IndexNaming, Rotation};
 use crate::window::Window;
 
@@ -50,7 +51,7 @@ fn request(mode: Mode, keys: &[(&str, u64)]) -> RunRequest {
 
 fn request_from(mode: Mode, positions: Vec<RemainingObject>) -> RunRequest {
     let objects = positions.into_iter().map(|RemainingObject { key, resume }| RequestedObject {
-        source: Places::named("s").source(&key).unwrap(),
+        source: SourceObject::of(&key, &StreamFolders::managed("s", "emite-connect/s/failed/")).unwrap(),
         resume,
         modified: None,
     });

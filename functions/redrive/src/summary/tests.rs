@@ -15,7 +15,8 @@ async fn report(results: ResultLocation, error: Option<&str>, fake: &FakeAws) ->
         arn: Some("arn:x".to_owned()),
     };
     let bucket = Bucket::new(&fake.s3(), "bucket".to_owned());
-    summarise(execution, &Spec::parse(SPEC).unwrap(), &bucket, &Places::named("s")).await
+    summarise(execution, &Spec::parse(SPEC).unwrap(), &bucket, &StreamFolders::managed("s", "emite-connect/s/failed/"))
+        .await
 }
 
 fn answer(objects: u64, remaining: usize) -> Value {

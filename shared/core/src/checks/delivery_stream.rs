@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::check::{Check, Explains, Part, Verdict, no_metrics, no_repair, seen};
 use super::{failed_records, firehose_delivery};
 use crate::command::{self, Command};
-use crate::failed_object::prefix_of;
 use crate::finding::{Finding, Severity, Status, values};
+use crate::layout::failed_prefix;
 use crate::look::Look;
 use crate::snapshot::{DeliveryStream, Destination, Snapshot};
 use crate::spec::{Existing, Spec};
@@ -163,7 +163,7 @@ fn differences(spec: &Spec, live: &Destination, source: Option<&str>) -> Vec<Dif
     let bucket = format!("arn:{}:s3:::{}", spec.home.partition, spec.backup_bucket);
     let told = live.prefix.is_some() || live.error_prefix.is_some();
     let failed = told.then(|| {
-        let found = prefix_of(live.prefix.as_deref(), live.error_prefix.as_deref());
+        let found = failed_prefix(live.prefix.as_deref(), live.error_prefix.as_deref());
         found.unwrap_or_else(|| live.error_prefix.clone().unwrap_or_default())
     });
     let records = spec.contact_record_stream.as_ref().map(ToString::to_string).unwrap_or_default();
