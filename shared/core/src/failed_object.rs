@@ -8,9 +8,6 @@ use serde_json::Value;
 
 use crate::snapshot::ErrorKind;
 
-// For the crates that still name them here.
-pub use crate::layout::{FIREHOSE_FOLDERS, failed_prefix as prefix_of};
-
 /// What is read at most: the caller asks the bucket for no more.
 const MOST: usize = 64 * 1024;
 

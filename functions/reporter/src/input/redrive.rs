@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emite_core::failed_object::FIREHOSE_FOLDERS;
+use emite_core::layout::FIREHOSE_FOLDERS;
 use emite_core::spec::Spec;
 use jiff::Timestamp;
 use serde::Deserialize;
