@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use emite_aws::s3::objects::Bucket;
 use tokio::time::Instant;
 
-use crate::bucket::Bucket;
 use crate::bulk::BulkError;
 use crate::naming::IndexNaming;
 use crate::request::Mode;

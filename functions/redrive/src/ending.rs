@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use emite_aws::error::AwsError;
 
-use crate::bucket::has_changed;
 use crate::bulk::{BulkError, BulkResponse};
 use crate::context::{ObjectOutcome, TimeBudget};
 use crate::deliver::Halt;
@@ -151,7 +150,9 @@ impl<P: AsyncFn(Bytes, usize) -> Result<BulkResponse, AwsError>> Pass<'_, P> {
             Ok(()) => Ok(ObjectOutcome::Done(counts)),
             // Another run was faster.
             Err(error) if error.is_not_found() => Ok(ObjectOutcome::Done(counts)),
-            Err(error) if has_changed(&error) => Ok(ObjectOutcome::Left { counts, cause: CHANGED.to_owned(), size }),
+            Err(error) if error.is_of_another_version() => {
+                Ok(ObjectOutcome::Left { counts, cause: CHANGED.to_owned(), size })
+            }
             Err(error) => Err(error),
         }
     }

@@ -9,7 +9,6 @@
 
 mod backoff;
 pub mod batch;
-mod bucket;
 mod bulk;
 mod context;
 mod deliver;
@@ -37,6 +36,7 @@ mod window;
 use emite_aws::clock;
 use emite_aws::eventbridge::{Event, publish};
 use emite_aws::https::{self, Schemes};
+use emite_aws::s3::objects::Bucket;
 use emite_aws::services::Services;
 use emite_aws::services::SpecError;
 use emite_aws::settings::BadSettings;
@@ -51,7 +51,6 @@ pub use domain::sha256;
 pub use error::RedriveError;
 pub use input::BadInput;
 
-use bucket::Bucket;
 use context::{RESERVE, RunContext};
 use domain::{BulkEndpoint, DomainClient};
 use input::Input;

@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use emite_aws::error::AwsError;
+use emite_aws::s3::objects::{Bucket, Content, GET_OBJECT, StoredObject};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use crate::bucket::{Bucket, GET, Part, has_changed, is_archived, is_past_the_end};
 use crate::unpack::Unpack;
 
 /// How long nothing may come. The call's own time-outs end with the headers of the answer.
@@ -29,7 +27,7 @@ pub(crate) struct ObjectReader<'a> {
     /// When it was written.
     pub(crate) modified: Option<Timestamp>,
     unpack: Unpack,
-    body: ByteStream,
+    content: Content,
     chunk: Bytes,
     /// How many bytes were read.
     read: u64,
@@ -69,13 +67,13 @@ const BAD_GZIP: &str = "its gzip packing is damaged or cut off";
 impl<'a> ObjectReader<'a> {
     /// Opens an object to read its text from `offset` on.
     pub(crate) async fn open(bucket: &'a Bucket, key: &'a str, offset: u64) -> Result<Opened<'a>, AwsError> {
-        let answer = match bucket.get(key, Part::default()).await {
-            Ok(answer) => answer,
+        let stored = match bucket.get(key).await {
+            Ok(stored) => stored,
             Err(error) if error.is_not_found() && error.code != "NoSuchBucket" => return Ok(Opened::Gone),
-            Err(error) if is_archived(&error) => return Ok(Opened::Unreadable(ARCHIVED)),
+            Err(error) if error.is_archived() => return Ok(Opened::Unreadable(ARCHIVED)),
             Err(error) => return Err(error),
         };
-        let mut object = Self::of(bucket, key, answer);
+        let mut object = Self::of(bucket, key, stored);
         if offset == 0 {
             return Ok(Opened::Open(Box::new(object)));
         }
@@ -100,15 +98,16 @@ impl<'a> ObjectReader<'a> {
         })
     }
 
-    fn of(bucket: &'a Bucket, key: &'a str, answer: GetObjectOutput) -> Self {
+    fn of(bucket: &'a Bucket, key: &'a str, stored: StoredObject) -> Self {
+        let StoredObject { etag, size, modified, content } = stored;
         Self {
             bucket,
             key,
-            etag: answer.e_tag.unwrap_or_default(),
-            size: answer.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default(),
-            modified: answer.last_modified.and_then(|at| Timestamp::from_second(at.secs()).ok()),
+            etag,
+            size,
+            modified,
             unpack: Unpack::detecting(),
-            body: answer.body,
+            content,
             chunk: Bytes::new(),
             read: 0,
             breaks: 0,
@@ -124,14 +123,14 @@ impl<'a> ObjectReader<'a> {
     /// Appends some more of the text.
     pub(crate) async fn read(&mut self, text: &mut Vec<u8>) -> Result<ReadProgress, AwsError> {
         if self.chunk.is_empty() {
-            match timeout(STALL, self.body.next()).await {
-                Ok(Some(Ok(chunk))) => {
+            match timeout(STALL, self.content.next()).await {
+                Ok(Ok(Some(chunk))) => {
                     self.read += chunk.len() as u64;
                     self.breaks = 0;
                     self.chunk = chunk;
                 }
-                Ok(None) if self.read >= self.size => return Ok(self.finish(text)),
-                Ok(Some(Err(_))) if self.read >= self.size => return Ok(ReadProgress::Broken(BAD_CHECKSUM)),
+                Ok(Ok(None)) if self.read >= self.size => return Ok(self.finish(text)),
+                Ok(Err(_)) if self.read >= self.size => return Ok(ReadProgress::Broken(BAD_CHECKSUM)),
                 _ => return self.reopen().await,
             }
         }
@@ -158,18 +157,17 @@ impl<'a> ObjectReader<'a> {
     async fn reopen(&mut self) -> Result<ReadProgress, AwsError> {
         self.breaks += 1;
         if self.breaks > MOST_BREAKS {
-            return Err(AwsError::unusable(GET, "the object's content breaks off again and again".to_owned()));
+            return Err(AwsError::unusable(GET_OBJECT, "the object's content breaks off again and again".to_owned()));
         }
         tracing::info!(bytes = self.read, "reading on");
-        let part = Part { from: self.read, etag: Some(&self.etag) };
-        match self.bucket.get(self.key, part).await {
-            Ok(answer) => {
-                self.body = answer.body;
+        match self.bucket.get_from(self.key, self.read, &self.etag).await {
+            Ok(content) => {
+                self.content = content;
                 Ok(ReadProgress::More)
             }
-            Err(error) if has_changed(&error) => Ok(ReadProgress::Broken(CHANGED)),
+            Err(error) if error.is_of_another_version() => Ok(ReadProgress::Broken(CHANGED)),
             Err(error) if error.is_not_found() => Ok(ReadProgress::Gone),
-            Err(error) if is_past_the_end(&error) => Ok(ReadProgress::End),
+            Err(error) if error.is_past_the_end() => Ok(ReadProgress::End),
             Err(error) => Err(error),
         }
     }

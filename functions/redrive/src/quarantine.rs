@@ -2,9 +2,9 @@
 //! and why. Written at constant memory, and there as a whole or not at all.
 
 use emite_aws::error::AwsError;
+use emite_aws::s3::objects::{Bucket, GET_OBJECT, MultipartUpload};
 use serde::{Deserialize, Serialize};
 
-use crate::bucket::{Bucket, GET, Upload};
 use crate::object::{ObjectReader, Opened, ReadProgress};
 use crate::record::is_object;
 
@@ -16,7 +16,7 @@ pub(crate) struct Quarantine<'a> {
     bucket: &'a Bucket,
     key: &'a str,
     buffer: Vec<u8>,
-    upload: Option<Upload>,
+    upload: Option<MultipartUpload>,
     /// How many lines it has.
     pub(crate) lines: u64,
 }
@@ -28,7 +28,7 @@ impl<'a> Quarantine<'a> {
 
     /// Takes over those lines of the object as it stands that are of source lines before `offset`.
     pub(crate) async fn carry_over(&mut self, offset: u64) -> Result<(), AwsError> {
-        let unusable = |problem: &str| AwsError::unusable(GET, format!("the quarantine object: {problem}"));
+        let unusable = |problem: &str| AwsError::unusable(GET_OBJECT, format!("the quarantine object: {problem}"));
         let mut object = match ObjectReader::open(self.bucket, self.key, 0).await? {
             Opened::Open(object) => object,
             Opened::Gone => return Ok(()),
@@ -68,9 +68,9 @@ impl<'a> Quarantine<'a> {
         let content = std::mem::take(&mut self.buffer);
         let upload = match &mut self.upload {
             Some(upload) => upload,
-            none => none.insert(self.bucket.begin(self.key).await?),
+            none => none.insert(self.bucket.begin_upload(self.key).await?),
         };
-        self.bucket.add(self.key, upload, content).await
+        self.bucket.upload_part(self.key, upload, content).await
     }
 
     /// Puts it into the bucket, in place of what is there, or only of the version `etag`. Nothing if it has no line.
@@ -80,9 +80,9 @@ impl<'a> Quarantine<'a> {
             None => self.bucket.put(self.key, self.buffer, etag).await,
             Some(mut upload) => {
                 if !self.buffer.is_empty() {
-                    self.bucket.add(self.key, &mut upload, self.buffer).await?;
+                    self.bucket.upload_part(self.key, &mut upload, self.buffer).await?;
                 }
-                self.bucket.complete(self.key, upload, etag).await
+                self.bucket.complete_upload(self.key, upload, etag).await
             }
         }
     }
@@ -90,7 +90,7 @@ impl<'a> Quarantine<'a> {
     /// Leaves no trace of it.
     pub(crate) async fn discard(&mut self) -> Result<(), AwsError> {
         match self.upload.take() {
-            Some(upload) => self.bucket.abort(self.key, upload).await,
+            Some(upload) => self.bucket.abort_upload(self.key, upload).await,
             None => Ok(()),
         }
     }

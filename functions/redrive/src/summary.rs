@@ -1,13 +1,13 @@
 //! Owns adding up what an execution of the state machine came to, and how that is told.
 
 use emite_aws::error::AwsError;
+use emite_aws::s3::objects::{Bucket, GET_OBJECT};
 use emite_core::layout::{RESULTS, StreamFolders};
 use emite_core::report::VERSION;
 use emite_core::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bucket::{Bucket, GET};
 use crate::elements::Elements;
 use crate::object::{ObjectReader, Opened, ReadProgress};
 use crate::request::{FinishedExecution, ResultLocation};
@@ -112,7 +112,7 @@ struct ResultKeys {
 async fn result_keys(bucket: &Bucket, manifest: &str, folders: &StreamFolders) -> Result<ResultKeys, AwsError> {
     let mut found = None;
     read(bucket, manifest, |object| found = Some(object)).await?;
-    let unusable = || AwsError::unusable(GET, "the list of results is none that this release knows".to_owned());
+    let unusable = || AwsError::unusable(GET_OBJECT, "the list of results is none that this release knows".to_owned());
     let manifest: Manifest = serde_json::from_value(found.ok_or_else(unusable)?).map_err(|_| unusable())?;
     let ResultFiles { succeeded, failed, pending } = manifest.result_files;
     let keys = ResultKeys {
@@ -125,7 +125,7 @@ async fn result_keys(bucket: &Bucket, manifest: &str, folders: &StreamFolders) -
 
 /// Hands each object of a file to `found`.
 async fn read(bucket: &Bucket, key: &str, mut found: impl FnMut(Value)) -> Result<(), AwsError> {
-    let unusable = || AwsError::unusable(GET, "a file with results cannot be read".to_owned());
+    let unusable = || AwsError::unusable(GET_OBJECT, "a file with results cannot be read".to_owned());
     let Opened::Open(mut file) = ObjectReader::open(bucket, key, 0).await? else { return Err(unusable()) };
     let (mut elements, mut text) = (Elements::default(), Vec::new());
     loop {

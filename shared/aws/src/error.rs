@@ -152,6 +152,22 @@ impl AwsError {
         )
     }
 
+    /// The object of S3 is not the version any more that was asked for, or is just being changed.
+    pub fn is_of_another_version(&self) -> bool {
+        matches!(self.code.as_str(), "PreconditionFailed" | "HTTP 412" | "ConditionalRequestConflict" | "HTTP 409")
+    }
+
+    /// The object of S3 is in an archive and has to be restored before it can be read
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects.html>).
+    pub fn is_archived(&self) -> bool {
+        self.code == "InvalidObjectState"
+    }
+
+    /// The object of S3 does not reach as far as the bytes that were asked for.
+    pub fn is_past_the_end(&self) -> bool {
+        matches!(self.code.as_str(), "InvalidRange" | "HTTP 416")
+    }
+
     /// The call found something there already. Connect's model names the first; the others are answers that callers
     /// have met for the same thing, so each is followed by another look rather than believed.
     pub fn may_mean_already_there(&self) -> bool {

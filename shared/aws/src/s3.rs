@@ -1,6 +1,8 @@
 //! Owns the calls of S3: how many failed records wait in the bucket, since when, and why; and where a bucket is and what it
 //! encrypts with.
 
+pub mod objects;
+
 use std::time::Duration;
 
 use aws_sdk_s3::Client;

@@ -1,6 +1,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use emite_aws::s3::objects::Bucket;
 use emite_core::layout::StreamFolders;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -9,7 +10,6 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
-use crate::bucket::Bucket;
 use crate::fake::{FakeAws, FakeState};
 use crate::keys::SourceObject;
 use crate::naming::{IndexNaming, Rotation};
