@@ -149,7 +149,8 @@ def test_preflight_knows_exactly_these_properties():
 
 
 def test_the_tests_know_what_preflight_answers():
-    source = (cfn.TEMPLATE.parents[1] / "functions" / "custom-resource" / "src" / "preflight.rs").read_text(encoding="utf-8")
+    folder = cfn.TEMPLATE.parents[1] / "functions" / "custom-resource" / "src" / "preflight"
+    source = (folder / "attributes.rs").read_text(encoding="utf-8")
     said = source.split("fn data(&self) -> Data {", 1)[1].split("])")[0]
     values = {name: str(parameter.get("Default")) for name, parameter in cfn.source()["Parameters"].items()} | cfn.REQUIRED
     assert list(cfn.preflight(values)) == re.findall(r'\("(\w+)",', said)

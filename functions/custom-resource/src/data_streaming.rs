@@ -21,6 +21,7 @@ use emite_core::links::Life;
 use emite_core::links::data_streaming::{Association, Claim, ResourceType, Source, Target};
 
 use crate::answer::{Data, Done};
+use crate::parameters::{at_home, instance};
 use crate::properties::Properties;
 use crate::request::{Object, Request};
 use crate::services::{Failure, Services, until_undisturbed};
@@ -71,23 +72,6 @@ impl StreamingProperties {
         };
         complete().ok_or_else(|| Failure::Refused("the properties are incomplete".to_owned()))
     }
-}
-
-/// An ARN of this stack's account and region.
-pub(crate) fn at_home(text: &str, home: &Home) -> Result<Arn, String> {
-    let arn: Arn = text.parse().map_err(|error: emite_core::arn::NotAnArn| error.to_string())?;
-    match home.objection(&arn) {
-        Some(objection) => Err(objection),
-        None => Ok(arn),
-    }
-}
-
-/// The Connect instance that an ARN of this stack's account and region names.
-pub(crate) fn instance(text: &str, home: &Home) -> Result<InstanceId, String> {
-    let arn = at_home(text, home)?;
-    InstanceId::of(&arn).ok_or_else(|| {
-        "must be the ARN of an Amazon Connect instance: arn:aws:connect:region:account:instance/id".to_owned()
-    })
 }
 
 fn drain(text: &str) -> Result<Duration, String> {

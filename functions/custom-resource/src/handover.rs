@@ -15,9 +15,9 @@ mod record;
 mod text;
 
 use emite_aws::clock;
-use emite_aws::error::AwsError;
 use emite_aws::eventbridge::{Event, publish};
 use emite_aws::ledger::{Entry, Key};
+use emite_aws::s3::{self, Document};
 use emite_core::handover::{Handover, JSON, TEXT};
 use emite_core::report::HANDOVER;
 use serde_json::Value;
@@ -104,36 +104,21 @@ fn done(record: &Record, notes: &[String]) -> Done {
 async fn store(services: &Services, record: &Record) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(&record.handover)
         .map_err(|_| Failure::Refused("the hand-over cannot be written as JSON".to_owned()))?;
-    put_object(services, &record.place, (JSON, "application/json"), json).await?;
-    put_object(services, &record.place, (TEXT, "text/plain; charset=utf-8"), text::of(&record.handover)).await?;
+    let Folder { bucket, prefix, key } = &record.place;
+    for (name, content_type, content) in
+        [(JSON, "application/json", json), (TEXT, "text/plain; charset=utf-8", text::of(&record.handover))]
+    {
+        let document = Document {
+            bucket,
+            key: format!("{prefix}{name}"),
+            owner: &services.home.account,
+            kms_key: key.as_deref(),
+            content_type,
+            content,
+        };
+        s3::put_document(services.aws.s3(), document).await?;
+    }
     Ok(())
-}
-
-/// Needs `s3:PutObject`, and with a key `kms:GenerateDataKey`
-/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>). Without a key the bucket's own encryption
-/// applies, which every bucket has, and which may be stronger than what could be asked for here
-/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-encryption.html>).
-async fn put_object(
-    services: &Services,
-    place: &Folder,
-    (name, content_type): (&str, &str),
-    content: String,
-) -> Result<(), AwsError> {
-    let put = services
-        .aws
-        .s3()
-        .put_object()
-        .bucket(&place.bucket)
-        .key(format!("{}{name}", place.prefix))
-        .expected_bucket_owner(&services.home.account)
-        .checksum_algorithm("SHA256".into())
-        .content_type(content_type)
-        .body(content.into_bytes().into());
-    let put = match &place.key {
-        Some(key) => put.server_side_encryption("aws:kms".into()).ssekms_key_id(key),
-        None => put,
-    };
-    put.send().await.map(drop).map_err(AwsError::of("s3:PutObject"))
 }
 
 async fn announce(services: &Services, handover: &Handover) -> Result<(), Failure> {

@@ -18,6 +18,7 @@ mod typed;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use emite_core::handover::Handover;
+use emite_core::problems::Problems;
 use emite_core::report::{HANDOVER, HEALTH_REPORT, REDRIVE_REPORT, REPAIR_REPORT, Report, SOURCE};
 use serde_json::Value;
 
@@ -28,7 +29,7 @@ use crate::text::ascii;
 pub(crate) use context::EventContext;
 pub(crate) use mode::Mode;
 pub(crate) use problems::BadInput;
-use problems::Problems;
+use problems::{add_unless_only, unless_any};
 
 /// An event that is understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +86,7 @@ fn event(payload: Value, context: &EventContext<'_>) -> Result<Input, BadInput> 
         let other = ascii(&event.detail_type, 60);
         problems.add(format!("detail-type is '{other}': must be one of {}", TYPES.join(", ")));
     }
-    problems.unless_any(())?;
+    unless_any(problems, ())?;
     match event.detail_type.as_str() {
         HEALTH_REPORT => report::read("detail", event.detail, context).map(Box::new).map(Input::Health),
         REPAIR_REPORT => repair::read(event.detail, context).map(|after| Input::Repair { after: after.map(Box::new) }),
@@ -103,8 +104,8 @@ fn test(payload: &Value, context: &EventContext<'_>) -> Result<Input, BadInput> 
     if payload.get("test") != Some(&Value::Bool(true)) {
         problems.add("test must be true");
     }
-    problems.add_unless_only(payload, "the event", &["test"]);
-    problems.unless_any(Input::Test { id: context.request_id.to_owned() })
+    add_unless_only(&mut problems, payload, "the event", &["test"]);
+    unless_any(problems, Input::Test { id: context.request_id.to_owned() })
 }
 
 #[cfg(test)]

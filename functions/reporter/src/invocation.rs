@@ -4,11 +4,11 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use aws_sdk_sns::types::MessageAttributeValue;
 use emite_aws::clock;
 use emite_aws::error::AwsError;
 use emite_aws::ledger::{Entry, Key, LedgerError};
 use emite_aws::services::Services;
+use emite_aws::sns::{self, Notification};
 
 use crate::episodes::{OutboxFull, State, decide};
 use crate::error::ReportError;
@@ -19,8 +19,6 @@ use crate::scene::Scene;
 
 /// The time kept back before the function's deadline.
 const RESERVE: Duration = Duration::from_secs(5);
-const PUBLISH: &str = "sns:Publish";
-
 /// One invocation.
 pub(crate) struct Invocation<'a> {
     pub(crate) services: &'a Services,
@@ -128,23 +126,10 @@ impl Invocation<'_> {
             ("check", message.check.as_str()),
             ("state", message.state.name()),
         ];
-        let mut publish = self
-            .services
-            .aws
-            .sns()
-            .publish()
-            .topic_arn(self.scene.spec.alert_topic.to_string())
-            .subject(&message.subject)
-            .message(&message.body);
-        for (name, value) in attributes {
-            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-            let value = value.map_err(|_| AwsError::unusable(PUBLISH, "an attribute has no type".to_owned()))?;
-            publish = publish.message_attributes(name, value);
-        }
-        match tokio::time::timeout(timeout, publish.send()).await {
-            Ok(sent) => sent.map(|_| ()).map_err(AwsError::of(PUBLISH)),
-            Err(_) => Err(AwsError::unusable(PUBLISH, "no answer in time".to_owned())),
-        }
+        let notification = Notification { subject: &message.subject, message: &message.body, attributes: &attributes };
+        let publish = sns::publish(self.services.aws.sns(), &self.scene.spec.alert_topic, &notification);
+        let late = |_| AwsError::unusable("sns:Publish", "no answer in time".to_owned());
+        tokio::time::timeout(timeout, publish).await.map_err(late)?
     }
 }
 

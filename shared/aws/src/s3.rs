@@ -68,6 +68,43 @@ pub async fn bucket_keys(s3: &Client, bucket: &str, owner: &str) -> Result<Vec<S
     Ok(defaults.filter_map(|default| default.kms_master_key_id).collect())
 }
 
+/// A document to be stored.
+#[derive(Clone, Debug)]
+pub struct Document<'a> {
+    /// The bucket, which must belong to `owner`.
+    pub bucket: &'a str,
+    /// The object's key.
+    pub key: String,
+    /// The account that the bucket has to belong to.
+    pub owner: &'a str,
+    /// The KMS key that encrypts it; none: as the bucket does.
+    pub kms_key: Option<&'a str>,
+    /// The content type.
+    pub content_type: &'a str,
+    /// The text.
+    pub content: String,
+}
+
+/// Stores a document. Needs `s3:PutObject`, and with a key `kms:GenerateDataKey`
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>). Without a key the bucket's own encryption
+/// applies, which every bucket has, and which may be stronger than what could be asked for here
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-encryption.html>).
+pub async fn put_document(s3: &Client, document: Document<'_>) -> Result<(), AwsError> {
+    let put = s3
+        .put_object()
+        .bucket(document.bucket)
+        .key(document.key)
+        .expected_bucket_owner(document.owner)
+        .checksum_algorithm("SHA256".into())
+        .content_type(document.content_type)
+        .body(document.content.into_bytes().into());
+    let put = match document.kms_key {
+        Some(key) => put.server_side_encryption("aws:kms".into()).ssekms_key_id(key),
+        None => put,
+    };
+    put.send().await.map(drop).map_err(AwsError::of("s3:PutObject"))
+}
+
 #[derive(Default)]
 struct Listing {
     objects: u64,

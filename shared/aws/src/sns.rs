@@ -1,6 +1,7 @@
 //! Owns the calls of SNS.
 
 use aws_sdk_sns::Client;
+use aws_sdk_sns::types::MessageAttributeValue;
 use emite_core::arn::Arn;
 use emite_core::look::Unseen;
 use emite_core::snapshot::Subscription;
@@ -8,6 +9,30 @@ use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::error::{AwsError, if_there};
+
+/// What is published to a topic.
+#[derive(Clone, Debug)]
+pub struct Notification<'a> {
+    /// The subject of mails: printable ASCII, fewer than 100 characters.
+    pub subject: &'a str,
+    /// The text.
+    pub message: &'a str,
+    /// Name and value of each attribute, for the filters of subscriptions.
+    pub attributes: &'a [(&'a str, &'a str)],
+}
+
+/// Publishes to a topic (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>). Needs `sns:Publish`.
+pub async fn publish(sns: &Client, topic: &Arn, notification: &Notification<'_>) -> Result<(), AwsError> {
+    const ACTION: &str = "sns:Publish";
+    let Notification { subject, message, attributes } = notification;
+    let mut publish = sns.publish().topic_arn(topic.to_string()).subject(*subject).message(*message);
+    for (name, value) in *attributes {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(*value).build();
+        let value = value.map_err(|_| AwsError::unusable(ACTION, "an attribute has no type".to_owned()))?;
+        publish = publish.message_attributes(*name, value);
+    }
+    publish.send().await.map(drop).map_err(AwsError::of(ACTION))
+}
 
 /// Confirmed subscriptions that are asked for their filter; one is enough to know that somebody hears everything.
 const ASKED: usize = 20;

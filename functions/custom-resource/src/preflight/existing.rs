@@ -187,7 +187,8 @@ fn fit(
     };
     let expected = expected(home, parameters, stream.source, &live);
     let problems: Vec<String> = expected.into_iter().filter_map(|one| one.problem(name)).collect();
-    let Some(failed_prefix) = failed_prefix(live.prefix.as_deref(), live.error_prefix.as_deref()).filter(|it| plain(it))
+    let Some(failed_prefix) =
+        failed_prefix(live.prefix.as_deref(), live.error_prefix.as_deref()).filter(|it| plain(it))
     else {
         return Err(vec![format!(
             "{PARAMETER}: the error prefix of the Firehose stream '{name}' does not begin with plain text of at most 100 letters, digits and /_.=()!'- before !{{firehose:error-output-type}}, so failed records would not be found. Edit it in the Firehose console, for example to emite-connect/{name}/failed/!{{firehose:error-output-type}}/"

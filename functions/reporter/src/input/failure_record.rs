@@ -3,6 +3,7 @@
 //! out of time, or was never run. Of the payloads in them nothing is shown but that it took too long, and the error's type.
 
 use emite_core::arn::Arn;
+use emite_core::problems::Problems;
 use emite_core::spec::Spec;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::context::EventContext;
 use super::error_name::is_error_type;
-use super::problems::{BadInput, Problems};
+use super::problems::{BadInput, unless_any};
 use super::typed;
 use crate::failure::{Failure, FailureKind};
 
@@ -57,7 +58,7 @@ pub(super) fn read(payload: Value, context: &EventContext<'_>) -> Result<Failure
     // What EventBridge sends has the time at which it was sent.
     let due = record.request_payload.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
     let due = due.filter(|due| *due < at).unwrap_or(at);
-    problems.unless_any(Failure { at, due, function, kind })
+    unless_any(problems, Failure { at, due, function, kind })
 }
 
 /// The health check's ARN, without version.

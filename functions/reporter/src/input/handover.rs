@@ -1,10 +1,11 @@
 //! Owns reading handovers. They are kept and have to fit into a message, so their size is bounded.
 
 use emite_core::handover::Handover;
+use emite_core::problems::Problems;
 use serde_json::Value;
 
 use super::context::EventContext;
-use super::problems::{BadInput, Problems};
+use super::problems::{BadInput, unless_any};
 use super::typed::read_ours;
 use crate::text::{is_printable, stored};
 
@@ -35,7 +36,7 @@ pub(super) fn read(detail: Value, context: &EventContext<'_>) -> Result<Handover
             problems.add(format!("detail.{field} must be 1 to {MOST_RELEASE} printable characters"));
         }
     }
-    problems.unless_any(handover).map(bounded)
+    unless_any(problems, handover).map(bounded)
 }
 
 fn bounded(mut handover: Handover) -> Handover {

@@ -1,12 +1,13 @@
 //! Owns reading health reports.
 
 use emite_core::checks::CHECKS;
+use emite_core::problems::Problems;
 use emite_core::report::Report;
 use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::context::EventContext;
-use super::problems::{BadInput, Problems};
+use super::problems::{BadInput, unless_any};
 use super::typed::read_ours;
 
 /// How much the clock of the function that wrote a report may differ from this one's.
@@ -25,5 +26,5 @@ pub(super) fn read(at: &str, detail: Value, context: &EventContext<'_>) -> Resul
             problems.add(format!("{at}.findings[{index}].check must be the name of a check of this release"));
         }
     }
-    problems.unless_any(report)
+    unless_any(problems, report)
 }

@@ -1,10 +1,11 @@
 //! Owns reading what people ask for: that a check is silenced. A refusal lists everything that is wrong with it.
 
+use emite_core::problems::Problems;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::context::EventContext;
-use super::problems::{BadInput, Problems};
+use super::problems::{BadInput, add_unless_only, unless_any};
 use crate::silence::{Silence, silenceable};
 use crate::text::is_printable;
 
@@ -17,8 +18,8 @@ const MOST_REASON: usize = 200;
 pub(super) fn read(payload: &Value, context: &EventContext<'_>) -> Result<(String, Option<Silence>), BadInput> {
     let request = payload.get("silence").unwrap_or(&Value::Null);
     let mut problems = Problems::default();
-    problems.add_unless_only(payload, "the event", &["silence"]);
-    problems.add_unless_only(request, "silence", &["check", "until", "reason"]);
+    add_unless_only(&mut problems, payload, "the event", &["silence"]);
+    add_unless_only(&mut problems, request, "silence", &["check", "until", "reason"]);
     let check = check(request, &mut problems);
     let silence = match request.get("until") {
         Some(Value::Null) => None,
@@ -26,7 +27,7 @@ pub(super) fn read(payload: &Value, context: &EventContext<'_>) -> Result<(Strin
             Some(Silence { until: end(until, context.now, &mut problems), reason: reason(request, &mut problems) })
         }
     };
-    problems.unless_any((check, silence))
+    unless_any(problems, (check, silence))
 }
 
 fn check(request: &Value, problems: &mut Problems) -> String {
