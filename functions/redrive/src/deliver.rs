@@ -84,7 +84,7 @@ pub(crate) async fn deliver(
         }
     }
     let delivered = delivery.end();
-    // Nobody else holds it any more, so this copies nothing.
+    // Nothing else holds it any more, so this copies nothing.
     batch.body = body.into();
     Ok(delivered)
 }

@@ -79,7 +79,7 @@ impl DomainClient<'_> {
         let answer = match self.client.request(request).await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
-                // Of the way to the domain, and so of nobody's record.
+                // It is about the network, and quotes no record.
                 tracing::warn!(error = causes(&error), "no connection to the search domain");
                 return BulkResponse::WholeRequest(bulk::NO_RESPONSE);
             }

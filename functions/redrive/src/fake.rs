@@ -36,9 +36,9 @@ pub(crate) struct FakeState {
     pub(crate) breaks: Option<usize>,
     /// Ids that the domain answers with this status, so many times.
     pub(crate) refuses: BTreeMap<String, (u16, &'static str, usize)>,
-    /// Keys that nobody may read.
+    /// Keys that may not be read.
     pub(crate) denied: BTreeSet<String>,
-    /// What somebody else puts into the bucket right after the first copy.
+    /// What another run puts into the bucket right after the first copy.
     pub(crate) after_copy: Option<(String, Vec<u8>)>,
     /// The domain answers a request with 400 if this id is in it.
     pub(crate) refuses_request_with: Option<String>,

@@ -1,4 +1,4 @@
-//! Owns the redrive: brings contact records that the search domain refused back into it, under the ids that they had, and
+//! Owns the redrive: brings contact records that the search domain rejected back into it, under the ids that they had, and
 //! moves what is done.
 //!
 //! A run is a batch of objects, of whatever size: each is read as a stream, its records are sent in bulk requests, and
@@ -65,8 +65,8 @@ pub struct App {
 }
 
 impl App {
-    /// Sets up what the function needs, with its settings from `lookup`. What is wrong with them is kept, and told by each
-    /// invocation.
+    /// Sets up what the function needs, with its settings from `lookup`. What is wrong with them is kept, and is
+    /// the error of each invocation.
     pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
         Self {
             services: Services::from_settings(lookup).await,

@@ -1,4 +1,4 @@
-//! The Lambda function that brings refused contact records back into the search domain.
+//! The Lambda function that brings rejected contact records back into the search domain.
 
 use emite_aws::settings::environment;
 use lambda_runtime::{Error, service_fn, tracing};

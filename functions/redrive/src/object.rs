@@ -39,9 +39,9 @@ pub(crate) struct ObjectReader<'a> {
 /// What came of opening an object.
 pub(crate) enum Opened<'a> {
     Open(Box<ObjectReader<'a>>),
-    /// Somebody else has moved it.
+    /// Another run has moved it.
     Gone,
-    /// It cannot be read, for a reason that going on does not mend.
+    /// It cannot be read, for a reason that reading on does not remove.
     Unreadable(&'static str),
 }
 
@@ -52,9 +52,9 @@ pub(crate) enum ReadProgress {
     More,
     /// That was all.
     End,
-    /// Somebody else has moved it meanwhile.
+    /// Another run has moved it meanwhile.
     Gone,
-    /// The rest cannot be read, for a reason that going on does not mend.
+    /// The rest cannot be read, for a reason that reading on does not remove.
     Broken(&'static str),
 }
 

@@ -1,4 +1,4 @@
-//! Owns adding up what an execution of the state machine came to, and how that is told.
+//! Owns adding up the results of an execution of the state machine, and the report on them.
 
 use emite_aws::error::AwsError;
 use emite_aws::s3::objects::{Bucket, GET_OBJECT};
@@ -13,12 +13,12 @@ use crate::object::{ObjectReader, Opened, ReadProgress};
 use crate::request::{FinishedExecution, ResultLocation};
 use crate::run_result::{Counts, LeftObject, RemainingObject, ResumePoint, RunResult, StopReason};
 
-/// How much of a list is told: an event has 256 KiB, and a key may have 1 KiB.
+/// How much of a list is reported: an event has 256 KiB, and a key may have 1 KiB.
 const MOST_REMAINING: usize = 100;
 const MOST_LEFT: usize = 20;
 const MOST_KINDS: usize = 60;
 
-/// What an execution came to, as it is published.
+/// The report on an execution, as it is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RedriveReport {
@@ -54,7 +54,7 @@ struct Totals {
 const UNREADABLE: &str = "ResultsUnreadable";
 
 /// Reads the results of an execution, however many there are, and adds them up. Needs `s3:GetObject`. What cannot be read
-/// is an error of the report: the rest is told all the same.
+/// is an error of the report: the rest is reported all the same.
 pub(crate) async fn summarise(
     mut execution: FinishedExecution,
     spec: &Spec,

@@ -38,7 +38,7 @@ impl Unpack {
         Self { packing: Packing::None, begun: Vec::new() }
     }
 
-    /// Whether the bytes are gzip; none if too few have come to tell.
+    /// Whether the bytes are gzip; none while too few have come to know.
     pub fn is_gzip(&self) -> Option<bool> {
         match self.packing {
             Packing::Unknown => None,

@@ -33,7 +33,7 @@ pub(crate) fn last(text: &str) -> Option<Timestamp> {
     day(text).and_then(|day| day.checked_add(DAY).ok()).or_else(|| text.parse().ok())
 }
 
-/// The beginning of a day. A time would be read as its day, so the length tells them apart.
+/// The beginning of a day. A time would be read as its day, so the length distinguishes them.
 fn day(text: &str) -> Option<Timestamp> {
     let day: Date = Some(text).filter(|text| text.len() == 10)?.parse().ok()?;
     Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())

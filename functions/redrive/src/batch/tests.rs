@@ -17,8 +17,14 @@ fn line(id: &str, index: &str, document: &[u8]) -> String {
     .to_string()
 }
 
+/// A batch that was made.
+struct Made {
+    entries: Vec<BatchLine>,
+    body: Vec<u8>,
+}
+
 /// What a whole text comes to, when it is read in pieces of `piece` bytes.
-fn batches(text: &[u8], piece: usize, naming: &IndexNaming, limit: usize) -> Vec<(Vec<BatchLine>, Vec<u8>)> {
+fn batches(text: &[u8], piece: usize, naming: &IndexNaming, limit: usize) -> Vec<Made> {
     let mut batch = Batch::from(0);
     let mut all = Vec::new();
     let mut pieces = text.chunks(piece.max(1));
@@ -33,7 +39,7 @@ fn batches(text: &[u8], piece: usize, naming: &IndexNaming, limit: usize) -> Vec
             full = !batch.finish(naming, limit);
             last = !full;
         }
-        all.push((batch.entries.clone(), batch.body.clone()));
+        all.push(Made { entries: batch.entries.clone(), body: batch.body.clone() });
         batch.next();
         if last {
             assert_eq!(batch.position(), text.len() as u64);
@@ -46,9 +52,9 @@ fn batches(text: &[u8], piece: usize, naming: &IndexNaming, limit: usize) -> Vec
 fn a_record_becomes_an_action_and_its_document() {
     let text = format!("{}\n\n{}", line("1", "emite-contacts", b"{\"a\":\n1}\n"), line("\"2", "other", b"{}"));
     let all = batches(text.as_bytes(), 10, &naming(None), LONGEST_BODY);
-    insta::assert_snapshot!(String::from_utf8(all[0].1.clone()).unwrap());
+    insta::assert_snapshot!(String::from_utf8(all[0].body.clone()).unwrap());
     let typed = batches(text.as_bytes(), 10, &naming(Some("contacts")), LONGEST_BODY);
-    insta::assert_snapshot!(String::from_utf8(typed[0].1.clone()).unwrap());
+    insta::assert_snapshot!(String::from_utf8(typed[0].body.clone()).unwrap());
 }
 
 #[test]
@@ -58,7 +64,7 @@ fn a_bad_line_is_told_and_stops_nothing() {
     let empty = line("2", "a", b" \n");
     let text = [&*good, "nonsense", &bad, "{}", &empty, &line("3", "A", b"{}"), &good, "{\"raw"].join("\n");
     let all = batches(text.as_bytes(), 7, &naming(None), LONGEST_BODY);
-    let kinds: Vec<_> = all[0].0.iter().map(|entry| entry.frame.as_ref().err().copied()).collect();
+    let kinds: Vec<_> = all[0].entries.iter().map(|entry| entry.frame.as_ref().err().copied()).collect();
     use Unreadable::*;
     assert_eq!(
         kinds,
@@ -73,7 +79,7 @@ fn a_bad_line_is_told_and_stops_nothing() {
             Some(NotJson)
         ]
     );
-    for entry in &all[0].0 {
+    for entry in &all[0].entries {
         assert_eq!(entry.line.start as u64, entry.offset, "one batch from the beginning");
     }
 }
@@ -83,7 +89,7 @@ fn a_document_that_is_longer_than_a_body_goes_alone() {
     let long = line("2", "a", &[b' ', b'1'].repeat(600));
     let text = [line("1", "a", b"{}"), long, line("3", "a", b"{}")].join("\n");
     let numbers: Vec<_> =
-        batches(text.as_bytes(), 100, &naming(None), 1000).iter().map(|(entries, _)| entries.len()).collect();
+        batches(text.as_bytes(), 100, &naming(None), 1000).iter().map(|made| made.entries.len()).collect();
     assert_eq!(numbers, [1, 1, 1]);
 }
 
@@ -136,17 +142,17 @@ proptest! {
         let text = lines.join("\n") + if ended { "\n" } else { "" };
         let naming = naming(None);
         let all = batches(text.as_bytes(), piece, &naming, limit);
-        let bodies: Vec<u8> = all.iter().flat_map(|(_, body)| body.clone()).collect();
+        let bodies: Vec<u8> = all.iter().flat_map(|made| made.body.clone()).collect();
         let plain = naive(text.as_bytes(), &naming);
         prop_assert_eq!(String::from_utf8_lossy(&bodies), String::from_utf8_lossy(&plain));
-        for (entries, body) in &all {
+        for Made { entries, body } in &all {
             let framed = entries.iter().filter(|entry| entry.frame.is_ok()).count();
             prop_assert!(body.len() <= limit || framed == 1);
         }
-        let mut starts: Vec<_> = all.iter().flat_map(|(entries, _)| entries.iter().map(|entry| entry.offset)).collect();
-        let told = starts.len();
+        let mut starts: Vec<_> = all.iter().flat_map(|made| made.entries.iter().map(|entry| entry.offset)).collect();
+        let count = starts.len();
         starts.dedup();
-        prop_assert_eq!(told, starts.len());
+        prop_assert_eq!(count, starts.len());
         prop_assert!(starts.iter().all(|at| *at == 0 || text.as_bytes()[*at as usize - 1] == b'\n'));
     }
 

@@ -29,7 +29,7 @@ fn what_is_no_object_goes_in_as_base64_and_once_only() {
     let once = marked("{\"a\"", 7, "unreadable/not_json");
     assert_eq!(once, "{\"line\":\"eyJhIg==\",\"redrive\":{\"offset\":7,\"kind\":\"unreadable/not_json\"}}\n");
     assert_eq!(marked(&once, 0, "unreadable/not_a_record"), once.replace("not_json", "not_a_record").replace('7', "0"));
-    assert!(marked(r#"{"redrive":{"offset":1},"a":2}"#, 0, "k").starts_with("{\"line\":"), "somebody else's note");
+    assert!(marked(r#"{"redrive":{"offset":1},"a":2}"#, 0, "k").starts_with("{\"line\":"), "a note that is not ours");
 }
 
 proptest! {

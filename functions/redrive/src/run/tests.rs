@@ -421,7 +421,7 @@ async fn a_record_for_which_whole_requests_are_refused_stops_none_of_the_others(
         assert_eq!((answer.objects, answer.counts.indexed, answer.counts.quarantined), (2, 1, 2));
         assert_eq!(answer.counts.by_error["400/other"], 1);
     }
-    // Alone it tells nothing of the domain, and 400 is what a bad record gets.
+    // Alone it shows nothing of the domain, and 400 is what a bad record gets.
     let fake = fake_with(&[(KEY, lines(&["X"]).as_bytes())]);
     fake.lock().refuses_request_with = Some("X".to_owned());
     assert_eq!(apply(&fake, KEY).await.counts.quarantined, 1);

@@ -63,7 +63,7 @@ async fn answers_in_files_are_read_and_those_that_failed_count_by_their_objects(
     let report = report(results(), None, &fake).await;
     insta::assert_json_snapshot!(report);
 
-    // What cannot be read does not keep the rest from being told.
+    // What cannot be read does not keep the rest out of the report.
     fake.lock().objects.insert(key("SUCCEEDED_0.json"), b"\x1f\x8b\x08 broken".to_vec());
     let partly = super::tests::report(results(), None, &fake).await;
     assert_eq!((partly.error.as_deref(), partly.objects, partly.remaining_objects), (Some(UNREADABLE), 0, 2));
