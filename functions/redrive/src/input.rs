@@ -5,10 +5,10 @@ mod fields;
 mod objects;
 
 use emite_core::layout::StreamFolders;
+use emite_core::problems::Problems;
 use serde_json::Value;
 
 use crate::request::{ExecutionInput, FinishedExecution, RunRequest};
-use fields::Problems;
 
 /// All that is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,9 @@ pub(crate) enum Input {
     Summarise(FinishedExecution),
 }
 
+/// At most as many problems as people can read.
+const MOST_PROBLEMS: usize = 20;
+
 impl Input {
     /// Reads an event for the stack with these folders in this bucket.
     pub(crate) fn read(event: &Value, folders: &StreamFolders, bucket: &str) -> Result<Self, BadInput> {
@@ -41,10 +44,7 @@ impl Input {
                 _ => objects::read(fields, folders, &mut problems).map(Box::new).map(Self::Run),
             },
         };
-        match (input, problems.finish()) {
-            (Some(input), problems) if problems.is_empty() => Ok(input),
-            (_, problems) => Err(BadInput(problems)),
-        }
+        problems.capped(MOST_PROBLEMS).finish(input).map_err(BadInput)
     }
 }
 

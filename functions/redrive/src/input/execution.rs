@@ -1,9 +1,10 @@
 //! Owns reading what an execution of the state machine is started with, and what it came to.
 
 use emite_core::layout::{RESULTS, StreamFolders};
+use emite_core::problems::Problems;
 use serde_json::{Map, Value};
 
-use super::fields::{Problems, SELECTION, mode, prefix, window};
+use super::fields::{SELECTION, mode, only, prefix, window};
 use crate::keys::whole_prefix;
 use crate::request::{ExecutionInput, FinishedExecution, Mode, ResultLocation};
 
@@ -12,14 +13,14 @@ pub(super) fn begin(
     folders: &StreamFolders,
     problems: &mut Problems,
 ) -> Option<ExecutionInput> {
-    problems.only(fields, &[&["mode", "input"]], "");
+    only(problems, fields, &[&["mode", "input"]], "");
     let nothing = Value::Object(Map::new());
     let given = fields.get("input").filter(|input| !input.is_null()).unwrap_or(&nothing);
     let Some(given) = given.as_object() else {
         problems.add("the execution's input must be an object");
         return None;
     };
-    problems.only(given, &[SELECTION], "");
+    only(problems, given, &[SELECTION], "");
     let range = window(given, problems);
     let mode = mode(given, problems);
     Some(ExecutionInput { mode, from: range.from, to: range.to, prefix: prefix(given, folders, problems) })
@@ -31,7 +32,7 @@ pub(super) fn summarise(
     bucket: &str,
     problems: &mut Problems,
 ) -> Option<FinishedExecution> {
-    problems.only(fields, &[&["mode", "input", "results", "error", "execution"]], "");
+    only(problems, fields, &[&["mode", "input", "results", "error", "execution"]], "");
     let given = |name| fields.get("input").and_then(|input| input.get(name)).and_then(Value::as_str);
     let error = fields.get("error").filter(|error| !error.is_null());
     Some(FinishedExecution {

@@ -1,6 +1,7 @@
-//! Owns reading the fields that several kinds of input have in common, and collecting what is wrong with any of them.
+//! Owns reading the fields that several kinds of input have in common.
 
 use emite_core::layout::StreamFolders;
+use emite_core::problems::Problems;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -11,32 +12,11 @@ use crate::window::{Window, first, last};
 /// The fields that say which objects are meant, and what to do with them.
 pub(super) const SELECTION: &[&str] = &["mode", "from", "to", "prefix"];
 
-/// What is wrong with an input.
-#[derive(Debug, Default)]
-pub(super) struct Problems(Vec<String>);
-
-impl Problems {
-    pub(super) fn add(&mut self, problem: impl Into<String>) {
-        self.0.push(problem.into());
-    }
-
-    /// Adds each field that is not one of those `allowed`; `at` is what stands before its name.
-    pub(super) fn only(&mut self, fields: &Map<String, Value>, allowed: &[&[&str]], at: &str) {
-        for name in fields.keys().filter(|name| !allowed.iter().any(|names| names.contains(&name.as_str()))) {
-            let name: String = name.chars().take(60).collect();
-            self.add(format!("{at}{name} is unknown: may be {}", allowed.concat().join(", ")));
-        }
-    }
-
-    /// All of them, as far as they can be read.
-    pub(super) fn finish(mut self) -> Vec<String> {
-        const MOST: usize = 20;
-        if self.0.len() > MOST {
-            let more = self.0.len() - MOST;
-            self.0.truncate(MOST);
-            self.0.push(format!("and {more} more"));
-        }
-        self.0
+/// Adds each field that is not one of those `allowed`; `at` is what stands before its name.
+pub(super) fn only(problems: &mut Problems, fields: &Map<String, Value>, allowed: &[&[&str]], at: &str) {
+    for name in fields.keys().filter(|name| !allowed.iter().any(|names| names.contains(&name.as_str()))) {
+        let name: String = name.chars().take(60).collect();
+        problems.add(format!("{at}{name} is unknown: may be {}", allowed.concat().join(", ")));
     }
 }
 

@@ -1,11 +1,12 @@
 //! Owns reading which objects are to be gone through: by their keys, as a batch of a listing, or as one item of it.
 
 use emite_core::layout::StreamFolders;
+use emite_core::problems::Problems;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::fields::{Problems, SELECTION, mode, prefix, window};
+use super::fields::{SELECTION, mode, only, prefix, window};
 use crate::keys::SourceObject;
 use crate::request::{RequestedObject, RunRequest};
 use crate::run_result::ResumePoint;
@@ -57,23 +58,23 @@ pub(super) fn read(
 
 fn form<'a>(fields: &'a Map<String, Value>, problems: &mut Problems) -> Option<Form<'a>> {
     if let Some(keys) = fields.get("keys") {
-        problems.only(fields, &[SELECTION, &["keys", "soFar"]], "");
+        only(problems, fields, &[SELECTION, &["keys", "soFar"]], "");
         return Some(Form { items: keys.as_array().cloned(), selection: Some(fields), so_far: fields.get("soFar") });
     }
     if let Some(items) = fields.get("Items") {
-        problems.only(fields, &[&["Items", "BatchInput"]], "");
+        only(problems, fields, &[&["Items", "BatchInput"]], "");
         let batch_input = fields.get("BatchInput").filter(|input| !input.is_null());
         let selection = batch_input.and_then(Value::as_object);
         if batch_input.is_some() && selection.is_none() {
             problems.add("BatchInput must be an object");
         }
         if let Some(selection) = selection {
-            problems.only(selection, &[SELECTION], "BatchInput.");
+            only(problems, selection, &[SELECTION], "BatchInput.");
         }
         return Some(Form { items: items.as_array().cloned(), selection, so_far: None });
     }
     if fields.contains_key("Key") {
-        problems.only(fields, &[ITEM, SELECTION], "");
+        only(problems, fields, &[ITEM, SELECTION], "");
         let items = Some(vec![Value::Object(fields.clone())]);
         return Some(Form { items, selection: Some(fields), so_far: None });
     }
