@@ -20,11 +20,11 @@ use emite_core::diff;
 use emite_core::links::Life;
 use emite_core::links::data_streaming::{Association, Claim, ResourceType, Source, Target};
 
-use crate::answer::{Data, Done};
 use crate::parameters::{at_home, instance};
 use crate::properties::Properties;
+use crate::provider::{Provider, RequestFailure, until_undisturbed};
 use crate::request::{Object, Request};
-use crate::services::{Failure, Services, until_undisturbed};
+use crate::response::{Data, Done};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnExisting {
@@ -46,7 +46,7 @@ const LONGEST_DRAIN_S: u64 = 840;
 const USUAL_DRAIN_S: u64 = 360;
 
 impl StreamingProperties {
-    fn read(request: &Request, home: &Home) -> Result<Self, Failure> {
+    fn read(request: &Request, home: &Home) -> Result<Self, RequestFailure> {
         let mut read = Properties::new(&request.properties);
         let instance = read.parsed("InstanceArn", |text| instance(text, home));
         let resource_type: Option<ResourceType> = read.parsed("ResourceType", str::parse);
@@ -70,7 +70,7 @@ impl StreamingProperties {
                 request_id: request.reply_to.request_id.clone(),
             })
         };
-        complete().ok_or_else(|| Failure::Refused("the properties are incomplete".to_owned()))
+        complete().ok_or_else(|| RequestFailure::Refused("the properties are incomplete".to_owned()))
     }
 }
 
@@ -94,16 +94,16 @@ pub(crate) fn physical_id(properties: &Object) -> Option<String> {
 }
 
 /// Create and Update.
-pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
-    let wanted = StreamingProperties::read(request, &services.home)?;
-    until_undisturbed(async || stream(services, &wanted).await).await
+pub(crate) async fn put(provider: &Provider, request: &Request) -> Result<Data, RequestFailure> {
+    let wanted = StreamingProperties::read(request, &provider.home)?;
+    until_undisturbed(async || stream(provider, &wanted).await).await
 }
 
-async fn stream(services: &Services, wanted: &StreamingProperties) -> Result<Data, Failure> {
+async fn stream(provider: &Provider, wanted: &StreamingProperties) -> Result<Data, RequestFailure> {
     let source = &wanted.source;
-    let seen = look(services, wanted).await?;
+    let seen = look(provider, wanted).await?;
     let (live, ready) = match diff::streaming(source, &wanted.target, seen.live.as_ref(), seen.claim.as_ref()) {
-        None => (seen.live.clone(), keep(services, wanted, seen).await?),
+        None => (seen.live.clone(), keep(provider, wanted, seen).await?),
         Some(change) => match (change.consent(), &seen) {
             (consent, Seen { claim: Some(claim), live, .. }) if is_rollback_over_drift(wanted, claim, consent) => {
                 tracing::warn!(source = %source, live = ?live, "somebody else changed the streaming; it is left as it is");
@@ -111,7 +111,7 @@ async fn stream(services: &Services, wanted: &StreamingProperties) -> Result<Dat
             }
             (consent, seen) => {
                 consented(wanted, seen.live.as_ref(), consent)?;
-                let claimed = write(services, wanted, seen).await?;
+                let claimed = write(provider, wanted, seen).await?;
                 (Some(claimed.live), claimed.claim)
             }
         },
@@ -119,26 +119,26 @@ async fn stream(services: &Services, wanted: &StreamingProperties) -> Result<Dat
     wait_for_drain(&ready.value, wanted.drain).await;
     if ready.value.draining.is_some() {
         let drained = Claim { draining: None, ..ready.value.clone() };
-        services.ledger.write(&streaming_key(source), &drained, Some(ready.version), None).await?;
+        provider.ledger.write(&streaming_key(source), &drained, Some(ready.version), None).await?;
     }
     Ok(data(live.as_ref(), &ready.value))
 }
 
-async fn look(services: &Services, wanted: &StreamingProperties) -> Result<Seen, Failure> {
-    let entry = services.ledger.read::<Claim>(&streaming_key(&wanted.source)).await?;
+async fn look(provider: &Provider, wanted: &StreamingProperties) -> Result<Seen, RequestFailure> {
+    let entry = provider.ledger.read::<Claim>(&streaming_key(&wanted.source)).await?;
     let version = entry.as_ref().map(|entry| entry.version);
     let claim = entry.map(|entry| entry.value);
     if claim.as_ref().is_some_and(|claim| claim.life != Life::Held && claim.created_by == wanted.request_id) {
         return Err(deleted_already());
     }
     let claim = claim.filter(|claim| claim.life != Life::Released);
-    let live = observe_ours(services, &wanted.source, claim.as_ref()).await?;
+    let live = observe_ours(provider, &wanted.source, claim.as_ref()).await?;
     Ok(Seen { live, claim, version })
 }
 
 /// A late duplicate of a Create, after its Delete: whoever asked has long stopped waiting.
-pub(crate) fn deleted_already() -> Failure {
-    Failure::Refused("this very request was carried out before, and its resource deleted since".to_owned())
+pub(crate) fn deleted_already() -> RequestFailure {
+    RequestFailure::Refused("this very request was carried out before, and its resource deleted since".to_owned())
 }
 
 /// Whether the stack had this target before and somebody else changed it since. A rollback to it must not fail for that,
@@ -148,7 +148,7 @@ fn is_rollback_over_drift(wanted: &StreamingProperties, claim: &Claim, consent: 
 }
 
 /// Nothing to tell Connect: somebody made it so (adopted, and never undone), or we did.
-async fn keep(services: &Services, wanted: &StreamingProperties, seen: Seen) -> Result<Entry<Claim>, Failure> {
+async fn keep(provider: &Provider, wanted: &StreamingProperties, seen: Seen) -> Result<Entry<Claim>, RequestFailure> {
     let Seen { live, claim, version } = seen;
     let before = claim.clone();
     let adopted = || Claim { adopted: true, ..Claim::on(live.as_ref(), &wanted.request_id) };
@@ -156,53 +156,53 @@ async fn keep(services: &Services, wanted: &StreamingProperties, seen: Seen) -> 
     kept.accept(&wanted.target);
     let version = match version {
         Some(version) if before.as_ref() == Some(&kept) => version,
-        version => services.ledger.write(&streaming_key(&wanted.source), &kept, version, None).await?,
+        version => provider.ledger.write(&streaming_key(&wanted.source), &kept, version, None).await?,
     };
     Ok(Entry { value: kept, version })
 }
 
 /// Claims, tells Connect, and notes that it worked.
-async fn write(services: &Services, wanted: &StreamingProperties, seen: &Seen) -> Result<Claimed, Failure> {
+async fn write(provider: &Provider, wanted: &StreamingProperties, seen: &Seen) -> Result<Claimed, RequestFailure> {
     let StreamingProperties { source, target, request_id, .. } = wanted;
     let order = Order { source, target, request_id };
-    let claimed = claims::stream(&services.aws, &services.ledger, order, seen).await?;
+    let claimed = claims::stream(&provider.aws, &provider.ledger, order, seen).await?;
     claimed.ok_or_else(deleted_already)
 }
 
 /// Refuses to replace what somebody else set up, unless the template says so and it can be put back.
-fn consented(wanted: &StreamingProperties, live: Option<&Association>, consent: Consent) -> Result<(), Failure> {
+fn consented(wanted: &StreamingProperties, live: Option<&Association>, consent: Consent) -> Result<(), RequestFailure> {
     let StreamingProperties { source, on_existing, .. } = wanted;
     let Some(Association { target: existing, .. }) = live else { return Ok(()) };
     match (consent, on_existing) {
         (Consent::Safe, _) | (Consent::ReplacesForeign, OnExisting::Replace) => Ok(()),
-        (Consent::ReplacesForeign, OnExisting::Fail) => Err(Failure::Refused(format!(
+        (Consent::ReplacesForeign, OnExisting::Fail) => Err(RequestFailure::Refused(format!(
             "OnExisting: the {source} already stream to {existing}. To take that over, set the stack parameter OnExistingStreaming to Replace: \
              it is remembered, and put back when the stack is deleted. To keep it, give the stack another instance"
         ))),
-        (Consent::Irreversible, _) => Err(Failure::Refused(format!(
+        (Consent::Irreversible, _) => Err(RequestFailure::Refused(format!(
             "OnExisting: the {source} already go to {existing}, which could not be put back later. Remove that in the Amazon Connect console first"
         ))),
     }
 }
 
 /// Delete.
-pub(crate) async fn remove(services: &Services, properties: &Object) -> Result<Done, Failure> {
+pub(crate) async fn remove(provider: &Provider, properties: &Object) -> Result<Done, RequestFailure> {
     // Whatever else is wrong with the properties, nothing was ever set up under a name that does not parse.
     let Some(source) = source(properties) else { return Ok(Done::default()) };
     let text = properties.get("DrainSeconds").and_then(|value| value.as_str()).unwrap_or_default();
     let wait = drain(text).unwrap_or(Duration::from_secs(USUAL_DRAIN_S));
-    until_undisturbed(async || release(services, &source, wait).await).await
+    until_undisturbed(async || release(provider, &source, wait).await).await
 }
 
-async fn release(services: &Services, source: &Source, drain: Duration) -> Result<Done, Failure> {
+async fn release(provider: &Provider, source: &Source, drain: Duration) -> Result<Done, RequestFailure> {
     let key = streaming_key(source);
-    let Some(Entry { value: claim, version }) = services.ledger.read::<Claim>(&key).await? else {
+    let Some(Entry { value: claim, version }) = provider.ledger.read::<Claim>(&key).await? else {
         return Ok(Done::default());
     };
     if claim.life == Life::Released {
         return Ok(Done::default());
     }
-    let change = match observe_ours(services, source, Some(&claim)).await {
+    let change = match observe_ours(provider, source, Some(&claim)).await {
         // The instance is gone, and all that was set up on it.
         Err(error) if error.is_not_found() => None,
         live => diff::streaming_removal(source, live?.as_ref(), Some(&claim)),
@@ -215,42 +215,42 @@ async fn release(services: &Services, source: &Source, drain: Duration) -> Resul
     // A twin that wrote this already is not made to start over.
     let version = match releasing == claim {
         true => version,
-        false => services.ledger.write(&key, &releasing, Some(version), None).await?,
+        false => provider.ledger.write(&key, &releasing, Some(version), None).await?,
     };
     let mut done = Entry { value: releasing, version };
     let mut note = String::new();
     if let Some(change) = change {
-        let applied = apply(&services.aws, &services.ledger, &change).await?;
+        let applied = apply(&provider.aws, &provider.ledger, &change).await?;
         if let (Applied::PreviousIsGone, Change::RestoreStreaming { to, .. }) = (applied, &change) {
             note = format!("The {source} stream nowhere now: {to}, where they went before, does not exist any more");
             tracing::warn!(note);
         }
-        let still = reread(services, source, Life::Releasing).await?;
+        let still = reread(provider, source, Life::Releasing).await?;
         done = still.ok_or_else(|| LedgerError::ChangedMeanwhile(key.clone()))?;
     }
     wait_for_drain(&done.value, drain).await;
     let released = Claim { life: Life::Released, detached: false, draining: None, ..done.value };
-    services.ledger.write(&key, &released, Some(done.version), Some(clock::in_a_week())).await?;
+    provider.ledger.write(&key, &released, Some(done.version), Some(clock::in_a_week())).await?;
     Ok(Done { note, ..Done::default() })
 }
 
 /// What is live, once it is one of our targets; or after a few seconds, as a read right after a write may be stale.
 async fn observe_ours(
-    services: &Services,
+    provider: &Provider,
     source: &Source,
     claim: Option<&Claim>,
 ) -> Result<Option<Association>, AwsError> {
     let expected = claim
         .filter(|claim| claim.life == Life::Held && !claim.adopted && !claim.detached && !claim.targets.is_empty());
-    observe_until(&services.aws, source, |live| {
+    observe_until(&provider.aws, source, |live| {
         expected.is_none_or(|claim| live.is_some_and(|live| claim.set_by_us(&live.target)))
     })
     .await
 }
 
 /// The claim as it stands after Connect was written to, unless somebody took it to another stage of life meanwhile.
-async fn reread(services: &Services, source: &Source, life: Life) -> Result<Option<Entry<Claim>>, Failure> {
-    let entry = services.ledger.read::<Claim>(&streaming_key(source)).await?;
+async fn reread(provider: &Provider, source: &Source, life: Life) -> Result<Option<Entry<Claim>>, RequestFailure> {
+    let entry = provider.ledger.read::<Claim>(&streaming_key(source)).await?;
     Ok(entry.filter(|entry| entry.value.life == life))
 }
 

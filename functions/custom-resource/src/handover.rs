@@ -22,9 +22,9 @@ use emite_core::handover::{Handover, JSON, TEXT};
 use emite_core::report::HANDOVER;
 use serde_json::Value;
 
-use crate::answer::{Data, Done};
+use crate::provider::{Provider, RequestFailure, until_undisturbed};
 use crate::request::{Action, Request};
-use crate::services::{Failure, Services, until_undisturbed};
+use crate::response::{Data, Done};
 use properties::{Folder, HandoverProperties};
 use record::Record;
 
@@ -33,32 +33,36 @@ fn key() -> Key {
 }
 
 /// Create and Update.
-pub(crate) async fn put(services: &Services, request: &Request) -> Result<Done, Failure> {
-    let wanted = HandoverProperties::read(&request.properties, &services.home)?;
-    until_undisturbed(async || hand_over(services, &wanted, request).await).await
+pub(crate) async fn put(provider: &Provider, request: &Request) -> Result<Done, RequestFailure> {
+    let wanted = HandoverProperties::read(&request.properties, &provider.home)?;
+    until_undisturbed(async || hand_over(provider, &wanted, request).await).await
 }
 
-async fn hand_over(services: &Services, wanted: &HandoverProperties, request: &Request) -> Result<Done, Failure> {
+async fn hand_over(
+    provider: &Provider,
+    wanted: &HandoverProperties,
+    request: &Request,
+) -> Result<Done, RequestFailure> {
     let request_id = &request.reply_to.request_id;
-    let entry = services.ledger.read::<Value>(&key()).await?;
+    let entry = provider.ledger.read::<Value>(&key()).await?;
     let version = entry.as_ref().map(|entry| entry.version);
     // One that a later release wrote, before this one came back, is begun anew.
     let last: Option<Record> = entry.and_then(|Entry { value, .. }| serde_json::from_value(value).ok());
     if let Some(last) = last.as_ref().filter(|last| last.came_after(request_id)) {
         // A duplicate of an earlier request, which may just have stored what is out of date.
-        store(services, last).await?;
+        store(provider, last).await?;
         return Ok(done(last, &[]));
     }
-    let seen = items::settled(services, wanted).await;
-    let next = Record::after(last.as_ref(), wanted, &seen, request_id, (&services.stack_id, clock::now()));
+    let seen = items::settled(provider, wanted).await;
+    let next = Record::after(last.as_ref(), wanted, &seen, request_id, (&provider.stack_id, clock::now()));
     let version = match version {
         Some(version) if last.as_ref() == Some(&next) => version,
-        version => services.ledger.write(&key(), &next, version, None).await?,
+        version => provider.ledger.write(&key(), &next, version, None).await?,
     };
     let mut reached = next.clone();
     let mut notes = Vec::new();
     if !next.is_stored {
-        match services.patiently(async || store(services, &next).await).await {
+        match provider.patiently(async || store(provider, &next).await).await {
             Ok(()) => reached.is_stored = true,
             Err(failure) if request.action == Ok(Action::Update) => {
                 notes.push(format!("The document could not be stored: {failure}"));
@@ -67,14 +71,14 @@ async fn hand_over(services: &Services, wanted: &HandoverProperties, request: &R
         }
     }
     if reached.is_stored && !next.is_announced {
-        match services.patiently(async || announce(services, &next.handover).await).await {
+        match provider.patiently(async || announce(provider, &next.handover).await).await {
             Ok(()) => reached.is_announced = true,
             Err(failure) => notes.push(format!("It could not be announced: {failure}")),
         }
     }
     if reached != next {
-        let note = async || Ok(services.ledger.write(&key(), &reached, Some(version), None).await.map(drop)?);
-        match services.patiently(note).await {
+        let note = async || Ok(provider.ledger.write(&key(), &reached, Some(version), None).await.map(drop)?);
+        match provider.patiently(note).await {
             Ok(()) => {}
             Err(failure) if failure.is_changed_meanwhile() => return Err(failure),
             Err(failure) => {
@@ -101,9 +105,9 @@ fn done(record: &Record, notes: &[String]) -> Done {
 }
 
 /// Stores the JSON document and its readable text.
-async fn store(services: &Services, record: &Record) -> Result<(), Failure> {
+async fn store(provider: &Provider, record: &Record) -> Result<(), RequestFailure> {
     let json = serde_json::to_string_pretty(&record.handover)
-        .map_err(|_| Failure::Refused("the hand-over cannot be written as JSON".to_owned()))?;
+        .map_err(|_| RequestFailure::Refused("the hand-over cannot be written as JSON".to_owned()))?;
     let Folder { bucket, prefix, key } = &record.place;
     for (name, content_type, content) in
         [(JSON, "application/json", json), (TEXT, "text/plain; charset=utf-8", text::of(&record.handover))]
@@ -111,21 +115,21 @@ async fn store(services: &Services, record: &Record) -> Result<(), Failure> {
         let document = Document {
             bucket,
             key: format!("{prefix}{name}"),
-            owner: &services.home.account,
+            owner: &provider.home.account,
             kms_key: key.as_deref(),
             content_type,
             content,
         };
-        s3::put_document(services.aws.s3(), document).await?;
+        s3::put_document(provider.aws.s3(), document).await?;
     }
     Ok(())
 }
 
-async fn announce(services: &Services, handover: &Handover) -> Result<(), Failure> {
+async fn announce(provider: &Provider, handover: &Handover) -> Result<(), RequestFailure> {
     let detail = serde_json::to_string(handover)
-        .map_err(|_| Failure::Refused("the hand-over cannot be written as JSON".to_owned()))?;
+        .map_err(|_| RequestFailure::Refused("the hand-over cannot be written as JSON".to_owned()))?;
     let event = Event { detail_type: HANDOVER, resource: handover.stack_id.to_string(), detail };
-    Ok(publish(services.aws.eventbridge(), event).await?)
+    Ok(publish(provider.aws.eventbridge(), event).await?)
 }
 
 #[cfg(test)]

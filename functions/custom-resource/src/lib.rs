@@ -4,15 +4,15 @@
 //! answered: after success, refusal, error and panic, with settings missing, and shortly before the function's time is
 //! up. What it answers is decided by [`dispatch`], which may panic or hang without harm.
 
-mod answer;
 mod approved_origin;
 mod data_streaming;
 mod handover;
 mod parameters;
 mod preflight;
 mod properties;
+mod provider;
 mod request;
-mod services;
+mod response;
 mod watch;
 
 use std::panic::AssertUnwindSafe;
@@ -24,14 +24,14 @@ use futures_util::FutureExt;
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 
-use answer::{Answer, Done, Mailer};
+use provider::{Provider, RequestFailure};
 use request::{Action, Object, Request};
-use services::{Failure, Services};
+use response::{Done, Mailer, Response};
 
 /// What a process sets up once.
 #[derive(Debug)]
 pub struct App {
-    services: Result<Services, BadSettings>,
+    provider: Result<Provider, BadSettings>,
     mailer: Mailer,
 }
 
@@ -39,7 +39,7 @@ impl App {
     /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept and told in each answer;
     /// only a process that could not answer at all does not start.
     pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        Ok(Self { services: Services::from_settings(lookup).await, mailer: Mailer::new()? })
+        Ok(Self { provider: Provider::from_settings(lookup).await, mailer: Mailer::new()? })
     }
 }
 
@@ -67,16 +67,16 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<(), Error> {
     Ok(app.mailer.deliver(&request.reply_to, body).await?)
 }
 
-async fn answer_within(limit: Duration, app: &App, request: &Request) -> Answer {
-    let outcome = match &app.services {
-        Ok(services) => guarded(limit, Box::pin(dispatch(services, request))).await,
+async fn answer_within(limit: Duration, app: &App, request: &Request) -> Response {
+    let outcome = match &app.provider {
+        Ok(provider) => guarded(limit, Box::pin(dispatch(provider, request))).await,
         Err(bad) => Err(bad.to_string()),
     };
-    Answer { physical_id: physical_id(request), outcome }
+    Response { physical_id: physical_id(request), outcome }
 }
 
 /// What `work` comes to, or why there is nothing after `limit` or a panic.
-async fn guarded(limit: Duration, work: impl Future<Output = Result<Done, Failure>>) -> Result<Done, String> {
+async fn guarded(limit: Duration, work: impl Future<Output = Result<Done, RequestFailure>>) -> Result<Done, String> {
     let work = AssertUnwindSafe(work).catch_unwind();
     match tokio::time::timeout(limit, work).await {
         Ok(Ok(outcome)) => outcome.map_err(|failure| failure.to_string()),
@@ -99,14 +99,14 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(request: &Request) -> Result<Self, Failure> {
+    fn of(request: &Request) -> Result<Self, RequestFailure> {
         match request.resource_type.as_str() {
             "Custom::EmitePreflight" => Ok(Self::Preflight),
             "Custom::ConnectDataStreaming" => Ok(Self::DataStreaming),
             "Custom::ConnectApprovedOrigin" => Ok(Self::ApprovedOrigin),
             "Custom::EmiteWatch" => Ok(Self::Watch),
             "Custom::EmiteHandover" => Ok(Self::Handover),
-            _ => Err(Failure::Refused("ResourceType is none that this function serves".to_owned())),
+            _ => Err(RequestFailure::Refused("ResourceType is none that this function serves".to_owned())),
         }
     }
 }
@@ -141,45 +141,45 @@ fn starts_from_an_orphan(kind: Kind, request: &Request) -> bool {
     old.is_some() && old != request.physical_id && old != derived_id(kind, &request.properties)
 }
 
-async fn dispatch(services: &Services, request: &Request) -> Result<Done, Failure> {
-    let action = request.action.clone().map_err(Failure::Refused)?;
+async fn dispatch(provider: &Provider, request: &Request) -> Result<Done, RequestFailure> {
+    let action = request.action.clone().map_err(RequestFailure::Refused)?;
     let kind = Kind::of(request)?;
-    if request.reply_to.stack_id != services.stack_id.to_string() {
-        return Err(Failure::Refused(format!(
+    if request.reply_to.stack_id != provider.stack_id.to_string() {
+        return Err(RequestFailure::Refused(format!(
             "StackId is not {}, the one stack that this function serves",
-            services.stack_id
+            provider.stack_id
         )));
     }
     let work = async || {
         if action == Action::Delete {
-            return remove(services, kind, &request.properties).await;
+            return remove(provider, kind, &request.properties).await;
         }
         let done = match kind {
-            Kind::Preflight => preflight::put(services, request).await?.into(),
-            Kind::DataStreaming => data_streaming::put(services, request).await?.into(),
-            Kind::ApprovedOrigin => approved_origin::put(services, request).await?.into(),
-            Kind::Watch => watch::put(services, request).await?.into(),
-            Kind::Handover => handover::put(services, request).await?,
+            Kind::Preflight => preflight::put(provider, request).await?.into(),
+            Kind::DataStreaming => data_streaming::put(provider, request).await?.into(),
+            Kind::ApprovedOrigin => approved_origin::put(provider, request).await?.into(),
+            Kind::Watch => watch::put(provider, request).await?.into(),
+            Kind::Handover => handover::put(provider, request).await?,
         };
         if action == Action::Update && starts_from_an_orphan(kind, request) {
-            remove(services, kind, &request.old_properties).await?;
+            remove(provider, kind, &request.old_properties).await?;
         }
         Ok(done)
     };
-    services.patiently(work).await
+    provider.patiently(work).await
 }
 
-async fn remove(services: &Services, kind: Kind, properties: &Object) -> Result<Done, Failure> {
+async fn remove(provider: &Provider, kind: Kind, properties: &Object) -> Result<Done, RequestFailure> {
     let removed = match kind {
         // The documents of a hand-over are the customer's record, in a bucket that is kept.
         Kind::Preflight | Kind::Watch | Kind::Handover => Ok(Done::default()),
-        Kind::DataStreaming => data_streaming::remove(services, properties).await,
-        Kind::ApprovedOrigin => approved_origin::remove(services, properties).await,
+        Kind::DataStreaming => data_streaming::remove(provider, properties).await,
+        Kind::ApprovedOrigin => approved_origin::remove(provider, properties).await,
     };
     match removed {
-        Err(failure) if failure.may_mean_no_ledger() && services.ledger.is_gone().await? => {
+        Err(failure) if failure.may_mean_no_ledger() && provider.ledger.is_gone().await? => {
             tracing::warn!(%failure, "nothing is restored");
-            Ok(Done { note: without_ledger(&services.ledger.table), ..Done::default() })
+            Ok(Done { note: without_ledger(&provider.ledger.table), ..Done::default() })
         }
         removed => removed,
     }
@@ -215,7 +215,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_fails_or_works_is_told_as_it_is() {
-        let refused = guarded(LIMIT, async { Err(Failure::Refused("no".to_owned())) }).await;
+        let refused = guarded(LIMIT, async { Err(RequestFailure::Refused("no".to_owned())) }).await;
         assert_eq!(refused, Err("no".to_owned()));
         assert_eq!(guarded(LIMIT, async { Ok(Done::default()) }).await, Ok(Done::default()));
     }

@@ -30,9 +30,9 @@ use emite_aws::ledger::Key;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::answer::Data;
+use crate::provider::{Provider, RequestFailure, until_undisturbed};
 use crate::request::{Action, Object, Request};
-use crate::services::{Failure, Services, until_undisturbed};
+use crate::response::Data;
 use attributes::Attributes;
 use previous::Previous;
 use problem::Problem;
@@ -79,39 +79,39 @@ fn key() -> Key {
 }
 
 /// Create and Update.
-pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
-    until_undisturbed(async || accept(services, request).await).await
+pub(crate) async fn put(provider: &Provider, request: &Request) -> Result<Data, RequestFailure> {
+    until_undisturbed(async || accept(provider, request).await).await
 }
 
-async fn accept(services: &Services, request: &Request) -> Result<Data, Failure> {
+async fn accept(provider: &Provider, request: &Request) -> Result<Data, RequestFailure> {
     let properties = fingerprint(&request.properties);
-    let entry = services.ledger.read::<History>(&key()).await?;
+    let entry = provider.ledger.read::<History>(&key()).await?;
     let version = entry.as_ref().map(|entry| entry.version);
     let history = entry.map(|entry| entry.value).unwrap_or_default();
     let back = history.back_to(&properties);
     // An update to what was before the last one may be its rollback, or someone may want it again: then what was free may be taken.
     let again = back.as_ref().is_some_and(|back| *back != history)
-        && cloudformation::is_updated_forward(services.aws.cloudformation(), &services.stack_id).await;
+        && cloudformation::is_updated_forward(provider.aws.cloudformation(), &provider.stack_id).await;
     if let Some(reordered) = back.filter(|_| !again) {
         if reordered != history {
-            services.ledger.write(&key(), &reordered, version, None).await?;
+            provider.ledger.write(&key(), &reordered, version, None).await?;
         }
         return Ok(reordered.data());
     }
-    let (parameters, mut problems) = Parameters::read(&request.properties, &services.home);
+    let (parameters, mut problems) = Parameters::read(&request.properties, &provider.home);
     let properties_before = (request.action == Ok(Action::Update)).then_some(&request.old_properties);
     let last = history.0.last();
     let server_image = last.map(|accepted| accepted.attributes.server_image_id.as_str()).unwrap_or_default();
     let previous = properties_before.map(|properties| Previous { properties, server_image });
-    let attributes = problems.keep_all(account::check(services, &parameters, previous).await);
+    let attributes = problems.keep_all(account::check(provider, &parameters, previous).await);
     problems.extend(server_parameters::replacements(previous, &request.properties));
     let attributes = problems.finish(attributes).map_err(|problems| refusal(&problems))?;
     let history = history.on_to(Accepted { properties, attributes });
-    services.ledger.write(&key(), &history, version, None).await?;
+    provider.ledger.write(&key(), &history, version, None).await?;
     Ok(history.data())
 }
 
-fn refusal(problems: &[Problem]) -> Failure {
+fn refusal(problems: &[Problem]) -> RequestFailure {
     let texts: Vec<&str> = problems.iter().map(|problem| problem.text.as_str()).collect();
     let reason = match texts.as_slice() {
         [only] => (*only).to_owned(),
@@ -121,7 +121,11 @@ fn refusal(problems: &[Problem]) -> Failure {
             format!("{} problems. {}", all.len(), numbered.join(" "))
         }
     };
-    if problems.iter().any(|problem| problem.denied) { Failure::Denied(reason) } else { Failure::Refused(reason) }
+    if problems.iter().any(|problem| problem.denied) {
+        RequestFailure::Denied(reason)
+    } else {
+        RequestFailure::Refused(reason)
+    }
 }
 
 /// A hash of the properties that a template sets, in whatever order they come.

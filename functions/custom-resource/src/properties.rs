@@ -3,8 +3,8 @@
 use emite_core::problems::Problems;
 use serde_json::Value;
 
+use crate::provider::RequestFailure;
 use crate::request::Object;
-use crate::services::Failure;
 
 /// Reads properties and collects what is wrong with them.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Refuses if there are any problems.
-    pub(crate) fn finish(self) -> Result<(), Failure> {
-        self.problems().finish(Some(())).map_err(|problems| Failure::Refused(problems.join("; ")))
+    pub(crate) fn finish(self) -> Result<(), RequestFailure> {
+        self.problems().finish(Some(())).map_err(|problems| RequestFailure::Refused(problems.join("; ")))
     }
 }

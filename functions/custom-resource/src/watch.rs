@@ -12,10 +12,10 @@ use emite_aws::{clock, cloudwatch, wait};
 use emite_core::watchdog::stack_name;
 use jiff::Timestamp;
 
-use crate::answer::Data;
 use crate::properties::Properties;
+use crate::provider::{Provider, RequestFailure};
 use crate::request::Request;
-use crate::services::{Failure, Services};
+use crate::response::Data;
 
 /// How long to wait until CloudWatch shows the datapoint. It usually takes seconds
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/publishingMetrics.html>).
@@ -23,15 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Create and Update.
-pub(crate) async fn put(services: &Services, request: &Request) -> Result<Data, Failure> {
+pub(crate) async fn put(provider: &Provider, request: &Request) -> Result<Data, RequestFailure> {
     let mut read = Properties::new(&request.properties);
     // Only there so that CloudFormation asks again when it changes.
     read.required("HealthCheckMinutes");
     read.finish()?;
     let now = clock::now();
-    let stack = stack_name(&services.stack_id);
+    let stack = stack_name(&provider.stack_id);
     // Without it the alarm may report missing runs until the first one: no reason to take the deployment back.
-    if let Err(error) = count_one(&services.aws, stack, now).await {
+    if let Err(error) = count_one(&provider.aws, stack, now).await {
         tracing::warn!(%error, "CloudWatch does not show the first run yet");
     }
     Ok(Data::new())

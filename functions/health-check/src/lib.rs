@@ -77,7 +77,7 @@ impl From<CheckError> for Diagnostic {
 ///
 /// # Errors
 /// [`CheckError`], when there is no report or nobody could be told.
-pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<Answer, CheckError> {
+pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<RunOutcome, CheckError> {
     let services = app.services.as_ref().map_err(BadSettings::clone)?;
     let now = clock::now();
     let changing = cloudformation::is_changing(services.aws.cloudformation(), &services.stack_id, now);
@@ -85,18 +85,18 @@ pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<Answer, Che
     let (changing, report) = tokio::join!(changing, Box::pin(check(services, &app.known, now)));
     if changing {
         metrics::log_skipped(&services.stack_id, now);
-        return Ok(Answer::Skipped { skipped: "the stack is being changed; run it again when that is done" });
+        return Ok(RunOutcome::Skipped { skipped: "the stack is being changed; run it again when that is done" });
     }
     let report = report?;
     publish(services, &report).await?;
     metrics::log(&services.stack_id, &report);
-    Ok(Answer::Report(Box::new(report)))
+    Ok(RunOutcome::Report(Box::new(report)))
 }
 
 /// What a run answers.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum RunOutcome {
     /// What it found.
     Report(Box<Report>),
     /// Nothing was judged and nobody told.

@@ -18,7 +18,7 @@ const KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// One repair.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry<'a> {
+struct AuditEntry<'a> {
     at: Timestamp,
     request_id: &'a str,
     /// As they say; nobody verified it.
@@ -87,8 +87,8 @@ impl<'a> Audit<'a> {
         planned: &'e [PlannedChange],
         changes: &[Change],
         outcomes: Option<&'e [ChangeOutcome]>,
-    ) -> Entry<'e> {
-        Entry {
+    ) -> AuditEntry<'e> {
+        AuditEntry {
             at: self.begun,
             request_id: self.request_id,
             requested_by: self.input.requested_by.as_deref(),

@@ -51,7 +51,7 @@ impl App {
 /// What a repair answers, and publishes.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
+pub struct RepairReport {
     /// [`VERSION`].
     pub version: u32,
     /// The stack.
@@ -77,7 +77,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// [`RepairError`], when nothing was begun.
-pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Answer, RepairError> {
+pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<RepairReport, RepairError> {
     let LambdaEvent { payload, context } = event;
     let services = app.0.as_ref().map_err(BadSettings::clone)?;
     let deadline = Instant::now() + clock::until_epoch_ms(context.deadline);
@@ -159,8 +159,8 @@ impl Repair<'_> {
         (before.plan(&self.input.checks), before.report)
     }
 
-    fn answer(&self, planned: Vec<PlannedChange>, before: Report) -> Answer {
-        Answer {
+    fn answer(&self, planned: Vec<PlannedChange>, before: Report) -> RepairReport {
+        RepairReport {
             version: VERSION,
             stack_id: self.spec.stack_id.clone(),
             mode: self.input.mode,
@@ -173,7 +173,7 @@ impl Repair<'_> {
         }
     }
 
-    async fn apply(&self, deadline: Instant) -> Result<Answer, RepairError> {
+    async fn apply(&self, deadline: Instant) -> Result<RepairReport, RepairError> {
         let Services { aws, ledger, .. } = self.services;
         let (planned, before) = self.plan().await;
         let (planned, changes): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
@@ -188,7 +188,7 @@ impl Repair<'_> {
         audit.end(ledger, &planned, &changes, &outcomes).await;
         self.settle(&changes, &outcomes, deadline - TELLING - READING).await;
         let after = self.look_again(&planned, &outcomes, deadline - TELLING).await;
-        let mut answer = Answer { outcomes, after: Some(after), ..self.answer(planned, before) };
+        let mut answer = RepairReport { outcomes, after: Some(after), ..self.answer(planned, before) };
         let event = Event {
             detail_type: REPAIR_REPORT,
             resource: self.spec.instance_arn.to_string(),

@@ -21,7 +21,7 @@ pub(crate) use state::{OutboxFull, State};
 
 /// What one invocation does to the ledger entry.
 #[derive(Clone, Debug)]
-pub(crate) struct Decision {
+pub(crate) struct EpisodeDecision {
     /// What the entry is from now on.
     pub(crate) state: State,
     /// What this invocation has to publish.
@@ -32,13 +32,13 @@ pub(crate) struct Decision {
 
 /// Decides what `input` does to the entry, and claims what is to be published for `by`. Pure, so that any interleaving can
 /// be tried out.
-pub(crate) fn decide(state: State, input: &Input, now: Timestamp, by: &str, scene: &Scene) -> Decision {
+pub(crate) fn decide(state: State, input: &Input, now: Timestamp, by: &str, scene: &Scene) -> EpisodeDecision {
     let (mut state, refused) = match step(state.clone(), input, now, scene) {
         Ok(state) => (state, None),
         Err(full) => (state, Some(full)),
     };
     let claimed = state.outbox.claim(by, now);
-    Decision { state, claimed, refused }
+    EpisodeDecision { state, claimed, refused }
 }
 
 /// The state after `input`.

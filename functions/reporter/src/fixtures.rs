@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use emite_core::checks::CHECKS;
 use emite_core::finding::{Finding, Severity, Status as Kind};
 use emite_core::handover::Handover;
-use emite_core::report::{CheckOutcome, Outcome, Report, Status, VERSION};
-use emite_core::spec::{Server, Spec};
+use emite_core::report::{CheckOutcome, CheckResult, Report, Status, VERSION};
+use emite_core::spec::{ServerSpec, Spec};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::scene::Scene;
@@ -25,7 +25,7 @@ pub(crate) fn scene() -> Scene {
 /// The same with the eMite server in this account.
 pub(crate) fn self_hosted() -> Scene {
     let mut scene = scene();
-    scene.spec.server = Some(Server {
+    scene.spec.server = Some(ServerSpec {
         instance_id: "i-0a1b2c3d4e5f60718".to_owned(),
         address: Ipv4Addr::new(198, 51, 100, 20),
         allocation_id: "eipalloc-0a1b2c3d4e5f60718".to_owned(),
@@ -62,11 +62,11 @@ pub(crate) fn report(after: SignedDuration, findings: Vec<Finding>) -> Report {
     let outcome = |name: &str| {
         let of_it = |finding: &&Finding| finding.check == name;
         if findings.iter().filter(of_it).any(|finding| finding.severity > Severity::Info) {
-            Outcome::Failed
+            CheckResult::Failed
         } else if findings.iter().filter(of_it).any(|finding| finding.status == Kind::Unobservable) {
-            Outcome::Unobservable
+            CheckResult::Unobservable
         } else {
-            Outcome::Passed
+            CheckResult::Passed
         }
     };
     let checks = CHECKS

@@ -16,11 +16,11 @@ const DAYS_BACK: i64 = 8;
 
 /// When agents work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BusinessHours(Vec<Part>);
+pub struct BusinessHours(Vec<Opening>);
 
 /// Some days of the week, and the hours of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Part {
+struct Opening {
     /// Which days, from Monday.
     days: [bool; 7],
     /// Minutes from midnight.
@@ -41,7 +41,7 @@ impl FromStr for BusinessHours {
         let mut parts = Vec::new();
         let mut problems = Vec::new();
         for part in text.split(';').map(str::trim) {
-            match Part::parse(part) {
+            match Opening::parse(part) {
                 Ok(part) => parts.push(part),
                 Err(_) if part.is_empty() => problems.push("one part is empty".to_owned()),
                 Err(problem) => problems.push(format!("the part '{part}' {problem}")),
@@ -71,7 +71,7 @@ impl BusinessHours {
     }
 }
 
-impl Part {
+impl Opening {
     fn parse(text: &str) -> Result<Self, String> {
         let mut words = text.split_whitespace();
         let (Some(days), Some(hours), None) = (words.next(), words.next(), words.next()) else {

@@ -21,16 +21,16 @@ pub struct Command {
 
 impl Command {
     /// A command that only shows the present state.
-    pub fn shows(aws: Aws) -> Self {
+    pub fn shows(aws: AwsCli) -> Self {
         Self { does: "This command shows the present state:", line: aws.line() }
     }
 }
 
 /// One call of the AWS CLI.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aws(String);
+pub struct AwsCli(String);
 
-impl Aws {
+impl AwsCli {
     /// `aws <service> <operation>` in the region of the stack.
     pub fn new(spec: &Spec, service: &str, operation: &str) -> Self {
         Self(format!("aws {service} {operation}")).option("--region", &spec.home.region)
@@ -72,30 +72,31 @@ fn quoted(value: &str) -> String {
 }
 
 /// A call about the Amazon Connect instance.
-pub fn connect(spec: &Spec, operation: &str) -> Aws {
-    Aws::new(spec, "connect", operation).option("--instance-id", &spec.instance.to_string())
+pub fn connect(spec: &Spec, operation: &str) -> AwsCli {
+    AwsCli::new(spec, "connect", operation).option("--instance-id", &spec.instance.to_string())
 }
 
 /// Describes a Kinesis data stream.
-pub fn data_stream(spec: &Spec, name: &str) -> Aws {
-    Aws::new(spec, "kinesis", "describe-stream-summary").option("--stream-name", name)
+pub fn data_stream(spec: &Spec, name: &str) -> AwsCli {
+    AwsCli::new(spec, "kinesis", "describe-stream-summary").option("--stream-name", name)
 }
 
 /// Describes the delivery stream.
-pub fn delivery_stream(spec: &Spec) -> Aws {
-    Aws::new(spec, "firehose", "describe-delivery-stream").option("--delivery-stream-name", spec.delivery_stream_name())
+pub fn delivery_stream(spec: &Spec) -> AwsCli {
+    AwsCli::new(spec, "firehose", "describe-delivery-stream")
+        .option("--delivery-stream-name", spec.delivery_stream_name())
 }
 
 /// Lists the objects below a prefix of the backup bucket.
-pub fn bucket(spec: &Spec, prefix: &str) -> Aws {
-    Aws::new(spec, "s3", "ls")
+pub fn bucket(spec: &Spec, prefix: &str) -> AwsCli {
+    AwsCli::new(spec, "s3", "ls")
         .raw("--recursive --human-readable --summarize")
         .word(&format!("s3://{}/{prefix}", spec.backup_bucket))
 }
 
 /// The last three hours of a metric.
-pub fn statistics(spec: &Spec, metric: &MetricQuery) -> Aws {
-    let command = Aws::new(spec, "cloudwatch", "get-metric-statistics")
+pub fn statistics(spec: &Spec, metric: &MetricQuery) -> AwsCli {
+    let command = AwsCli::new(spec, "cloudwatch", "get-metric-statistics")
         .option("--namespace", metric.namespace)
         .option("--metric-name", metric.name)
         .raw("--dimensions");
@@ -147,7 +148,7 @@ pub fn repair(spec: &Spec, check: &str, mode: RepairMode) -> String {
 }
 
 fn invoke(spec: &Spec, function: &str, payload: &str) -> String {
-    Aws::new(spec, "lambda", "invoke")
+    AwsCli::new(spec, "lambda", "invoke")
         .option("--function-name", function)
         .option("--cli-binary-format", "raw-in-base64-out")
         .raw("--payload")
@@ -169,12 +170,12 @@ pub fn health_check_log(spec: &Spec) -> Command {
     let group = function_setting(spec, "LoggingConfig.LogGroup").line();
     Command {
         does: "This command shows the log of the health check:",
-        line: Aws::new(spec, "logs", "tail").raw(&format!("\"$({group})\"")).option("--since", "1h").line(),
+        line: AwsCli::new(spec, "logs", "tail").raw(&format!("\"$({group})\"")).option("--since", "1h").line(),
     }
 }
 
-fn function_setting(spec: &Spec, query: &str) -> Aws {
-    Aws::new(spec, "lambda", "get-function-configuration")
+fn function_setting(spec: &Spec, query: &str) -> AwsCli {
+    AwsCli::new(spec, "lambda", "get-function-configuration")
         .option("--function-name", &spec.health_check_function)
         .option("--query", query)
         .option("--output", "text")
@@ -183,7 +184,7 @@ fn function_setting(spec: &Spec, query: &str) -> Aws {
 /// Prints the readable text of the handover.
 pub fn handover(spec: &Spec) -> String {
     let document = format!("s3://{}/{}{}", spec.backup_bucket, spec.folder(layout::HANDOVER), handover::TEXT);
-    Aws::new(spec, "s3", "cp").word(&document).raw("-").line()
+    AwsCli::new(spec, "s3", "cp").word(&document).raw("-").line()
 }
 
 /// Shows the failed records below `prefix`, and sends them again. The redrive reads from where the delivery stream puts
@@ -193,7 +194,7 @@ pub fn redrive(spec: &Spec, prefix: &str) -> Vec<Command> {
         true => json!({"mode": "apply"}),
         false => json!({"mode": "apply", "prefix": prefix}),
     };
-    let redrive = Aws::new(spec, "stepfunctions", "start-execution")
+    let redrive = AwsCli::new(spec, "stepfunctions", "start-execution")
         .option("--state-machine-arn", &spec.redrive_state_machine.to_string())
         .option("--input", &input.to_string())
         .line();

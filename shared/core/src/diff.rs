@@ -11,7 +11,7 @@ use crate::policies::trust::Admission;
 use crate::policies::{domain_access, emite_role};
 use crate::policy::merge::merged;
 use crate::snapshot::Role;
-use crate::spec::{Server, Spec};
+use crate::spec::{ServerSpec, Spec};
 
 /// What has to change so that `source` streams to `desired`. Pure.
 pub fn streaming(
@@ -113,7 +113,7 @@ fn role_name(spec: &Spec) -> String {
 }
 
 /// What has to change so that the server has its instance profile. Pure.
-pub fn server_profile(wanted: &Server, live: Option<&Profile>) -> Option<Change> {
+pub fn server_profile(wanted: &ServerSpec, live: Option<&Profile>) -> Option<Change> {
     (!live.is_some_and(|live| live.is(&wanted.profile))).then(|| Change::AttachProfile {
         instance: wanted.instance_id.clone(),
         from: live.cloned(),
@@ -122,7 +122,7 @@ pub fn server_profile(wanted: &Server, live: Option<&Profile>) -> Option<Change>
 }
 
 /// What has to change so that the Elastic IP is the server's. Pure.
-pub fn server_address(wanted: &Server, live: &Address) -> Option<Change> {
+pub fn server_address(wanted: &ServerSpec, live: &Address) -> Option<Change> {
     (live.holder.as_ref() != Some(&wanted.instance_id)).then(|| Change::AssociateAddress {
         instance: wanted.instance_id.clone(),
         allocation: wanted.allocation_id.clone(),
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    fn wanted() -> Server {
+    fn wanted() -> ServerSpec {
         self_hosted().server.unwrap()
     }
 

@@ -235,7 +235,7 @@ fn role(spec: &Spec) -> Role {
     }
 }
 
-fn server(wanted: &crate::spec::Server) -> Server {
+fn server(wanted: &crate::spec::ServerSpec) -> Server {
     let anybody =
         |port| Ingress { protocol: "tcp".into(), ports: Some(port..=port), from: ["0.0.0.0/0".into()].into() };
     Server {

@@ -6,7 +6,7 @@ use crate::attribution::attribute;
 use crate::change::{Change, Consent, PlannedChange};
 use crate::checks::{CHECKS, Check, Verdict};
 use crate::finding::{Finding, Status as FindingStatus};
-use crate::report::{CheckOutcome, Outcome, Report, Status, VERSION};
+use crate::report::{CheckOutcome, CheckResult, Report, Status, VERSION};
 use crate::snapshot::Snapshot;
 use crate::spec::Spec;
 use crate::words::bounded;
@@ -40,11 +40,11 @@ pub fn judge(spec: &Spec, snapshot: &Snapshot) -> Judgement {
     let duration_ms = u64::try_from(snapshot.took.as_millis()).unwrap_or(u64::MAX);
     for check in CHECKS {
         let (outcome, found) = match (check.judge)(spec, snapshot) {
-            Ok(Verdict::NotApplicable) => (Outcome::NotApplicable, Vec::new()),
-            Ok(Verdict::Judged(found)) => (Outcome::of(&found), found),
+            Ok(Verdict::NotApplicable) => (CheckResult::NotApplicable, Vec::new()),
+            Ok(Verdict::Judged(found)) => (CheckResult::of(&found), found),
             Err(unseen) => {
                 let resource = (check.resource)(spec);
-                (Outcome::Unobservable, vec![Finding::unobservable(check.name, &resource, &unseen)])
+                (CheckResult::Unobservable, vec![Finding::unobservable(check.name, &resource, &unseen)])
             }
         };
         checks.push(CheckOutcome { name: check.name.to_owned(), outcome, duration_ms });
@@ -386,7 +386,7 @@ mod tests {
         snapshot.metrics.0.values_mut().for_each(|look| *look = Err(blind()));
         let report = judge(&whole(), &snapshot).report;
         assert_eq!(report.status, Overall::Unknown);
-        let seen: Vec<_> = report.checks.iter().filter(|check| check.outcome != Outcome::Unobservable).collect();
+        let seen: Vec<_> = report.checks.iter().filter(|check| check.outcome != CheckResult::Unobservable).collect();
         assert!(seen.is_empty(), "{seen:?}");
     }
 

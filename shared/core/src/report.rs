@@ -79,14 +79,14 @@ pub struct CheckOutcome {
     /// The check's name.
     pub name: String,
     /// What it came to.
-    pub outcome: Outcome,
+    pub outcome: CheckResult,
     /// How long looking took, in milliseconds; all checks look at once.
     pub duration_ms: u64,
 }
 
 /// What a check came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum CheckResult {
     /// Nothing is wrong, or nothing beyond Info.
     Passed,
     /// Something is wrong.
@@ -97,7 +97,7 @@ pub enum Outcome {
     NotApplicable,
 }
 
-impl Outcome {
+impl CheckResult {
     /// What these findings of one check amount to. Part of a check that could not look, while the rest found nothing,
     /// makes it unobservable.
     pub(crate) fn of(findings: &[Finding]) -> Self {
@@ -121,7 +121,7 @@ impl Report {
     /// The names of the checks that could not look at everything that they need. What such a check does not find may be
     /// there all the same.
     pub fn unobservable(&self) -> BTreeSet<&str> {
-        let blind = self.checks.iter().filter(|check| check.outcome == Outcome::Unobservable);
+        let blind = self.checks.iter().filter(|check| check.outcome == CheckResult::Unobservable);
         let partly = self.findings.iter().filter(|finding| finding.status == FindingStatus::Unobservable);
         blind.map(|check| check.name.as_str()).chain(partly.map(|finding| finding.check.as_str())).collect()
     }

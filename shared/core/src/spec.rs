@@ -73,7 +73,7 @@ pub struct Spec {
     /// The permissions boundary that the role has to have, if any.
     pub role_boundary: Option<Arn>,
     /// The eMite server in this account; none if eMite hosts it.
-    pub server: Option<Server>,
+    pub server: Option<ServerSpec>,
     /// The addresses of the eMite server.
     pub emite_servers: BTreeSet<Ipv4Net>,
     /// The approved origin, for chat.
@@ -136,7 +136,7 @@ pub struct Emite {
 
 /// An eMite server in this account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
+pub struct ServerSpec {
     /// The EC2 instance, `i-…`.
     pub instance_id: String,
     /// Its Elastic IP.
@@ -430,7 +430,7 @@ impl Fields {
     }
 
     /// None if eMite hosts the server.
-    fn server(&mut self) -> Option<Server> {
+    fn server(&mut self) -> Option<ServerSpec> {
         let instance_id = self.if_set("server");
         let address = self.if_set("serverAddress");
         let allocation_id = self.if_set("serverAllocation");
@@ -440,7 +440,7 @@ impl Fields {
         match (instance_id?, address?, allocation_id?, profile?, group_id?) {
             (None, None, None, None, None) => None,
             (Some(instance_id), Some(address), Some(allocation_id), Some(profile), Some(group_id)) => {
-                Some(Server { instance_id, address, allocation_id, profile, group_id, rdp_from })
+                Some(ServerSpec { instance_id, address, allocation_id, profile, group_id, rdp_from })
             }
             _ => {
                 let together = "server, serverAddress, serverAllocation, serverProfile and serverGroup";

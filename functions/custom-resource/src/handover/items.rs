@@ -16,19 +16,19 @@ use emite_core::policies::trust::takes_external_id;
 use emite_core::snapshot::{DataStream, Domain, Instance, Role};
 
 use super::properties::{HandedServer, HandoverProperties};
-use crate::services::Services;
+use crate::provider::Provider;
 
 /// An item, and what reading it showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct SeenItem {
     pub(super) name: &'static str,
     pub(super) value: String,
-    pub(super) state: State,
+    pub(super) state: Verification,
 }
 
 /// What reading an item showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum Verification {
     /// It is as it is handed over.
     Verified,
     /// It is not, and how.
@@ -37,7 +37,7 @@ pub(super) enum State {
     Unseen(Unseen),
 }
 
-impl State {
+impl Verification {
     fn wrong(what: impl Display) -> Self {
         Self::Wrong(what.to_string())
     }
@@ -74,18 +74,18 @@ const SETTLING: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// All items, read again while they may just be late, or the permissions to read them.
-pub(super) async fn settled(services: &Services, properties: &HandoverProperties) -> Vec<Seen> {
-    let denied = |seen: &Seen| matches!(&seen.state, State::Unseen(unseen) if unseen.cause == Cause::Denied);
-    let patience = |seen: &Vec<Seen>| {
+pub(super) async fn settled(provider: &Provider, properties: &HandoverProperties) -> Vec<SeenItem> {
+    let denied = |seen: &SeenItem| matches!(&seen.state, Verification::Unseen(unseen) if unseen.cause == Cause::Denied);
+    let patience = |seen: &Vec<SeenItem>| {
         if seen.iter().any(denied) {
-            services.permission_grace
-        } else if seen.iter().any(|seen| matches!(seen.state, State::Wrong(_))) {
+            provider.permission_grace
+        } else if seen.iter().any(|seen| matches!(seen.state, Verification::Wrong(_))) {
             SETTLING
         } else {
             Duration::ZERO
         }
     };
-    let read = async || items(properties, &observe(services, properties).await);
+    let read = async || items(properties, &observe(provider, properties).await);
     wait::patiently(PAUSE, read, patience).await
 }
 
@@ -100,9 +100,9 @@ struct Observation {
     server: Look<Option<Machine>>,
 }
 
-async fn observe(services: &Services, properties: &HandoverProperties) -> Observation {
+async fn observe(provider: &Provider, properties: &HandoverProperties) -> Observation {
     let HandoverProperties { instance, .. } = properties;
-    let aws = &services.aws;
+    let aws = &provider.aws;
     let server = async {
         match &properties.server {
             Some(server) => look("ec2:DescribeInstances", ec2::machine(aws.ec2(), &server.id)).await,
@@ -122,10 +122,10 @@ async fn observe(services: &Services, properties: &HandoverProperties) -> Observ
 }
 
 /// The guide's list, in its order. Pure.
-fn items(properties: &HandoverProperties, read: &Observation) -> Vec<Seen> {
-    let seen = |name, value: &dyn Display, state| Seen { name, value: value.to_string(), state };
+fn items(properties: &HandoverProperties, read: &Observation) -> Vec<SeenItem> {
+    let seen = |name, value: &dyn Display, state| SeenItem { name, value: value.to_string(), state };
     let server = properties.server.as_ref();
-    let mut all: Vec<Seen> =
+    let mut all: Vec<SeenItem> =
         server.map(|server| seen(SERVER, &server.address, self::server(server, read))).into_iter().collect();
     all.push(seen(ROLE, &properties.role, role(properties, read)));
     let id = properties.customer_id.as_ref();
@@ -134,54 +134,54 @@ fn items(properties: &HandoverProperties, read: &Observation) -> Vec<Seen> {
     all.push(seen(AGENT_EVENTS, &properties.agent_event_stream, stream(read)));
     all.push(seen(SEARCH_ENDPOINT, &properties.search_endpoint, domain(properties, read)));
     // Its name was looked up when the properties were read.
-    all.push(seen(TIME_ZONE, &properties.time_zone, State::Verified));
+    all.push(seen(TIME_ZONE, &properties.time_zone, Verification::Verified));
     all
 }
 
 /// A role of the same name with another path is another role.
-fn role(properties: &HandoverProperties, read: &Observation) -> State {
+fn role(properties: &HandoverProperties, read: &Observation) -> Verification {
     const GONE: &str = "the role does not exist";
-    State::judged(&read.role, GONE, |role| match role.max_session_seconds {
-        _ if role.arn != properties.role.to_string() => State::wrong(GONE),
-        seconds if seconds < SESSION_SECONDS => {
-            State::wrong(format!("its sessions last {seconds} seconds at most, and eMite needs {SESSION_SECONDS}"))
-        }
-        _ => State::Verified,
+    Verification::judged(&read.role, GONE, |role| match role.max_session_seconds {
+        _ if role.arn != properties.role.to_string() => Verification::wrong(GONE),
+        seconds if seconds < SESSION_SECONDS => Verification::wrong(format!(
+            "its sessions last {seconds} seconds at most, and eMite needs {SESSION_SECONDS}"
+        )),
+        _ => Verification::Verified,
     })
 }
 
-fn external_id(properties: &HandoverProperties, id: &str, read: &Observation) -> State {
+fn external_id(properties: &HandoverProperties, id: &str, read: &Observation) -> Verification {
     const GONE: &str = "the role that asks for it does not exist";
-    State::judged(&read.role, GONE, |role| {
+    Verification::judged(&read.role, GONE, |role| {
         if role.arn != properties.role.to_string() {
-            State::wrong(GONE)
+            Verification::wrong(GONE)
         } else if takes_external_id(&role.trust, id) {
-            State::Verified
+            Verification::Verified
         } else {
-            State::wrong("the trust policy of the role does not ask for it")
+            Verification::wrong("the trust policy of the role does not ask for it")
         }
     })
 }
 
 /// The instance, and that it streams to where it should.
-fn instance(properties: &HandoverProperties, read: &Observation) -> State {
-    let status = State::judged(&read.instance, "the instance does not exist", |instance| {
+fn instance(properties: &HandoverProperties, read: &Observation) -> Verification {
+    let status = Verification::judged(&read.instance, "the instance does not exist", |instance| {
         if instance.status == "ACTIVE" {
-            State::Verified
+            Verification::Verified
         } else {
-            State::wrong(format!("the instance is {}, not ACTIVE", instance.status))
+            Verification::wrong(format!("the instance is {}, not ACTIVE", instance.status))
         }
     });
     match status {
         // What it streams is no question then.
-        State::Wrong(_) => status,
+        Verification::Wrong(_) => status,
         status => {
             let agent_events = Target::KinesisStream(properties.agent_event_stream.clone());
             let agent_events = streams_to(properties, ResourceType::AgentEvents, &read.agent_events, &agent_events);
             let records = ResourceType::ContactTraceRecords;
             let contact_records =
                 streams_to(properties, records, &read.contact_records, &properties.contact_record_target);
-            State::of([status, agent_events, contact_records])
+            Verification::of([status, agent_events, contact_records])
         }
     }
 }
@@ -191,42 +191,42 @@ fn streams_to(
     resource_type: ResourceType,
     read: &Look<Option<Association>>,
     target: &Target,
-) -> State {
+) -> Verification {
     let source = properties.source(resource_type);
-    State::judged(read, &format!("its {source} stream nowhere"), |live| {
+    Verification::judged(read, &format!("its {source} stream nowhere"), |live| {
         if live.target == *target {
-            State::Verified
+            Verification::Verified
         } else {
-            State::wrong(format!("its {source} stream to {}", live.target))
+            Verification::wrong(format!("its {source} stream to {}", live.target))
         }
     })
 }
 
-fn stream(read: &Observation) -> State {
-    State::judged(&read.stream, "the stream does not exist", |stream| match stream.status.as_str() {
+fn stream(read: &Observation) -> Verification {
+    Verification::judged(&read.stream, "the stream does not exist", |stream| match stream.status.as_str() {
         // It is written to and read from while its shards or its key change.
-        "ACTIVE" | "UPDATING" => State::Verified,
-        other => State::wrong(format!("the stream is {other}, not ACTIVE")),
+        "ACTIVE" | "UPDATING" => Verification::Verified,
+        other => Verification::wrong(format!("the stream is {other}, not ACTIVE")),
     })
 }
 
-fn domain(properties: &HandoverProperties, read: &Observation) -> State {
+fn domain(properties: &HandoverProperties, read: &Observation) -> Verification {
     const GONE: &str = "the search domain does not exist";
-    State::judged(&read.domain, GONE, |domain| match &domain.endpoint {
-        _ if domain.deleted => State::wrong(GONE),
-        Some(endpoint) if properties.search_endpoint == format!("https://{endpoint}") => State::Verified,
-        Some(endpoint) => State::wrong(format!("the search domain answers at https://{endpoint}")),
-        None => State::wrong("the search domain has no public endpoint"),
+    Verification::judged(&read.domain, GONE, |domain| match &domain.endpoint {
+        _ if domain.deleted => Verification::wrong(GONE),
+        Some(endpoint) if properties.search_endpoint == format!("https://{endpoint}") => Verification::Verified,
+        Some(endpoint) => Verification::wrong(format!("the search domain answers at https://{endpoint}")),
+        None => Verification::wrong("the search domain has no public endpoint"),
     })
 }
 
-fn server(server: &HandedServer, read: &Observation) -> State {
-    State::judged(&read.server, "the server does not exist", |machine| match &machine.public_address {
+fn server(server: &HandedServer, read: &Observation) -> Verification {
+    Verification::judged(&read.server, "the server does not exist", |machine| match &machine.public_address {
         _ if machine.state.as_str() != "running" => {
-            State::wrong(format!("the server is {}, not running", machine.state.as_str()))
+            Verification::wrong(format!("the server is {}, not running", machine.state.as_str()))
         }
-        Some(address) if *address == server.address.to_string() => State::Verified,
-        Some(address) => State::wrong(format!("the server has the address {address}")),
-        None => State::wrong("the server has no public address"),
+        Some(address) if *address == server.address.to_string() => Verification::Verified,
+        Some(address) => Verification::wrong(format!("the server has the address {address}")),
+        None => Verification::wrong("the server has no public address"),
     })
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::parameters::{at_home, bucket_name, given, instance, kms_key, time_zone};
 use crate::properties::Properties;
+use crate::provider::RequestFailure;
 use crate::request::Object;
-use crate::services::Failure;
 
 /// What is handed over, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl HandoverProperties {
         Source { instance: self.instance.clone(), resource_type }
     }
 
-    pub(super) fn read(properties: &Object, home: &Home) -> Result<Self, Failure> {
+    pub(super) fn read(properties: &Object, home: &Home) -> Result<Self, RequestFailure> {
         let mut read = Properties::new(properties);
         let instance_arn = read.parsed("InstanceArn", |text| at_home(text, home));
         let instance = instance_arn.as_ref().and_then(|arn| match instance(&arn.to_string(), home) {
@@ -107,7 +107,7 @@ impl HandoverProperties {
                 place: Folder { bucket: bucket?, prefix: prefix?, key: key.map(|arn| arn.to_string()) },
             })
         };
-        complete().ok_or_else(|| Failure::Refused("the properties are incomplete".to_owned()))
+        complete().ok_or_else(|| RequestFailure::Refused("the properties are incomplete".to_owned()))
     }
 }
 

@@ -6,7 +6,7 @@ use emite_core::look::Unseen;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::items::{Seen, State};
+use super::items::{SeenItem, Verification};
 use super::properties::{Folder, HandoverProperties};
 
 /// The last hand-over, and how far it came.
@@ -45,7 +45,7 @@ impl Record {
     pub(super) fn after(
         last: Option<&Self>,
         wanted: &HandoverProperties,
-        seen: &[Seen],
+        seen: &[SeenItem],
         request: &str,
         (stack_id, now): (&Arn, Timestamp),
     ) -> Self {
@@ -94,10 +94,10 @@ impl Record {
     }
 
     /// Whether a hand-over now would say the same. A look that failed takes nothing back that an earlier one found out.
-    fn still_says(&self, wanted: &HandoverProperties, seen: &[Seen]) -> bool {
+    fn still_says(&self, wanted: &HandoverProperties, seen: &[SeenItem]) -> bool {
         let Handover { release, document_uri, items, .. } = &self.handover;
-        let same = |(item, seen): (&Item, &Seen)| match &seen.state {
-            State::Unseen(_) => item.name == seen.name && item.value == seen.value,
+        let same = |(item, seen): (&Item, &SeenItem)| match &seen.state {
+            Verification::Unseen(_) => item.name == seen.name && item.value == seen.value,
             _ => *item == self::item(seen),
         };
         *release == wanted.release
@@ -107,11 +107,11 @@ impl Record {
     }
 }
 
-fn item(seen: &Seen) -> Item {
+fn item(seen: &SeenItem) -> Item {
     let problem = match &seen.state {
-        State::Verified => None,
-        State::Wrong(what) => Some(what.clone()),
-        State::Unseen(Unseen { action, cause, request_id }) => {
+        Verification::Verified => None,
+        Verification::Wrong(what) => Some(what.clone()),
+        Verification::Unseen(Unseen { action, cause, request_id }) => {
             let id = request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default();
             Some(format!("it could not be looked at: {action} {}{id}", cause.words()))
         }

@@ -4,7 +4,7 @@ use emite_core::look::{Cause, Unseen};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::items::{Seen, State};
+use super::items::{SeenItem, Verification};
 use super::*;
 use crate::request::Object;
 
@@ -35,7 +35,7 @@ fn properties(changes: &[(&str, &str)]) -> Object {
     properties.as_object().unwrap().clone()
 }
 
-fn read(changes: &[(&str, &str)]) -> Result<HandoverProperties, Failure> {
+fn read(changes: &[(&str, &str)]) -> Result<HandoverProperties, RequestFailure> {
     HandoverProperties::read(&properties(changes), &Home::of(&stack()))
 }
 
@@ -46,19 +46,20 @@ fn wanted(changes: &[(&str, &str)]) -> HandoverProperties {
 const SELF_HOSTED: [(&str, &str); 3] =
     [("ServerAddress", "198.51.100.7"), ("ServerId", "i-0123456789abcdef0"), ("CustomerId", "")];
 
-fn throttled(request: &str) -> State {
+fn throttled(request: &str) -> Verification {
     let request_id = Some(request.to_owned());
-    State::Unseen(Unseen { action: "es:DescribeDomain", cause: Cause::Throttled, request_id })
+    Verification::Unseen(Unseen { action: "es:DescribeDomain", cause: Cause::Throttled, request_id })
 }
 
 /// What a look shows where everything is as it should be, but for these states by the item's name.
-fn seen(wanted: &HandoverProperties, states: &[(&str, State)]) -> Vec<Seen> {
+fn seen(wanted: &HandoverProperties, states: &[(&str, Verification)]) -> Vec<SeenItem> {
     use emite_core::handover::*;
-    let state =
-        |name: &str| states.iter().find(|(of, _)| *of == name).map_or(State::Verified, |(_, state)| state.clone());
-    let item = |name, value: String| Seen { name, value, state: state(name) };
+    let state = |name: &str| {
+        states.iter().find(|(of, _)| *of == name).map_or(Verification::Verified, |(_, state)| state.clone())
+    };
+    let item = |name, value: String| SeenItem { name, value, state: state(name) };
     let server = wanted.server.iter().map(|server| item(SERVER, server.address.to_string()));
-    let mut all: Vec<Seen> = server.chain([item(ROLE, wanted.role.to_string())]).collect();
+    let mut all: Vec<SeenItem> = server.chain([item(ROLE, wanted.role.to_string())]).collect();
     all.extend(wanted.customer_id.iter().map(|id| item(EXTERNAL_ID, id.clone())));
     all.push(item(INSTANCE, wanted.instance_arn.to_string()));
     all.push(item(AGENT_EVENTS, wanted.agent_event_stream.to_string()));
@@ -72,7 +73,7 @@ fn noon() -> Timestamp {
 }
 
 /// The record of request `r-<number>` with these properties and states, after `last`.
-fn after(last: Option<&Record>, number: u8, changes: &[(&str, &str)], states: &[(&str, State)]) -> Record {
+fn after(last: Option<&Record>, number: u8, changes: &[(&str, &str)], states: &[(&str, Verification)]) -> Record {
     let wanted = wanted(changes);
     let seen = seen(&wanted, states);
     Record::after(last, &wanted, &seen, &format!("r-{number}"), (&stack(), noon()))
@@ -98,7 +99,7 @@ fn a_refreshed_document_says_what_changed_and_first_of_all_what_is_not_verified(
     let mut update = vec![("Release", "0.2.0"), ("TimeZone", "Europe/Dublin")];
     update.extend(SELF_HOSTED);
     let states = [
-        ("IAM role", State::Wrong("the role does not exist".to_owned())),
+        ("IAM role", Verification::Wrong("the role does not exist".to_owned())),
         ("Search endpoint of contact records", throttled("request-9")),
     ];
     insta::assert_snapshot!(whole(&after(Some(&first), 2, &update, &states)));
@@ -121,7 +122,8 @@ fn a_look_that_fails_takes_nothing_back_and_one_that_finds_something_wrong_does(
     let first = told(after(None, 1, &[], &[]));
     let blind = [("Search endpoint of contact records", throttled("request-1"))];
     assert_eq!(after(Some(&first), 1, &[], &blind), first);
-    let gone = [("Search endpoint of contact records", State::Wrong("the search domain does not exist".to_owned()))];
+    let gone =
+        [("Search endpoint of contact records", Verification::Wrong("the search domain does not exist".to_owned()))];
     let wrong = after(Some(&first), 2, &[], &gone);
     assert_eq!((wrong.handover.revision, wrong.is_stored, wrong.is_announced), (2, false, false));
     assert!(wrong.handover.changes.is_empty());

@@ -8,24 +8,24 @@ use super::previous::Previous;
 use super::problem::Problem;
 use super::values::Parameters;
 use super::{adoption, bucket, domain, existing, instance, keys, log_policies, names, server, topic};
-use crate::services::Services;
+use crate::provider::Provider;
 
 /// Runs every check that `parameters` allow; `previous` is what an update starts from.
 pub(super) async fn check(
-    services: &Services,
+    provider: &Provider,
     parameters: &Parameters,
     previous: Option<Previous<'_>>,
 ) -> Result<Attributes, Vec<Problem>> {
     let (instance, names, domain, log_policy, bucket, keys, topic, existing, server) = tokio::join!(
-        instance::check(services, parameters),
-        names::check(services, parameters, previous),
-        domain::check(services, parameters, previous),
-        log_policies::check(services, parameters, previous),
-        bucket::check(services, parameters),
-        keys::check(services, parameters),
-        topic::check(services, parameters.topic.as_ref()),
-        existing::check(services, parameters),
-        server::check(services, parameters.server.as_ref(), previous),
+        instance::check(provider, parameters),
+        names::check(provider, parameters, previous),
+        domain::check(provider, parameters, previous),
+        log_policies::check(provider, parameters, previous),
+        bucket::check(provider, parameters),
+        keys::check(provider, parameters),
+        topic::check(provider, parameters.topic.as_ref()),
+        existing::check(provider, parameters),
+        server::check(provider, parameters.server.as_ref(), previous),
     );
     let mut problems = Problems::default();
     let instance = problems.keep_all(instance).unwrap_or_default();
@@ -44,5 +44,5 @@ pub(super) async fn check(
         failed_prefix: existing.failed_prefix,
         ..Attributes::default()
     };
-    problems.finish(Some(attributes.with_names(parameters, &services.home)))
+    problems.finish(Some(attributes.with_names(parameters, &provider.home)))
 }

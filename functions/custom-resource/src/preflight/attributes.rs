@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{ChainResource, delivery_role_name};
 use super::values::Parameters;
-use crate::answer::Data;
+use crate::response::Data;
 
 /// What Preflight finds out for the rest of the stack. A resource has the same names here whether the stack creates it or it exists
 /// already, so that the template need not distinguish them.

@@ -4,24 +4,24 @@ use emite_aws::s3;
 
 use super::problem::Problem;
 use super::values::Parameters;
-use crate::services::Services;
+use crate::provider::Provider;
 
-pub(super) async fn check(services: &Services, parameters: &Parameters) -> Vec<Problem> {
+pub(super) async fn check(provider: &Provider, parameters: &Parameters) -> Vec<Problem> {
     let Some(bucket) = parameters.bucket.as_deref() else { return Vec::new() };
-    let (location, encryption) = tokio::join!(location(services, bucket), encryption(services, parameters, bucket));
+    let (location, encryption) = tokio::join!(location(provider, bucket), encryption(provider, parameters, bucket));
     location.into_iter().chain(encryption).collect()
 }
 
 /// Whether the bucket is of this account and in this region.
-async fn location(services: &Services, name: &str) -> Option<Problem> {
+async fn location(provider: &Provider, name: &str) -> Option<Problem> {
     const PARAMETER: &str = "BackupBucketName";
-    let here = &services.home.region;
+    let here = &provider.home.region;
     let elsewhere = |region: &str| {
         Some(Problem::new(format!(
             "{PARAMETER} '{name}' is in {region}; Firehose needs one in {here}. Name another one, or leave it empty: the stack then makes a bucket."
         )))
     };
-    match s3::bucket_location(services.aws.s3(), name, &services.home.account).await {
+    match s3::bucket_location(provider.aws.s3(), name, &provider.home.account).await {
         Ok(location) => match location.as_str() {
             "" if here == "us-east-1" => None,
             "EU" if here == "eu-west-1" => None,
@@ -45,12 +45,12 @@ async fn location(services: &Services, name: &str) -> Option<Problem> {
 
 /// Whether the key that the bucket encrypts with by default is given: Firehose's role has no right to use a customer's key that is
 /// not given, and a delivery stream that cannot write there stops delivering altogether.
-async fn encryption(services: &Services, parameters: &Parameters, name: &str) -> Option<Problem> {
+async fn encryption(provider: &Provider, parameters: &Parameters, name: &str) -> Option<Problem> {
     const PARAMETER: &str = "BackupBucketKeyArn";
     if parameters.bucket_key.is_some() {
         return None;
     }
-    let keys = match s3::bucket_keys(services.aws.s3(), name, &services.home.account).await {
+    let keys = match s3::bucket_keys(provider.aws.s3(), name, &provider.home.account).await {
         Ok(keys) => keys,
         Err(error) if error.is_not_found() => return None,
         // The check of the location reports where it is.

@@ -8,10 +8,10 @@ use super::names::new;
 use super::previous::Previous;
 use super::problem::Problem;
 use super::values::Parameters;
-use crate::services::Services;
+use crate::provider::Provider;
 
 pub(super) async fn check(
-    services: &Services,
+    provider: &Provider,
     parameters: &Parameters,
     previous: Option<Previous<'_>>,
 ) -> Vec<Problem> {
@@ -22,36 +22,36 @@ pub(super) async fn check(
     let had = previous.map(|previous| previous.text("SearchEngineVersion"));
     let upgrades = !is_new && had != parameters.engine.as_deref();
     let (engine, instances, upgrade) =
-        tokio::join!(engine(services, parameters), instance_type(services, parameters), async {
-            if upgrades { upgrade(services, parameters).await } else { None }
+        tokio::join!(engine(provider, parameters), instance_type(provider, parameters), async {
+            if upgrades { upgrade(provider, parameters).await } else { None }
         },);
     [engine, instances, upgrade].into_iter().flatten().collect()
 }
 
 /// Whether the engine is offered here.
-async fn engine(services: &Services, parameters: &Parameters) -> Option<Problem> {
+async fn engine(provider: &Provider, parameters: &Parameters) -> Option<Problem> {
     const PARAMETER: &str = "SearchEngineVersion";
     let engine = parameters.engine.as_ref()?;
-    let offered = match opensearch::engines(services.aws.opensearch()).await {
+    let offered = match opensearch::engines(provider.aws.opensearch()).await {
         Ok(offered) => offered,
         Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
     (!offered.contains(engine)).then(|| {
-        let (region, offered) = (&services.home.region, offered.join(", "));
+        let (region, offered) = (&provider.home.region, offered.join(", "));
         Problem::new(format!("{PARAMETER} {engine} is not offered in {region}. Offered are: {offered}."))
     })
 }
 
 /// Whether the engine runs here on the chosen instances.
-async fn instance_type(services: &Services, parameters: &Parameters) -> Option<Problem> {
+async fn instance_type(provider: &Provider, parameters: &Parameters) -> Option<Problem> {
     const PARAMETER: &str = "DomainInstanceType";
     let (engine, kind) = (parameters.engine.as_ref()?, parameters.domain_instance_type.as_ref()?);
-    let offered = match opensearch::instance_types(services.aws.opensearch(), engine).await {
+    let offered = match opensearch::instance_types(provider.aws.opensearch(), engine).await {
         Ok(offered) => offered,
         Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
     (!offered.contains(kind)).then(|| {
-        let region = &services.home.region;
+        let region = &provider.home.region;
         Problem::new(format!(
             "{PARAMETER} {kind} is not offered for {engine} in {region}. Choose another type or engine."
         ))
@@ -60,10 +60,10 @@ async fn instance_type(services: &Services, parameters: &Parameters) -> Option<P
 
 /// Whether the domain of the stack can be upgraded to the engine that an update wants. An upgrade that AWS refuses, or that a
 /// rollback would have to undo, leaves the stack stuck.
-async fn upgrade(services: &Services, parameters: &Parameters) -> Option<Problem> {
+async fn upgrade(provider: &Provider, parameters: &Parameters) -> Option<Problem> {
     const PARAMETER: &str = "SearchEngineVersion";
     let (engine, domain) = (parameters.engine.as_ref()?, parameters.domain.as_ref()?.name());
-    let upgrades = match opensearch::upgrades(services.aws.opensearch(), domain).await {
+    let upgrades = match opensearch::upgrades(provider.aws.opensearch(), domain).await {
         Ok(upgrades) => upgrades?,
         Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };

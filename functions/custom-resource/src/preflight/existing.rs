@@ -13,7 +13,7 @@ use super::chain::ChainResource;
 use super::problem::Problem;
 use super::readers::has_types;
 use super::values::Parameters;
-use crate::services::Services;
+use crate::provider::Provider;
 
 /// What the rest of the stack has to know of existing resources; empty for those that the stack creates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,13 +32,13 @@ struct DeliveryAttributes {
 }
 
 /// Checks everything that has to exist.
-pub(super) async fn check(services: &Services, parameters: &Parameters) -> Result<ExistingAttributes, Vec<Problem>> {
+pub(super) async fn check(provider: &Provider, parameters: &Parameters) -> Result<ExistingAttributes, Vec<Problem>> {
     let (domain, agent_events, records, delivery, role) = tokio::join!(
-        domain(services, parameters),
-        agent_event_stream(services, parameters),
-        contact_record_stream(services, parameters),
-        delivery_stream(services, parameters),
-        role(services, parameters),
+        domain(provider, parameters),
+        agent_event_stream(provider, parameters),
+        contact_record_stream(provider, parameters),
+        delivery_stream(provider, parameters),
+        role(provider, parameters),
     );
     let mut problems = Problems::default();
     problems.extend(agent_events.into_iter().chain(records));
@@ -73,10 +73,10 @@ fn problems(texts: Vec<String>) -> Vec<Problem> {
 }
 
 /// The endpoint of the domain.
-async fn domain(services: &Services, parameters: &Parameters) -> Result<String, Vec<Problem>> {
+async fn domain(provider: &Provider, parameters: &Parameters) -> Result<String, Vec<Problem>> {
     const PARAMETER: &str = "ExistingDomainName";
     let Some(name) = existing(parameters.domain.as_ref()) else { return Ok(String::new()) };
-    let found = opensearch::domain(services.aws.opensearch(), name).await;
+    let found = opensearch::domain(provider.aws.opensearch(), name).await;
     let domain = there(PARAMETER, "the search domain", name, found).map_err(|problem| vec![problem])?;
     let unfit = unfit(parameters, name, &domain);
     match domain.endpoint {
@@ -121,11 +121,11 @@ fn unfit(parameters: &Parameters, name: &str, domain: &Domain) -> Vec<String> {
     problems
 }
 
-async fn agent_event_stream(services: &Services, parameters: &Parameters) -> Option<Problem> {
+async fn agent_event_stream(provider: &Provider, parameters: &Parameters) -> Option<Problem> {
     const PARAMETER: &str = "ExistingAgentEventStreamName";
     const MANAGED_KEY: &str = "alias/aws/kinesis";
     let name = existing(parameters.agent_event_stream.as_ref())?;
-    let key = match data_stream_key(services, PARAMETER, name).await {
+    let key = match data_stream_key(provider, PARAMETER, name).await {
         Ok(key) => key?,
         Err(problem) => return Some(problem),
     };
@@ -141,14 +141,14 @@ async fn agent_event_stream(services: &Services, parameters: &Parameters) -> Opt
     })
 }
 
-async fn contact_record_stream(services: &Services, parameters: &Parameters) -> Option<Problem> {
+async fn contact_record_stream(provider: &Provider, parameters: &Parameters) -> Option<Problem> {
     const PARAMETER: &str = "ExistingContactRecordStreamName";
-    data_stream_key(services, PARAMETER, parameters.contact_record_stream.as_deref()?).await.err()
+    data_stream_key(provider, PARAMETER, parameters.contact_record_stream.as_deref()?).await.err()
 }
 
 /// The key of a data stream that can be used, if it is encrypted, as Kinesis names it.
-async fn data_stream_key(services: &Services, parameter: &str, name: &str) -> Result<Option<String>, Problem> {
-    let found = kinesis::data_stream(services.aws.kinesis(), name).await;
+async fn data_stream_key(provider: &Provider, parameter: &str, name: &str) -> Result<Option<String>, Problem> {
+    let found = kinesis::data_stream(provider.aws.kinesis(), name).await;
     let stream = there(parameter, "the data stream", name, found)?;
     match stream.status.as_str() {
         "ACTIVE" | "UPDATING" => Ok(stream.key),
@@ -158,10 +158,10 @@ async fn data_stream_key(services: &Services, parameter: &str, name: &str) -> Re
     }
 }
 
-async fn delivery_stream(services: &Services, parameters: &Parameters) -> Result<DeliveryAttributes, Vec<Problem>> {
+async fn delivery_stream(provider: &Provider, parameters: &Parameters) -> Result<DeliveryAttributes, Vec<Problem>> {
     const PARAMETER: &str = "ExistingDeliveryStreamName";
     let Some(name) = existing(parameters.delivery_stream.as_ref()) else { return Ok(DeliveryAttributes::default()) };
-    let found = firehose::delivery_stream(services.aws.firehose(), name).await;
+    let found = firehose::delivery_stream(provider.aws.firehose(), name).await;
     let stream = there(PARAMETER, "the Firehose stream", name, found).map_err(|problem| vec![problem])?;
     let status = &stream.status;
     if status != "ACTIVE" {
@@ -169,7 +169,7 @@ async fn delivery_stream(services: &Services, parameters: &Parameters) -> Result
             "{PARAMETER}: the Firehose stream '{name}' is {status}, not ACTIVE. Wait until it is, or name another one."
         ))]);
     }
-    fit(&services.home, parameters, name, stream).map_err(problems)
+    fit(&provider.home, parameters, name, stream).map_err(problems)
 }
 
 /// What else is to be known of a delivery stream that does what the parameters say.
@@ -258,10 +258,10 @@ fn expected(home: &Home, parameters: &Parameters, source: Option<String>, live: 
 }
 
 /// The ARN of the role, which may have a path.
-async fn role(services: &Services, parameters: &Parameters) -> Result<String, Problem> {
+async fn role(provider: &Provider, parameters: &Parameters) -> Result<String, Problem> {
     const PARAMETER: &str = "ExistingRoleName";
     let Some(name) = existing(parameters.role.as_ref()) else { return Ok(String::new()) };
-    let found = if_there(iam::described(services.aws.iam(), name).await);
+    let found = if_there(iam::described(provider.aws.iam(), name).await);
     there(PARAMETER, "the role", name, found).map(|role| role.arn)
 }
 

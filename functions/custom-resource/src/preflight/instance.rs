@@ -9,7 +9,7 @@ use emite_core::snapshot::Instance;
 
 use super::problem::Problem;
 use super::values::Parameters;
-use crate::services::{Failure, Services};
+use crate::provider::{Provider, RequestFailure};
 
 /// What the rest of the stack has to know of the instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,14 +19,14 @@ pub(super) struct InstanceAttributes {
     pub(super) service_role_arn: String,
 }
 
-pub(super) async fn check(services: &Services, parameters: &Parameters) -> Result<InstanceAttributes, Vec<Problem>> {
+pub(super) async fn check(provider: &Provider, parameters: &Parameters) -> Result<InstanceAttributes, Vec<Problem>> {
     let Some(id) = &parameters.instance else { return Ok(InstanceAttributes::default()) };
-    let instance = active(services, id).await.map_err(|problem| vec![problem])?;
+    let instance = active(provider, id).await.map_err(|problem| vec![problem])?;
     let source = |resource_type| Source { instance: id.clone(), resource_type };
     let (events, records) = (source(ResourceType::AgentEvents), source(ResourceType::ContactTraceRecords));
     let (events, records) = tokio::join!(
-        streaming(services, parameters, &events, parameters.agent_event_target.as_ref()),
-        streaming(services, parameters, &records, parameters.contact_record_target.as_ref())
+        streaming(provider, parameters, &events, parameters.agent_event_target.as_ref()),
+        streaming(provider, parameters, &records, parameters.contact_record_target.as_ref())
     );
     let problems: Vec<Problem> = events.into_iter().chain(records).collect();
     if !problems.is_empty() {
@@ -41,9 +41,9 @@ pub(super) async fn check(services: &Services, parameters: &Parameters) -> Resul
 }
 
 /// The instance, if it can be used.
-async fn active(services: &Services, id: &InstanceId) -> Result<Instance, Problem> {
+async fn active(provider: &Provider, id: &InstanceId) -> Result<Instance, Problem> {
     const PARAMETER: &str = "ConnectInstanceArn";
-    let found = connect::instance(services.aws.connect(), id).await;
+    let found = connect::instance(provider.aws.connect(), id).await;
     let Some(instance) = found.map_err(|error| Problem::unverified(PARAMETER, &error))? else {
         return Err(Problem::new(format!(
             "{PARAMETER} names instance {id}, which does not exist in this account and region. Copy the ARN from the Amazon Connect console."
@@ -59,20 +59,20 @@ async fn active(services: &Services, id: &InstanceId) -> Result<Instance, Proble
 
 /// What would be in the way of streaming `source` to `target`.
 async fn streaming(
-    services: &Services,
+    provider: &Provider,
     parameters: &Parameters,
     source: &Source,
     target: Option<&Target>,
 ) -> Option<Problem> {
     const PARAMETER: &str = "OnExistingStreaming";
-    let live = match connect::association(services.aws.connect(), source).await {
+    let live = match connect::association(provider.aws.connect(), source).await {
         Ok(live) => live?,
         Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
-    let claim = match services.ledger.read::<Claim>(&streaming_key(source)).await {
+    let claim = match provider.ledger.read::<Claim>(&streaming_key(source)).await {
         Ok(entry) => entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released),
         Err(error) => {
-            let failure = Failure::from(error);
+            let failure = RequestFailure::from(error);
             let text = format!("{PARAMETER} could not be checked: {failure}.");
             return Some(Problem { text, denied: failure.is_denied() });
         }

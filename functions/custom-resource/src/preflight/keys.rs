@@ -5,7 +5,7 @@ use emite_core::arn::Arn;
 
 use super::problem::Problem;
 use super::values::Parameters;
-use crate::services::Services;
+use crate::provider::Provider;
 
 /// The service that encrypts with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,18 +16,18 @@ enum KeyUser {
     AmazonConnect,
 }
 
-pub(super) async fn check(services: &Services, parameters: &Parameters) -> Vec<Problem> {
+pub(super) async fn check(provider: &Provider, parameters: &Parameters) -> Vec<Problem> {
     let (bucket, agent_events) = tokio::join!(
-        key(services, "BackupBucketKeyArn", parameters.bucket_key.as_ref(), KeyUser::Firehose),
-        key(services, "AgentEventKeyArn", parameters.agent_event_key.as_ref(), KeyUser::AmazonConnect)
+        key(provider, "BackupBucketKeyArn", parameters.bucket_key.as_ref(), KeyUser::Firehose),
+        key(provider, "AgentEventKeyArn", parameters.agent_event_key.as_ref(), KeyUser::AmazonConnect)
     );
     bucket.into_iter().chain(agent_events).collect()
 }
 
 /// Whether `user` can encrypt with a key.
-async fn key(services: &Services, parameter: &str, arn: Option<&Arn>, user: KeyUser) -> Option<Problem> {
+async fn key(provider: &Provider, parameter: &str, arn: Option<&Arn>, user: KeyUser) -> Option<Problem> {
     let arn = arn?;
-    let key = match kms::key(services.aws.kms(), arn).await {
+    let key = match kms::key(provider.aws.kms(), arn).await {
         Ok(Some(key)) => key,
         Ok(None) => {
             return Some(Problem::new(format!(

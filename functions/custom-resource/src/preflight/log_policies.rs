@@ -9,14 +9,14 @@ use super::chain::{ChainResource, DOMAIN};
 use super::previous::Previous;
 use super::problem::Problem;
 use super::values::Parameters;
-use crate::services::Services;
+use crate::provider::Provider;
 
 const PARAMETER: &str = "DomainLogs";
 const MOST: usize = 10;
 
 /// What is in the way of the policy that this stack is about to create, if it is.
 pub(super) async fn check(
-    services: &Services,
+    provider: &Provider,
     parameters: &Parameters,
     previous: Option<Previous<'_>>,
 ) -> Option<Problem> {
@@ -26,8 +26,8 @@ pub(super) async fn check(
     if !needed || exists {
         return None;
     }
-    match logs::resource_policies(services.aws.logs()).await {
-        Ok(names) => obstacle_among(&names, stack_name(&services.stack_id), &services.home.region),
+    match logs::resource_policies(provider.aws.logs()).await {
+        Ok(names) => obstacle_among(&names, stack_name(&provider.stack_id), &provider.home.region),
         Err(error) => {
             let Problem { text, denied } = Problem::unverified(PARAMETER, &error);
             Some(Problem { text: format!("{text} Or set {PARAMETER} to Disabled."), denied })

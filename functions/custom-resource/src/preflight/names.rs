@@ -9,14 +9,14 @@ use super::chain::{
 use super::previous::Previous;
 use super::problem::Problem;
 use super::values::Parameters;
-use crate::services::Services;
+use crate::provider::Provider;
 
 pub(super) async fn check(
-    services: &Services,
+    provider: &Provider,
     parameters: &Parameters,
     previous: Option<Previous<'_>>,
 ) -> Vec<Problem> {
-    let aws = &services.aws;
+    let aws = &provider.aws;
     let delivery = new(previous, DELIVERY_STREAM, parameters.delivery_stream.as_ref());
     let delivery_role = delivery.map(delivery_role_name);
     let role = async |name: &str| Ok(if_there(iam::described(aws.iam(), name).await)?.is_some());

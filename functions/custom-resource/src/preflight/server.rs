@@ -8,7 +8,7 @@ use emite_core::problems::Problems;
 use super::previous::Previous;
 use super::problem::Problem;
 use super::server_parameters::ServerParameters;
-use crate::services::Services;
+use crate::provider::Provider;
 
 /// AWS names its newest Windows images below this
 /// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters-ami.html>).
@@ -17,7 +17,7 @@ const IMAGES: &str = "/aws/service/ami-windows-latest/";
 /// The image to create the server from; empty without a server. What was right for a server that exists already need not be right
 /// for ever: only another type of instance is checked then.
 pub(super) async fn check(
-    services: &Services,
+    provider: &Provider,
     server: Option<&ServerParameters>,
     previous: Option<Previous<'_>>,
 ) -> Result<String, Vec<Problem>> {
@@ -25,15 +25,15 @@ pub(super) async fn check(
     let mut problems = Problems::default();
     if let Some(kept) = previous.and_then(KeptServer::of) {
         if kept.instance_type != server.instance_type {
-            problems.extend(network(services, server).await);
+            problems.extend(network(provider, server).await);
         }
         return problems.finish(Some(kept.image.to_owned()));
     }
     let (image, network, key_pair, address) = tokio::join!(
-        newest_image(services, server),
-        network(services, server),
-        key_pair(services, server),
-        address(services),
+        newest_image(provider, server),
+        network(provider, server),
+        key_pair(provider, server),
+        address(provider),
     );
     problems.extend(network.into_iter().chain(key_pair).chain(address));
     let image = problems.keep(image);
@@ -57,10 +57,10 @@ impl<'a> KeptServer<'a> {
     }
 }
 
-async fn newest_image(services: &Services, server: &ServerParameters) -> Result<String, Problem> {
+async fn newest_image(provider: &Provider, server: &ServerParameters) -> Result<String, Problem> {
     const PARAMETER: &str = "ServerImage";
     let ServerParameters { image, .. } = server;
-    let found = if_there(ssm::parameter(services.aws.ssm(), &format!("{IMAGES}{image}")).await);
+    let found = if_there(ssm::parameter(provider.aws.ssm(), &format!("{IMAGES}{image}")).await);
     match found.map_err(|error| Problem::unverified(PARAMETER, &error))? {
         Some(id) if id.starts_with("ami-") => Ok(id),
         Some(_) => Err(Problem::new(format!(
@@ -68,16 +68,16 @@ async fn newest_image(services: &Services, server: &ServerParameters) -> Result<
         ))),
         None => Err(Problem::new(format!(
             "{PARAMETER} {image} is not offered in {}. Choose another {PARAMETER}.",
-            services.home.region
+            provider.home.region
         ))),
     }
 }
 
 /// Whether the subnet is in the VPC, leads to the internet, and offers the type of instance.
-async fn network(services: &Services, server: &ServerParameters) -> Vec<Problem> {
+async fn network(provider: &Provider, server: &ServerParameters) -> Vec<Problem> {
     const PARAMETER: &str = "SubnetId";
     let ServerParameters { vpc, subnet, .. } = server;
-    let found = match ec2::subnet(services.aws.ec2(), subnet).await {
+    let found = match ec2::subnet(provider.aws.ec2(), subnet).await {
         Ok(Some(found)) => found,
         Ok(None) => {
             return vec![Problem::new(format!(
@@ -92,14 +92,14 @@ async fn network(services: &Services, server: &ServerParameters) -> Vec<Problem>
             "{PARAMETER} {subnet} is in {elsewhere}, not in VpcId {vpc}. Correct one of the two."
         ))];
     }
-    let (route, offer) = tokio::join!(route(services, server), offer(services, server, &found.zone));
+    let (route, offer) = tokio::join!(route(provider, server), offer(provider, server, &found.zone));
     route.into_iter().chain(offer).collect()
 }
 
-async fn route(services: &Services, server: &ServerParameters) -> Option<Problem> {
+async fn route(provider: &Provider, server: &ServerParameters) -> Option<Problem> {
     const PARAMETER: &str = "SubnetId";
     let ServerParameters { vpc, subnet, .. } = server;
-    match ec2::has_internet_route(services.aws.ec2(), vpc, subnet).await {
+    match ec2::has_internet_route(provider.aws.ec2(), vpc, subnet).await {
         Ok(true) => None,
         Ok(false) => Some(Problem::new(format!(
             "{PARAMETER} {subnet} is no public subnet: its route table has no route to an internet gateway for 0.0.0.0/0. Name one that has, or add the route."
@@ -108,10 +108,10 @@ async fn route(services: &Services, server: &ServerParameters) -> Option<Problem
     }
 }
 
-async fn offer(services: &Services, server: &ServerParameters, zone: &str) -> Option<Problem> {
+async fn offer(provider: &Provider, server: &ServerParameters, zone: &str) -> Option<Problem> {
     const PARAMETER: &str = "ServerInstanceType";
     let ServerParameters { instance_type, .. } = server;
-    match ec2::offers_instance_type(services.aws.ec2(), zone, instance_type).await {
+    match ec2::offers_instance_type(provider.aws.ec2(), zone, instance_type).await {
         Ok(true) => None,
         Ok(false) => Some(Problem::new(format!(
             "{PARAMETER} {instance_type} is not offered in {zone}, where SubnetId is. Choose another type, or a subnet in another zone."
@@ -120,13 +120,13 @@ async fn offer(services: &Services, server: &ServerParameters, zone: &str) -> Op
     }
 }
 
-async fn key_pair(services: &Services, server: &ServerParameters) -> Option<Problem> {
+async fn key_pair(provider: &Provider, server: &ServerParameters) -> Option<Problem> {
     const PARAMETER: &str = "KeyPairName";
     let ServerParameters { key_pair, .. } = server;
     if key_pair.is_empty() {
         return None;
     }
-    match ec2::has_key_pair(services.aws.ec2(), key_pair).await {
+    match ec2::has_key_pair(provider.aws.ec2(), key_pair).await {
         Ok(true) => None,
         Ok(false) => Some(Problem::new(format!(
             "{PARAMETER} '{key_pair}' does not exist in this region. Correct it, or make one in the EC2 console, Key Pairs."
@@ -136,9 +136,9 @@ async fn key_pair(services: &Services, server: &ServerParameters) -> Option<Prob
 }
 
 /// Whether the account may have another Elastic IP.
-async fn address(services: &Services) -> Option<Problem> {
+async fn address(provider: &Provider) -> Option<Problem> {
     const PARAMETER: &str = "HostingMode";
-    let ec2 = services.aws.ec2();
+    let ec2 = provider.aws.ec2();
     let (limit, taken) = tokio::join!(ec2::address_limit(ec2), ec2::address_count(ec2));
     let (limit, taken) = match (limit, taken) {
         (Ok(limit), Ok(taken)) => (limit, taken),

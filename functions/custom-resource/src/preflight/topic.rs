@@ -6,12 +6,12 @@ use emite_core::policy::{Effect, Operator, Principal, Scope, Statement, Test, st
 use serde_json::Value;
 
 use super::problem::Problem;
-use crate::services::Services;
+use crate::provider::Provider;
 
-pub(super) async fn check(services: &Services, arn: Option<&Arn>) -> Option<Problem> {
+pub(super) async fn check(provider: &Provider, arn: Option<&Arn>) -> Option<Problem> {
     const PARAMETER: &str = "AlertTopicArn";
     let arn = arn?;
-    let topic = match sns::topic(services.aws.sns(), arn).await {
+    let topic = match sns::topic(provider.aws.sns(), arn).await {
         Ok(Some(topic)) => topic,
         Ok(None) => {
             return Some(Problem::new(format!(
@@ -20,10 +20,10 @@ pub(super) async fn check(services: &Services, arn: Option<&Arn>) -> Option<Prob
         }
         Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
-    if !admits_alarms(&topic.policy, arn, &services.home) {
+    if !admits_alarms(&topic.policy, arn, &provider.home) {
         return Some(Problem::new(format!(
             "{PARAMETER}: the policy of {arn} does not let alarms publish. Add a statement that allows sns:Publish to the service cloudwatch.amazonaws.com with aws:SourceAccount {}.",
-            services.home.account
+            provider.home.account
         )));
     }
     let key = topic.key.is_some_and(|key| key.ends_with("alias/aws/sns"));

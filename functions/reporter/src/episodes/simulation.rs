@@ -195,7 +195,7 @@ impl Invocation {
         self.at = match self.at {
             At::Read => {
                 let (replaces, before) = world.read();
-                let Decision { state, claimed, refused } =
+                let EpisodeDecision { state, claimed, refused } =
                     decide(before.clone(), &self.input(), world.now, &self.by, &scene());
                 assert_eq!(refused, None);
                 if state == before {

@@ -6,7 +6,7 @@ use emite_core::finding::{Finding, Severity, Status, Subject, UnseenCause};
 use emite_core::handover::{Handover, Item, ItemChange};
 use emite_core::look::{Cause, Unseen};
 use emite_core::offer::{self, RepairOffer};
-use emite_core::spec::Server;
+use emite_core::spec::ServerSpec;
 use jiff::Timestamp;
 
 use super::*;
@@ -505,7 +505,7 @@ fn a_hand_over_is_told_with_what_changed_or_that_nothing_did() {
     assert!(deployed(&scene, Some(&again)).body.contains("None of these values has changed"));
     let mut self_hosted = scene.clone();
     self_hosted.spec.emite = None;
-    self_hosted.spec.server = Some(Server {
+    self_hosted.spec.server = Some(ServerSpec {
         instance_id: "i-0a1b2c3d4e5f60718".to_owned(),
         address: "198.51.100.20".parse().unwrap(),
         allocation_id: "eipalloc-0a1b2c3d4e5f60718".to_owned(),

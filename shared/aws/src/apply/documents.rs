@@ -22,7 +22,7 @@ pub(super) async fn admit_to_domain(
     if !opensearch::access_policy(aws.opensearch(), domain).await?.1 {
         return Err(ApplyError::InProgress(WHAT));
     }
-    let document = Document { what: WHAT, seen };
+    let document = PolicyDocument { what: WHAT, seen };
     let put = async || {
         let read = async || Ok(opensearch::access_policy(aws.opensearch(), domain).await?.0);
         let write = async |policy: String| set_access_policy(aws, domain, policy).await;
@@ -67,7 +67,7 @@ pub(super) async fn set_trust(
 ) -> Result<Applied, ApplyError> {
     let read = async || iam::described(aws.iam(), role).await.map(|role| role.trust);
     let write = async |policy: String| Ok(iam::set_trust(aws.iam(), role, policy).await?);
-    let document = Document { what: "the trust policy of the role", seen };
+    let document = PolicyDocument { what: "the trust policy of the role", seen };
     document.put(|live| admission.merged_into(live), read, write).await
 }
 
@@ -80,17 +80,17 @@ pub(super) async fn set_role_policy(
 ) -> Result<Applied, ApplyError> {
     let read = async || Ok(iam::inline_policy(aws.iam(), role, POLICY).await?.unwrap_or_default());
     let write = async |policy: String| Ok(iam::set_inline_policy(aws.iam(), role, POLICY, policy).await?);
-    let document = Document { what: "the policy of the role", seen };
+    let document = PolicyDocument { what: "the policy of the role", seen };
     document.put(|live| merge::merged(live, statements), read, write).await
 }
 
 /// A policy document as it was seen when a change of it was decided; null if there was none.
-struct Document<'a> {
+struct PolicyDocument<'a> {
     what: &'static str,
     seen: &'a Value,
 }
 
-impl Document<'_> {
+impl PolicyDocument<'_> {
     /// Merges into what stands there now. Only what was seen is overwritten; what needs no change is not written.
     async fn put(
         &self,
@@ -148,7 +148,7 @@ mod tests {
             *live.borrow_mut() = serde_json::from_str(&policy).map_err(|_| refused())?;
             Ok(())
         };
-        Document { what: "the policy", seen }.put(with_ours, read, write).await
+        PolicyDocument { what: "the policy", seen }.put(with_ours, read, write).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,7 +175,7 @@ mod tests {
     async fn a_write_that_does_not_show_is_believed_after_a_few_seconds() {
         let read = async || Ok(Value::Null);
         let write = async |_| Ok(());
-        let document = Document { what: "the policy", seen: &Value::Null };
+        let document = PolicyDocument { what: "the policy", seen: &Value::Null };
         assert_eq!(document.put(with_ours, read, write).await.unwrap(), Applied::Done);
     }
 
@@ -190,7 +190,7 @@ mod tests {
                 }
                 Err(ApplyError::InProgress("the policy"))
             };
-            let applied = Document { what: "the policy", seen: &Value::Null }.put(with_ours, read, write).await;
+            let applied = PolicyDocument { what: "the policy", seen: &Value::Null }.put(with_ours, read, write).await;
             assert_eq!(applied.is_ok(), accepted);
             assert!(applied.is_ok_and(|applied| applied == Applied::Done) || !accepted);
         }
@@ -198,7 +198,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_write_is_told() {
-        let document = Document { what: "the policy", seen: &Value::Null };
+        let document = PolicyDocument { what: "the policy", seen: &Value::Null };
         let error = document.put(with_ours, async || Ok(Value::Null), async |_| Err(refused())).await.unwrap_err();
         assert!(error.to_string().contains("iam:PutRolePolicy"), "{error}");
     }

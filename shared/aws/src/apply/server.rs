@@ -82,12 +82,12 @@ mod tests {
     };
     use aws_smithy_mocks::{Rule, mock};
     use emite_core::fixtures::self_hosted;
-    use emite_core::spec::Server;
+    use emite_core::spec::ServerSpec;
 
     use super::*;
     use crate::mocks::{client, code};
 
-    fn wanted() -> Server {
+    fn wanted() -> ServerSpec {
         self_hosted().server.unwrap()
     }
 
@@ -211,7 +211,7 @@ mod tests {
     }
 
     async fn associated(rules: &[&Rule], seen: &Address) -> Result<Applied, ApplyError> {
-        let Server { instance_id, allocation_id, .. } = wanted();
+        let ServerSpec { instance_id, allocation_id, .. } = wanted();
         let applied = associate_address(&client(rules), &instance_id, &allocation_id, seen).await;
         assert!(rules.iter().all(|rule| rule.num_calls() == 1), "every rule was needed");
         applied

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{self, HttpTokensState, InstanceMetadataEndpointState, InstanceStateName};
 use emite_core::snapshot::{Ingress, SecurityGroup, Server, StatusChecks};
-use emite_core::spec;
+use emite_core::spec::ServerSpec;
 
 use super::attachments::{address, profile};
 use crate::error::{AwsError, if_there};
@@ -16,7 +16,7 @@ use crate::look::unseen;
 /// The server with its status, address, profile and groups; none if it is gone
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>). AWS shows a terminated instance for
 /// about an hour, with nothing attached to it any more.
-pub async fn server(ec2: &Client, wanted: &spec::Server) -> Result<Option<Server>, AwsError> {
+pub async fn server(ec2: &Client, wanted: &ServerSpec) -> Result<Option<Server>, AwsError> {
     let id = wanted.instance_id.as_str();
     let (instance, status, address, profile) =
         tokio::join!(machine(ec2, id), status(ec2, id), address(ec2, id, &wanted.allocation_id), profile(ec2, id),);

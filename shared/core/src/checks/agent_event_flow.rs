@@ -41,7 +41,7 @@ const WITNESSES: usize = 2;
 const WITNESSES_OF_A_DAY: usize = 12;
 
 /// A silence that is long enough to mean something.
-struct Silence {
+struct SilentPeriod {
     /// When it began, or as far back as is known.
     since: Timestamp,
     /// When the last event before it came, if one was seen.
@@ -73,7 +73,7 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
         // Nobody said when agents work. A day without any of them, and with an hour of calls, is none of theirs off.
         None => last_event.is_none() && !is_start && witnesses >= WITNESSES_OF_A_DAY,
     };
-    let silence = Silence { since, last_event, witnesses, is_start };
+    let silence = SilentPeriod { since, last_event, witnesses, is_start };
     Ok(silent.then(|| finding(spec, snapshot, &silence)).into())
 }
 
@@ -88,7 +88,7 @@ fn busy(series: &Series, since: Timestamp, snapshot: &Snapshot) -> usize {
     series.since(since).iter().filter(|(at, count)| *count > 0.0 && *at < snapshot.taken_at - LATE).count()
 }
 
-fn finding(spec: &Spec, snapshot: &Snapshot, silence: &Silence) -> Finding {
+fn finding(spec: &Spec, snapshot: &Snapshot, silence: &SilentPeriod) -> Finding {
     let witnessed = silence.witnesses >= WITNESSES;
     let certain = witnessed && !silence.is_start && spec.business_hours.is_some();
     let severity = if certain { Severity::Critical } else { Severity::Warning };
@@ -122,7 +122,7 @@ fn finding(spec: &Spec, snapshot: &Snapshot, silence: &Silence) -> Finding {
     }
 }
 
-fn observed(silence: &Silence, lasts: &str) -> String {
+fn observed(silence: &SilentPeriod, lasts: &str) -> String {
     let calls = match silence.witnesses {
         0 => "no calls".to_owned(),
         1 => "calls or contact records in one period of 5 minutes".to_owned(),

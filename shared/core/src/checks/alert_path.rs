@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use url::Url;
 
 use super::check::{Check, Part, Verdict, no_repair, seen, together};
-use crate::command::{Aws, Command};
+use crate::command::{AwsCli, Command};
 use crate::finding::{Finding, Severity, Status, texts, values};
 use crate::look::Look;
 use crate::metrics::{MetricQuery, Stat};
@@ -34,7 +34,8 @@ const DEAD_LETTERS: Part = Part {
     suffix: "",
     status: Some(Status::Unhealthy),
     commands: |spec| {
-        let attributes = Aws::new(spec, "sqs", "get-queue-attributes").option("--queue-url", &spec.dead_letter_queue);
+        let attributes =
+            AwsCli::new(spec, "sqs", "get-queue-attributes").option("--queue-url", &spec.dead_letter_queue);
         vec![Command::shows(attributes.option("--attribute-names", "ApproximateNumberOfMessages"))]
     },
     ..part("dead-letters", "some events were not handled")
@@ -46,7 +47,7 @@ const UNCONFIRMED: Part = part("unconfirmed", "a subscription to alerts is not c
 const fn part(name: &'static str, title: &'static str) -> Part {
     Part {
         commands: |spec| {
-            let list = Aws::new(spec, "sns", "list-subscriptions-by-topic");
+            let list = AwsCli::new(spec, "sns", "list-subscriptions-by-topic");
             vec![Command::shows(list.option("--topic-arn", &spec.alert_topic.to_string()))]
         },
         ..Part::new(name, title)

@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::check::{Check, Explains, Part, Verdict, no_metrics, seen};
 use super::{failed_records, firehose_delivery};
 use crate::change::Change;
-use crate::command::{Aws, Command};
+use crate::command::{AwsCli, Command};
 use crate::diff;
 use crate::finding::{Finding, Severity, Status, texts, values};
 use crate::look::Look;
@@ -40,8 +40,8 @@ const fn part(name: &'static str, title: &'static str) -> Part {
     Part { commands: |spec| vec![Command::shows(access_policy(spec))], ..Part::new(name, title) }
 }
 
-fn access_policy(spec: &Spec) -> Aws {
-    Aws::new(spec, "opensearch", "describe-domain-config")
+fn access_policy(spec: &Spec) -> AwsCli {
+    AwsCli::new(spec, "opensearch", "describe-domain-config")
         .option("--domain-name", spec.domain_name())
         .option("--query", "DomainConfig.AccessPolicies.Options")
         .option("--output", "text")

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::check::{Check, Explains, Part, Verdict, no_metrics, seen, unread_events_lost};
 use super::iterator_age;
 use crate::change::Change;
-use crate::command::{Aws, Command};
+use crate::command::{AwsCli, Command};
 use crate::diff;
 use crate::finding::{Finding, Severity, Status, texts, values};
 use crate::look::Look;
@@ -61,8 +61,8 @@ const fn part(name: &'static str, title: &'static str) -> Part {
     }
 }
 
-fn iam(spec: &Spec, operation: &str) -> Aws {
-    Aws::new(spec, "iam", operation).option("--role-name", spec.emite_role_name())
+fn iam(spec: &Spec, operation: &str) -> AwsCli {
+    AwsCli::new(spec, "iam", operation).option("--role-name", spec.emite_role_name())
 }
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {

@@ -18,7 +18,7 @@ use crate::links::emite_server::Profile;
 use crate::look::Look;
 use crate::policy::{is_wide, joined, shown};
 use crate::snapshot::{SecurityGroup, Server, Snapshot};
-use crate::spec::{Server as Wanted, Spec};
+use crate::spec::{ServerSpec, Spec};
 use crate::words::listed;
 use part::{ADDRESS, METADATA, PROFILE, REMOTE_DESKTOP, SERVER, STATE, STATUS, WEB_ACCESS, ec2, on_server};
 
@@ -98,7 +98,7 @@ fn does_not_read(spec: &Spec) -> String {
     format!("eMite does not read. Agent events that it has not read after {hours} hours are lost.")
 }
 
-fn missing(spec: &Spec, wanted: &Wanted) -> Finding {
+fn missing(spec: &Spec, wanted: &ServerSpec) -> Finding {
     Finding {
         summary: "The eMite server does not exist any more.".to_owned(),
         expected: format!("the EC2 instance {} exists", wanted.instance_id),
@@ -116,7 +116,7 @@ fn missing(spec: &Spec, wanted: &Wanted) -> Finding {
 }
 
 /// A server that is starting is as good as running.
-fn stopped(spec: &Spec, wanted: &Wanted, server: &Server) -> Option<Finding> {
+fn stopped(spec: &Spec, wanted: &ServerSpec, server: &Server) -> Option<Finding> {
     if matches!(server.state.as_str(), "running" | "pending") {
         return None;
     }
@@ -140,7 +140,7 @@ fn stopped(spec: &Spec, wanted: &Wanted, server: &Server) -> Option<Finding> {
     })
 }
 
-fn status(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding>> {
+fn status(spec: &Spec, wanted: &ServerSpec, server: &Server) -> Look<Option<Finding>> {
     let checks = seen(&server.status)?;
     let impact = format!("Nobody may be able to open eMite. If it hangs, {}", does_not_read(spec));
     let found = |severity, summary: &str, impact, remedy| {
@@ -189,8 +189,8 @@ fn status(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding>
     }
 }
 
-fn address(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding>> {
-    let Wanted { instance_id, address, allocation_id, .. } = wanted;
+fn address(spec: &Spec, wanted: &ServerSpec, server: &Server) -> Look<Option<Finding>> {
+    let ServerSpec { instance_id, address, allocation_id, .. } = wanted;
     let expected = format!("the Elastic IP {address} is associated with {instance_id}");
     let unreachable = "The search domain refuses eMite, which it knows by this address, and agents cannot open eMite. The server may \
                        not reach the internet at all, and then reads no agent events.";
@@ -239,7 +239,7 @@ fn address(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding
     }))
 }
 
-fn profile(spec: &Spec, wanted: &Wanted, server: &Server) -> Look<Option<Finding>> {
+fn profile(spec: &Spec, wanted: &ServerSpec, server: &Server) -> Look<Option<Finding>> {
     let live = seen(&server.profile)?.as_ref();
     let (status, observed) = match live {
         Some(live) if live.arn == wanted.profile.to_string() => return Ok(None),
@@ -285,7 +285,7 @@ fn reaching(groups: &[SecurityGroup], port: i32) -> BTreeSet<&str> {
 }
 
 /// Narrower than specified is fine.
-fn remote_desktop(spec: &Spec, wanted: &Wanted, groups: &[SecurityGroup]) -> Option<Finding> {
+fn remote_desktop(spec: &Spec, wanted: &ServerSpec, groups: &[SecurityGroup]) -> Option<Finding> {
     let meant = Ipv4Net::aggregate(&wanted.rdp_from.iter().copied().collect());
     let is_meant = |from: &&str| {
         let network: Option<Ipv4Net> = from.parse().ok();
@@ -330,7 +330,7 @@ fn remote_desktop(spec: &Spec, wanted: &Wanted, groups: &[SecurityGroup]) -> Opt
     })
 }
 
-fn web(spec: &Spec, wanted: &Wanted, groups: &[SecurityGroup]) -> Option<Finding> {
+fn web(spec: &Spec, wanted: &ServerSpec, groups: &[SecurityGroup]) -> Option<Finding> {
     let closed: Vec<_> = WEB.iter().filter(|(port, _)| reaching(groups, *port).is_empty()).collect();
     let names: Vec<String> = closed.iter().map(|(_, name)| (*name).to_owned()).collect();
     let in_group = groups.iter().any(|group| group.id == wanted.group_id);
@@ -354,7 +354,7 @@ fn web(spec: &Spec, wanted: &Wanted, groups: &[SecurityGroup]) -> Option<Finding
     })
 }
 
-fn metadata(spec: &Spec, wanted: &Wanted, server: &Server) -> Option<Finding> {
+fn metadata(spec: &Spec, wanted: &ServerSpec, server: &Server) -> Option<Finding> {
     let require = ec2(spec, "modify-instance-metadata-options --http-tokens required");
     let require = require.option("--instance-id", &wanted.instance_id).line();
     (!server.metadata_guarded).then(|| Finding {

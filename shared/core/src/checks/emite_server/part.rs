@@ -1,8 +1,8 @@
 //! Owns the parts of the check `emite-server`: the title of each, and the commands that a message about it offers.
 
 use super::super::check::{Part, unread_events_lost};
-use crate::command::{Aws, Command};
-use crate::spec::{Server, Spec};
+use crate::command::{AwsCli, Command};
+use crate::spec::{ServerSpec, Spec};
 
 pub(super) const SERVER: Part =
     part("", "the eMite server is gone", |spec| by_id(spec, |server| vec![shows_server(spec, server)]));
@@ -47,23 +47,23 @@ const fn part(name: &'static str, title: &'static str, commands: fn(&Spec) -> Ve
 }
 
 /// The commands about the server, if there is one.
-fn by_id(spec: &Spec, commands: impl Fn(&Server) -> Vec<Command>) -> Vec<Command> {
+fn by_id(spec: &Spec, commands: impl Fn(&ServerSpec) -> Vec<Command>) -> Vec<Command> {
     spec.server.as_ref().map(commands).unwrap_or_default()
 }
 
-pub(super) fn ec2(spec: &Spec, operation: &str) -> Aws {
-    Aws::new(spec, "ec2", operation)
+pub(super) fn ec2(spec: &Spec, operation: &str) -> AwsCli {
+    AwsCli::new(spec, "ec2", operation)
 }
 
-pub(super) fn on_server(spec: &Spec, server: &Server, operation: &str) -> Aws {
+pub(super) fn on_server(spec: &Spec, server: &ServerSpec, operation: &str) -> AwsCli {
     ec2(spec, operation).option("--instance-ids", &server.instance_id)
 }
 
-fn shows_server(spec: &Spec, server: &Server) -> Command {
+fn shows_server(spec: &Spec, server: &ServerSpec) -> Command {
     Command::shows(on_server(spec, server, "describe-instances"))
 }
 
-fn shows_status(spec: &Spec, server: &Server) -> Command {
+fn shows_status(spec: &Spec, server: &ServerSpec) -> Command {
     let status = ec2(spec, "describe-instance-status").raw("--include-all-instances");
     Command::shows(status.option("--instance-ids", &server.instance_id))
 }

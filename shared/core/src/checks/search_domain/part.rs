@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::super::check::{self, seen};
-use crate::command::{Aws, Command, statistics};
+use crate::command::{AwsCli, Command, statistics};
 use crate::finding::{Finding, Severity, Status};
 use crate::look::Look;
 use crate::metrics::{MetricQuery, Point, Stat};
@@ -37,7 +37,7 @@ pub(super) const fn measured(
 }
 
 fn describe(spec: &Spec) -> Vec<Command> {
-    let describe = Aws::new(spec, "opensearch", "describe-domain");
+    let describe = AwsCli::new(spec, "opensearch", "describe-domain");
     vec![Command::shows(describe.option("--domain-name", spec.domain_name()))]
 }
 

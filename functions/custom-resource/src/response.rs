@@ -37,7 +37,7 @@ impl From<Data> for Done {
 
 /// What a request came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     /// The resource's name from now on. Another one than before means a replacement, whose Delete follows.
     pub(crate) physical_id: String,
     /// What came of a success, or the reason of a failure.
@@ -46,7 +46,7 @@ pub(crate) struct Answer {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Body<'a> {
+struct ResponseBody<'a> {
     status: &'static str,
     reason: &'a str,
     physical_resource_id: &'a str,
@@ -60,7 +60,7 @@ struct Body<'a> {
 /// CloudFormation refuses a longer answer.
 const LONGEST_BODY: usize = 4096;
 
-impl Answer {
+impl Response {
     /// The answer as CloudFormation reads it: at most 4,096 bytes of UTF-8. A longer reason is cut.
     pub(crate) fn encode(&self, reply_to: &ReplyTo) -> Vec<u8> {
         let (status, reason, data) = match &self.outcome {
@@ -68,7 +68,7 @@ impl Answer {
             Err(reason) => ("FAILED", reason.as_str(), None),
         };
         let encode = |reason: &str| {
-            let body = Body {
+            let body = ResponseBody {
                 status,
                 reason,
                 physical_resource_id: &self.physical_id,
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_answer_repeats_what_cloudformation_needs_to_find_the_request() {
-        let answer = Answer {
+        let answer = Response {
             physical_id: "i|data-streaming|AGENT_EVENTS".into(),
             outcome: Ok(Data::from([("AssociationId", "a-1".into())]).into()),
         };
@@ -181,7 +181,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_answer_of_any_length_fits_and_is_valid_json(reason in "(\\PC|[\"\\\\\n\u{0}é😀]){0,6000}", id in "[a-z|]{1,1024}") {
-            let body = Answer { physical_id: id.clone(), outcome: Err(reason.clone()) }.encode(&reply_to());
+            let body = Response { physical_id: id.clone(), outcome: Err(reason.clone()) }.encode(&reply_to());
             prop_assert!(body.len() <= LONGEST_BODY);
             let parsed: Value = serde_json::from_slice(&body).unwrap();
             prop_assert_eq!(parsed["PhysicalResourceId"].as_str().unwrap(), id);

@@ -12,7 +12,7 @@ use emite_core::arn::{Arn, Home};
 
 /// What every custom resource works with.
 #[derive(Clone, Debug)]
-pub(crate) struct Services {
+pub(crate) struct Provider {
     pub(crate) aws: Aws,
     pub(crate) ledger: Ledger,
     /// The one stack that this function serves.
@@ -23,7 +23,7 @@ pub(crate) struct Services {
     pub(crate) permission_grace: Duration,
 }
 
-impl Services {
+impl Provider {
     pub(crate) async fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
         let mut settings = Settings::new(lookup);
         let table = settings.required::<String>("LEDGER_TABLE");
@@ -43,11 +43,14 @@ impl Services {
         })
     }
 
-    /// Runs `work`, again and again while it is denied and [`Services::permission_grace`] lasts. What it does must be
+    /// Runs `work`, again and again while it is denied and [`Provider::permission_grace`] lasts. What it does must be
     /// harmless to repeat.
-    pub(crate) async fn patiently<T>(&self, work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(crate) async fn patiently<T>(
+        &self,
+        work: impl AsyncFn() -> Result<T, RequestFailure>,
+    ) -> Result<T, RequestFailure> {
         const PAUSE: Duration = Duration::from_secs(3);
-        let patience = |outcome: &Result<T, Failure>| match outcome {
+        let patience = |outcome: &Result<T, RequestFailure>| match outcome {
             Err(failure) if failure.is_denied() => {
                 tracing::warn!(%failure, "permissions may be seconds old");
                 self.permission_grace
@@ -59,14 +62,17 @@ impl Services {
 }
 
 /// Runs `work` again when the world changed under it, a few times.
-pub(crate) async fn until_undisturbed<T>(work: impl AsyncFn() -> Result<T, Failure>) -> Result<T, Failure> {
-    let undisturbed = |outcome: &Result<T, Failure>| !matches!(outcome, Err(failure) if failure.is_changed_meanwhile());
+pub(crate) async fn until_undisturbed<T>(
+    work: impl AsyncFn() -> Result<T, RequestFailure>,
+) -> Result<T, RequestFailure> {
+    let undisturbed =
+        |outcome: &Result<T, RequestFailure>| !matches!(outcome, Err(failure) if failure.is_changed_meanwhile());
     wait::until(wait::UNTIL_UNDISTURBED, work, undisturbed).await
 }
 
 /// Why a request failed; its text is the reason that an admin reads in CloudFormation.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum RequestFailure {
     /// What was asked for is not done, for a reason that the admin can mend.
     Refused(String),
     /// Permissions are missing for a look that the decision needs.
@@ -75,7 +81,7 @@ pub(crate) enum Failure {
     Broken(ApplyError),
 }
 
-impl Failure {
+impl RequestFailure {
     pub(crate) fn is_denied(&self) -> bool {
         match self {
             Self::Refused(_) => false,
@@ -94,7 +100,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for RequestFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(reason) | Self::Denied(reason) => f.write_str(reason),
@@ -103,7 +109,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl<E: Into<ApplyError>> From<E> for Failure {
+impl<E: Into<ApplyError>> From<E> for RequestFailure {
     fn from(error: E) -> Self {
         Self::Broken(error.into())
     }
