@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::http::{Outcome, Reply, Request, Server};
+use crate::http::{Behaviour, HttpServer, Reply, Request};
 
 /// How the next PUTs of an answer fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ struct Inbox {
 /// The receiver of answers; it ends when this is dropped.
 #[derive(Debug)]
 pub struct ResponseEnd {
-    server: Server,
+    server: HttpServer,
     inbox: Arc<Inbox>,
     secrets: Mutex<Vec<String>>,
 }
@@ -91,7 +91,7 @@ impl ResponseEnd {
     pub async fn start() -> Self {
         let inbox = Arc::new(Inbox { puts: Mutex::default(), faults: Mutex::default(), count: watch::Sender::new(0) });
         let theirs = inbox.clone();
-        let server = Server::start(move |request| {
+        let server = HttpServer::start(move |request| {
             let inbox = theirs.clone();
             async move { receive(&inbox, request) }
         })
@@ -144,7 +144,7 @@ impl ResponseEnd {
     }
 }
 
-fn receive(inbox: &Inbox, request: Request) -> Outcome {
+fn receive(inbox: &Inbox, request: Request) -> Behaviour {
     let fault = {
         let mut faults = inbox.faults.lock().unwrap();
         if faults.is_empty() { None } else { Some(faults.remove(0)) }
@@ -154,10 +154,10 @@ fn receive(inbox: &Inbox, request: Request) -> Outcome {
     match fault {
         None => {
             inbox.count.send_modify(|count| *count += 1);
-            Outcome::Reply(Reply::new(200, ""))
+            Behaviour::Reply(Reply::new(200, ""))
         }
-        Some(PutFault::Unavailable) => Outcome::Reply(Reply::new(503, "<Error><Code>SlowDown</Code></Error>")),
-        Some(PutFault::Reset) => Outcome::Reset,
+        Some(PutFault::Unavailable) => Behaviour::Reply(Reply::new(503, "<Error><Code>SlowDown</Code></Error>")),
+        Some(PutFault::Reset) => Behaviour::Reset,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, watch};
 
 use crate::calls::{self, Asked, Protocol};
-use crate::http::{self, Outcome, Reply, Request, Server};
+use crate::http::{self, Behaviour, HttpServer, Reply, Request};
 
 /// The ways in which a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,7 +102,7 @@ struct Seen {
 /// The proxy; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Proxy {
-    server: Server,
+    server: HttpServer,
     state: Arc<State>,
 }
 
@@ -122,7 +122,7 @@ impl Proxy {
             seen: Mutex::default(),
         });
         let theirs = state.clone();
-        let server = Server::start(move |request| {
+        let server = HttpServer::start(move |request| {
             let state = theirs.clone();
             async move { pass(&state, request).await }
         })
@@ -186,12 +186,12 @@ impl Proxy {
     }
 }
 
-async fn pass(state: &State, request: Request) -> Outcome {
+async fn pass(state: &State, request: Request) -> Behaviour {
     let asked = match calls::identify(&request) {
         Ok(asked) => asked,
         Err(stranger) => {
             state.strangers.lock().unwrap().push(stranger.clone());
-            return Outcome::Reply(Reply::new(501, stranger));
+            return Behaviour::Reply(Reply::new(501, stranger));
         }
     };
     let fault = state.plans.lock().unwrap().next_fault(&asked.action);
@@ -202,36 +202,36 @@ async fn pass(state: &State, request: Request) -> Outcome {
     }
     let upstream = if asked.action.starts_with("connect:") { &state.connect } else { &state.aws };
     match fault {
-        None => Outcome::Reply(forward_and_note(state, upstream, request).await),
-        Some(Fault::Reset) => Outcome::Reset,
-        Some(Fault::Silence) => Outcome::Silence,
+        None => Behaviour::Reply(forward_and_note(state, upstream, request).await),
+        Some(Fault::Reset) => Behaviour::Reset,
+        Some(Fault::Silence) => Behaviour::Silence,
         Some(Fault::Lost) => {
             forward_and_note(state, upstream, request).await;
-            Outcome::Reset
+            Behaviour::Reset
         }
         Some(Fault::Stuck) => {
             forward_and_note(state, upstream, request).await;
             state.stuck.notify_one();
-            Outcome::Silence
+            Behaviour::Silence
         }
         Some(Fault::Held) => {
             state.stuck.notify_one();
             let _ = state.released.subscribe().wait_for(|released| *released).await;
-            Outcome::Reply(forward_and_note(state, upstream, request).await)
+            Behaviour::Reply(forward_and_note(state, upstream, request).await)
         }
         Some(Fault::Stale) => {
             let stale = state.seen.lock().unwrap().before_the_last_write.get(&request.target).cloned();
-            Outcome::Reply(stale.unwrap_or_else(|| Reply::new(501, "there was no read before the last write")))
+            Behaviour::Reply(stale.unwrap_or_else(|| Reply::new(501, "there was no read before the last write")))
         }
-        Some(Fault::Garbled(body)) => Outcome::Reply(Reply::new(200, body)),
-        Some(Fault::Refused(code)) => Outcome::Reply(renamed(Reply::new(400, ""), code)),
-        Some(Fault::Renamed(code)) => Outcome::Reply(renamed(forward_and_note(state, upstream, request).await, code)),
+        Some(Fault::Garbled(body)) => Behaviour::Reply(Reply::new(200, body)),
+        Some(Fault::Refused(code)) => Behaviour::Reply(renamed(Reply::new(400, ""), code)),
+        Some(Fault::Renamed(code)) => Behaviour::Reply(renamed(forward_and_note(state, upstream, request).await, code)),
         Some(Fault::Raced) => {
             let rival = state.rival.lock().unwrap().clone().expect("a rival to race");
             forward(upstream, rival).await;
-            Outcome::Reply(forward_and_note(state, upstream, request).await)
+            Behaviour::Reply(forward_and_note(state, upstream, request).await)
         }
-        Some(Fault::Throttle | Fault::Internal | Fault::Denied) => Outcome::Reply(error_reply(&asked, fault)),
+        Some(Fault::Throttle | Fault::Internal | Fault::Denied) => Behaviour::Reply(error_reply(&asked, fault)),
     }
 }
 
@@ -366,12 +366,12 @@ mod tests {
 
     use super::*;
 
-    async fn upstream(name: &'static str) -> (Server, Arc<AtomicUsize>) {
+    async fn upstream(name: &'static str) -> (HttpServer, Arc<AtomicUsize>) {
         let served = Arc::new(AtomicUsize::new(0));
         let counter = served.clone();
-        let server = Server::start(move |_| {
+        let server = HttpServer::start(move |_| {
             counter.fetch_add(1, Ordering::SeqCst);
-            async move { Outcome::Reply(Reply::new(200, name)) }
+            async move { Behaviour::Reply(Reply::new(200, name)) }
         })
         .await;
         (server, served)
@@ -425,13 +425,13 @@ mod tests {
     async fn a_stale_read_shows_what_the_last_read_before_the_last_write_showed() {
         let value = Arc::new(AtomicUsize::new(1));
         let theirs = value.clone();
-        let connect = Server::start(move |request| {
+        let connect = HttpServer::start(move |request| {
             let value = if request.method == "GET" {
                 theirs.load(Ordering::SeqCst)
             } else {
                 theirs.fetch_add(1, Ordering::SeqCst)
             };
-            async move { Outcome::Reply(Reply::new(200, value.to_string())) }
+            async move { Behaviour::Reply(Reply::new(200, value.to_string())) }
         })
         .await;
         let proxy = Proxy::start("http://127.0.0.1:9", &connect.url()).await;
@@ -449,9 +449,9 @@ mod tests {
     async fn a_rival_gets_in_first_and_a_refusal_is_renamed() {
         let log = Arc::new(Mutex::new(Vec::new()));
         let theirs = log.clone();
-        let connect = Server::start(move |request| {
+        let connect = HttpServer::start(move |request| {
             theirs.lock().unwrap().push(request.target);
-            async { Outcome::Reply(Reply::new(409, "")) }
+            async { Behaviour::Reply(Reply::new(409, "")) }
         })
         .await;
         let proxy = Proxy::start("http://127.0.0.1:9", &connect.url()).await;

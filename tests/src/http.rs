@@ -79,7 +79,7 @@ impl Reply {
 
 /// What a server does with a request.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum Behaviour {
     /// It answers.
     Reply(Reply),
     /// It resets the connection (RST, not a polite end).
@@ -90,18 +90,18 @@ pub enum Outcome {
 
 /// A server on a free port of 127.0.0.1; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Server {
+pub struct HttpServer {
     /// Where it listens.
     pub address: SocketAddr,
     task: JoinHandle<()>,
 }
 
-impl Server {
+impl HttpServer {
     /// Starts a server that gives every request to `handle`.
     pub async fn start<H, F>(handle: H) -> Self
     where
         H: Fn(Request) -> F + Send + Sync + 'static,
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = Behaviour> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on the loopback");
         let address = listener.local_addr().expect("the port that was given");
@@ -124,7 +124,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for HttpServer {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -144,7 +144,7 @@ impl std::error::Error for Broken {}
 async fn converse<H, F>(stream: TcpStream, handle: &H)
 where
     H: Fn(Request) -> F,
-    F: Future<Output = Outcome>,
+    F: Future<Output = Behaviour>,
 {
     let _ = stream.set_nodelay(true);
     // A second handle on the socket: hyper owns the first, and only a socket that lingers zero seconds ends in a reset.
@@ -156,9 +156,9 @@ where
         async move {
             let Ok(request) = read_request(request).await else { return Err(Broken) };
             match handle(request).await {
-                Outcome::Reply(reply) => Ok(write_reply(&reply)),
-                Outcome::Silence => std::future::pending().await,
-                Outcome::Reset => {
+                Behaviour::Reply(reply) => Ok(write_reply(&reply)),
+                Behaviour::Silence => std::future::pending().await,
+                Behaviour::Reset => {
                     let _ = second.set_zero_linger();
                     Err(Broken)
                 }
@@ -237,10 +237,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_gets_the_whole_request_and_the_client_the_whole_reply() {
-        let server = Server::start(|request| async move {
+        let server = HttpServer::start(|request| async move {
             let text =
                 format!("{} {} {:?} {}", request.method, request.target, request.header("x-a"), request.body.len());
-            Outcome::Reply(Reply::new(201, text).with("x-b", "2"))
+            Behaviour::Reply(Reply::new(201, text).with("x-b", "2"))
         })
         .await;
         let request = Request::new("PUT", "/path?query=1", "12345").with("x-a", "1");
@@ -252,7 +252,7 @@ mod tests {
     #[tokio::test]
     async fn a_reset_is_a_reset_on_the_wire() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let server = Server::start(|_| async { Outcome::Reset }).await;
+        let server = HttpServer::start(|_| async { Behaviour::Reset }).await;
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         let error = stream.read(&mut [0; 16]).await.unwrap_err();
@@ -261,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_server_accepts_and_never_answers() {
-        let server = Server::start(|_| async { Outcome::Silence }).await;
+        let server = HttpServer::start(|_| async { Behaviour::Silence }).await;
         let url = server.url();
         let sent = send(&url, Request::new("GET", "/", ""));
         assert!(tokio::time::timeout(std::time::Duration::from_millis(200), sent).await.is_err());
@@ -269,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_was_dropped_is_gone() {
-        let server = Server::start(|_| async { Outcome::Reply(Reply::new(200, "")) }).await;
+        let server = HttpServer::start(|_| async { Behaviour::Reply(Reply::new(200, "")) }).await;
         let url = server.url();
         drop(server);
         let gone = async { while send(&url, Request::new("GET", "/", "")).await.is_ok() {} };

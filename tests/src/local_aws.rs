@@ -15,7 +15,7 @@ use crate::http::{self, Reply, Request};
 /// Where the local AWS is, as its launcher says.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Place {
+pub struct Endpoints {
     /// The endpoint of every service but Connect.
     pub endpoint: String,
     /// The Connect stand-in.
@@ -46,7 +46,7 @@ pub struct Place {
 #[derive(Debug)]
 pub struct LocalAws {
     /// Where it is.
-    pub place: Place,
+    pub place: Endpoints,
     /// The launcher ends when its stdin is closed, that is: with this process, however that ends.
     _launcher: Child,
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, oneshot};
 
-use crate::http::{Outcome, Reply, Request, Server};
+use crate::http::{Behaviour, HttpServer, Reply, Request};
 
 /// How an invocation ended for Lambda.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ struct Desk {
 /// The Runtime API on its own, to which anything that speaks it can connect; it ends when this is dropped.
 #[derive(Debug)]
 pub struct RuntimeApi {
-    server: Server,
+    server: HttpServer,
     desk: Arc<Desk>,
     counter: Mutex<u64>,
 }
@@ -69,9 +69,9 @@ impl RuntimeApi {
     pub async fn start() -> Self {
         let desk = Arc::new(Desk::default());
         let theirs = desk.clone();
-        let server = Server::start(move |request| {
+        let server = HttpServer::start(move |request| {
             let desk = theirs.clone();
-            async move { Outcome::Reply(serve(&desk, request).await) }
+            async move { Behaviour::Reply(serve(&desk, request).await) }
         })
         .await;
         Self { server, desk, counter: Mutex::default() }

@@ -14,7 +14,7 @@ pub struct Domain {
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// `https://…`, which [`crate::local_aws::Place::search_authority`] vouches for.
+    /// `https://…`, which [`crate::local_aws::Endpoints::search_authority`] vouches for.
     pub endpoint: String,
 }
 
