@@ -166,6 +166,22 @@ async fn an_answer_that_is_never_taken_is_given_up_and_the_next_delivery_of_the_
 }
 
 #[tokio::test]
+async fn first_create_lists_storage_configs_once_before_and_once_after() {
+    let (world, targets) = (World::new().await, Targets::get().await);
+    let before = world.state().await;
+    let create = Event::new("Create", STREAMING, &world.streaming("AGENT_EVENTS", &targets.stream, "Fail"));
+    let made = world.send(&create).await.succeeded();
+    let calls = world.proxy.calls().into_iter().map(|call| call.action);
+    let connect: Vec<String> = calls.filter(|action| action.starts_with("connect:")).collect();
+    assert_eq!(connect, [LIST, "connect:AssociateInstanceStorageConfig", LIST]);
+    let shown = world.aws.storage_configs(&world.instance, "AGENT_EVENTS").await;
+    assert_eq!(made.data["AssociationId"], shown[0]["AssociationId"]);
+    world.send(&create.delete(&made.physical_id)).await.succeeded();
+    assert_eq!(world.state().await, before);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn reads_that_are_stale_after_a_write_mislead_nobody() {
     let (world, targets) = (World::new().await, Targets::get().await);
     world.aws.stream_to(&world.instance, "AGENT_EVENTS", &targets.foreign_stream).await;
