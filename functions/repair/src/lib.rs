@@ -266,7 +266,7 @@ impl Repair<'_> {
             planned_again.into_iter().any(|again| applied.iter().any(|planned| planned.id == again.id))
         };
         let read = async || self.judge().await.report;
-        wait::until(wait::FOR_A_REPAIR, read, |report| !left(report) || Instant::now() + READING > until).await
+        wait::until_or_late(wait::FOR_A_REPAIR, until - READING, read, |report| !left(report)).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Owns the events that this function understands, and how the others are refused.
 //!
-//! A refusal shows nothing of the event but its source and its detail type. Of an event of another program it names the
+//! A refusal shows no value of the event but its source and its detail type. Of an event of another program it names the
 //! place of the first thing that cannot be read; of what people ask for it lists everything that is wrong. An event that
 //! is refused is an error of the invocation: Lambda tries again and then keeps it in the dead-letter queue.
 

@@ -110,5 +110,7 @@ mod tests {
         assert!(longest <= Some(WIDTH), "{text}");
         assert!(text.ends_with(&"y".repeat(150)), "{text}");
         assert!(wrapped(&"z".repeat(4000)).lines().all(|line| line.len() <= WIDTH));
+        // An ellipsis, which cut texts end with, takes one column.
+        assert_eq!(wrapped(&format!("{} {}…", "a".repeat(50), "b".repeat(48))).lines().count(), 1);
     }
 }

@@ -58,9 +58,9 @@ pub async fn association(connect: &Client, source: &Source) -> Result<Option<Ass
     }
 }
 
-/// Makes the first association of `source`, and returns its id. Needs `connect:AssociateInstanceStorageConfig` and what Connect asks of
+/// Makes the first association of `source`, and returns its id, if Connect names it. Needs `connect:AssociateInstanceStorageConfig` and what Connect asks of
 /// the caller behind it. The number of attempts tells whether "already there" can be our own lost answer.
-pub async fn associate(connect: &Client, source: &Source, to: &Target) -> (Result<String, AwsError>, u32) {
+pub async fn associate(connect: &Client, source: &Source, to: &Target) -> (Result<Option<String>, AwsError>, u32) {
     const OPERATION: &str = "connect:AssociateInstanceStorageConfig";
     let config = match storage_config(to) {
         Ok(config) => config,
@@ -76,12 +76,8 @@ pub async fn associate(connect: &Client, source: &Source, to: &Target) -> (Resul
         .interceptor(attempts.clone())
         .send()
         .await;
-    let id = answer.map_err(AwsError::of(OPERATION)).and_then(|answer| {
-        answer
-            .association_id
-            .ok_or_else(|| AwsError::unusable(OPERATION, "the answer has no association id".to_owned()))
-    });
-    (id, attempts.made())
+    let id = answer.map(|answer| answer.association_id.filter(|id| !id.is_empty()));
+    (id.map_err(AwsError::of(OPERATION)), attempts.made())
 }
 
 /// Points an association at another stream, without a gap. Needs `connect:UpdateInstanceStorageConfig` and what

@@ -122,3 +122,19 @@ async fn server(aws: &Aws, spec: &Spec) -> Result<Option<Server>, AwsError> {
         None => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, SdkConfig};
+    use emite_core::fixtures::spec;
+
+    use super::*;
+    use crate::mocks::client;
+
+    #[tokio::test]
+    async fn ec2_is_not_called_where_emite_hosts_the_server() {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
+        let aws = Aws { ec2: client(&[]).into(), ..Aws::new(config) };
+        assert_eq!(server(&aws, &spec()).await.unwrap(), None);
+    }
+}

@@ -22,9 +22,20 @@ pub const FOR_A_MINUTE: &[Duration] = &millis([1000, 2000, 4000, 8000, 15_000, 3
 
 /// Reads until it is `enough`, pausing before each further read, and returns what was read last.
 pub async fn until<T>(pauses: &[Duration], read: impl AsyncFn() -> T, enough: impl Fn(&T) -> bool) -> T {
+    const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
+    until_or_late(pauses, Instant::now() + NEVER, read, enough).await
+}
+
+/// The same, where no read may begin after `latest`.
+pub async fn until_or_late<T>(
+    pauses: &[Duration],
+    latest: Instant,
+    read: impl AsyncFn() -> T,
+    enough: impl Fn(&T) -> bool,
+) -> T {
     let mut seen = read().await;
     for pause in pauses {
-        if enough(&seen) {
+        if enough(&seen) || Instant::now() + *pause > latest {
             break;
         }
         sleep(*pause).await;
@@ -53,4 +64,36 @@ const fn millis<const N: usize>(pauses: [u64; N]) -> [Duration; N] {
         index += 1;
     }
     durations
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_end_when_it_is_enough_or_the_pauses_are_used_up() {
+        for (enough, reads) in [(1, 1), (3, 3), (9, 5)] {
+            let count = Cell::new(0);
+            let read = async || count.replace(count.get() + 1) + 1;
+            assert_eq!(until(BRIEFLY, read, |read| *read >= enough).await, reads);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_read_begins_after_the_latest_moment() {
+        let begun = Instant::now();
+        let latest = begun + Duration::from_secs(2);
+        let read = async || begun.elapsed();
+        assert_eq!(until_or_late(FOR_A_REPAIR, latest, read, |_| false).await, Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_depends_on_what_was_read() {
+        let begun = Instant::now();
+        let read = async || begun.elapsed();
+        let patience = |read: &Duration| Duration::from_secs(if read.as_secs() < 4 { 60 } else { 0 });
+        assert_eq!(patiently(Duration::from_secs(3), read, patience).await, Duration::from_secs(6));
+    }
 }

@@ -174,12 +174,17 @@ impl Finding {
 /// The values of a finding, without those that are not known. A text is cut as the sentences are, and has no control
 /// characters: a policy document can contain anything.
 pub(crate) fn values<const N: usize>(values: [(&str, Value); N]) -> BTreeMap<String, Value> {
-    let short = |value| match value {
-        Value::String(text) => Value::String(bounded(without_controls(&text))),
-        other => other,
-    };
     let known = values.into_iter().filter(|(_, value)| !value.is_null());
     known.map(|(name, value)| (name.to_owned(), short(value))).collect()
+}
+
+fn short(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(bounded(without_controls(&text))),
+        Value::Array(values) => values.into_iter().map(short).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, short(value))).collect(),
+        other => other,
+    }
 }
 
 /// Several texts as one value: the first of them, each cut, so that a report of any stack fits into an event.

@@ -110,7 +110,8 @@ async fn associate(aws: &Aws, source: &Source, to: &Target) -> Result<Streamed, 
     let (answer, attempts) = connect::associate(aws.connect(), source, to).await;
     match answer {
         Ok(id) => {
-            settled(aws, source, Some(to)).await;
+            let shown = settled(aws, source, Some(to)).await;
+            let id = id.or_else(|| shown.map(|live| live.id)).unwrap_or_default();
             Ok(Streamed { applied: Applied::Done, live: Association { id, target: to.clone() } })
         }
         Err(error) if error.may_mean_already_there() => {
@@ -198,14 +199,15 @@ pub async fn observe_until(
     wait::until(wait::FOR_CONNECT, read, |live| live.as_ref().map_or(true, |live| enough(live.as_ref()))).await
 }
 
-/// Waits until a write shows, so that whoever reads next is not misled. The write worked in any case, so not seeing it is no
-/// error.
-async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) {
+/// Waits until a write shows, so that whoever reads next is not misled, and returns what shows then. The write worked in any
+/// case, so not seeing it is no error.
+async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) -> Option<Association> {
     match observe_until(aws, source, |live| live.map(|live| &live.target) == expected).await {
-        Ok(live) if live.as_ref().map(|live| &live.target) == expected => {}
+        Ok(live) if live.as_ref().map(|live| &live.target) == expected => return live,
         Ok(_) => tracing::warn!(%source, "Connect accepted the change and does not show it yet"),
         Err(error) => tracing::warn!(%source, %error, "Connect accepted the change, and reading it back failed"),
     }
+    None
 }
 
 /// The spelling in which the instance lists an origin, once it does (or once it does not, as `expected`); or after a few
@@ -316,6 +318,15 @@ mod tests {
         let streamed = stream_to(&aws, &ledger, &source(), None, &stream("ours")).await.unwrap();
         assert_eq!((streamed.applied, streamed.live.id.as_str()), (Applied::Done, "a-1"));
         assert!(rules.iter().all(|rule| rule.num_calls() == 1), "every rule was needed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_association_that_connect_does_not_name_has_the_id_that_it_shows() {
+        let unnamed = mock!(aws_sdk_connect::Client::associate_instance_storage_config)
+            .then_output(|| AssociateInstanceStorageConfigOutput::builder().build());
+        let (aws, ledger) = aws(&[&unnamed, &lists(&["ours"])]);
+        let streamed = stream_to(&aws, &ledger, &source(), None, &stream("ours")).await.unwrap();
+        assert_eq!((streamed.applied, streamed.live.id.as_str()), (Applied::Done, "a-1"));
     }
 
     #[tokio::test(start_paused = true)]
