@@ -17,7 +17,7 @@ pub enum Fault {
     Throttle,
     /// The service's own internal error (500).
     Internal,
-    /// The connection is reset before the service hears of it.
+    /// The connection is reset before the service gets the request.
     Reset,
     /// The call is accepted and never answered.
     Silence,
@@ -37,7 +37,7 @@ pub enum Fault {
     Refused(&'static str),
     /// The call succeeds with this body, which is not of the service's protocol.
     Garbled(&'static str),
-    /// Somebody else gets in first: see [`Proxy::race`].
+    /// Another client gets in first: see [`Proxy::race`].
     Raced,
 }
 
@@ -141,7 +141,7 @@ impl Proxy {
         *self.state.plans.lock().unwrap() = Plans { plans: plans.into_iter().collect(), seen: HashMap::new() };
     }
 
-    /// What somebody else asks of Connect just before a call that is [`Fault::Raced`].
+    /// What another client asks of Connect just before a call that is [`Fault::Raced`].
     pub fn race(&self, rival: Request) {
         *self.state.rival.lock().unwrap() = Some(rival);
     }

@@ -199,7 +199,7 @@ fn is_framing(name: &str) -> bool {
 /// Sends one request over a connection of its own to `base` (`http://host:port`) and reads the whole answer.
 ///
 /// # Errors
-/// When nobody answers there, or the connection ends before the whole answer came.
+/// When nothing answers there, or the connection ends before the whole answer came.
 pub async fn send(base: &str, request: Request) -> Result<Reply, String> {
     let address = base.trim_start_matches("http://").trim_end_matches('/');
     let stream = TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;

@@ -176,7 +176,7 @@ impl LocalAws {
         assert!(reply.status < 300, "{name}: {reply:?}");
     }
 
-    /// A request of Connect as root, for somebody else to send.
+    /// A request of Connect as root, for another client to send.
     #[must_use]
     pub fn connect_request(&self, method: &str, target: &str, input: &Value) -> Request {
         self.signed("connect", Request::new(method, target, input.to_string()).with("content-type", "application/json"))

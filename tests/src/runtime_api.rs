@@ -115,7 +115,7 @@ impl RuntimeApi {
         Invocation { ended, started, took: started.elapsed() }
     }
 
-    /// Ends every invocation that waits or comes later: nobody is there any more to serve it.
+    /// Ends every invocation that waits or comes later: nothing is left to serve it.
     pub fn abandon(&self) {
         self.desk.abandoned.store(true, Ordering::SeqCst);
         self.desk.waiting.lock().unwrap().clear();
@@ -157,7 +157,7 @@ async fn next(desk: &Desk) -> Reply {
         .with("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0")
 }
 
-/// The clock that deadlines are told by.
+/// The clock that deadlines are in.
 #[allow(clippy::disallowed_methods, reason = "this plays Lambda, whose clock is the real one")]
 fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()

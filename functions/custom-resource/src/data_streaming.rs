@@ -3,8 +3,8 @@
 //!
 //! Everything is decided from the properties, the ledger and what is live; never from the physical id, which
 //! CloudFormation makes up when a Create never answered. Every write to Connect follows a write to the ledger that
-//! names the version it saw, and is followed by another look at the ledger: a late Create that finds itself deleted
-//! meanwhile undoes what it did.
+//! names the version it saw, and the ledger is read again after it: a late Create that finds itself deleted meanwhile
+//! undoes what it did.
 
 use std::time::Duration;
 
@@ -141,13 +141,13 @@ pub(crate) fn deleted_already() -> RequestFailure {
     RequestFailure::Refused("this very request was carried out before, and its resource deleted since".to_owned())
 }
 
-/// Whether the stack had this target before and somebody else changed it since. A rollback to it must not fail for that,
-/// and must not overwrite it either; telling of it is the health check's part.
+/// Whether the stack had this target before, and another application or a user changed it since. A rollback to it must
+/// not fail for that, and must not overwrite it either; the health check reports it.
 fn is_rollback_over_drift(wanted: &StreamingProperties, claim: &Claim, consent: Consent) -> bool {
     claim.accepted.contains(&wanted.target) && consent != Consent::Safe && wanted.on_existing == OnExisting::Fail
 }
 
-/// Nothing to tell Connect: somebody made it so (adopted, and never undone), or we did.
+/// Changes nothing in Connect: it streams to the target already, set by us or by others (adopted, and never undone).
 async fn keep(provider: &Provider, wanted: &StreamingProperties, seen: Seen) -> Result<Entry<Claim>, RequestFailure> {
     let Seen { live, claim, version } = seen;
     let before = claim.clone();
@@ -161,7 +161,7 @@ async fn keep(provider: &Provider, wanted: &StreamingProperties, seen: Seen) -> 
     Ok(Entry { value: kept, version })
 }
 
-/// Claims, tells Connect, and notes that it worked.
+/// Claims, writes to Connect, and records that it worked.
 async fn write(provider: &Provider, wanted: &StreamingProperties, seen: &Seen) -> Result<Claimed, RequestFailure> {
     let StreamingProperties { source, target, request_id, .. } = wanted;
     let order = Order { source, target, request_id };
@@ -169,7 +169,7 @@ async fn write(provider: &Provider, wanted: &StreamingProperties, seen: &Seen) -
     claimed.ok_or_else(deleted_already)
 }
 
-/// Refuses to replace what somebody else set up, unless the template says so and it can be put back.
+/// Refuses to replace third-party streaming, unless the template says so and it can be restored.
 fn consented(wanted: &StreamingProperties, live: Option<&Association>, consent: Consent) -> Result<(), RequestFailure> {
     let StreamingProperties { source, on_existing, .. } = wanted;
     let Some(Association { target: existing, .. }) = live else { return Ok(()) };
@@ -248,7 +248,8 @@ async fn observe_ours(
     .await
 }
 
-/// The claim as it stands after Connect was written to, unless somebody took it to another stage of life meanwhile.
+/// The claim as it stands after Connect was written to, unless another request moved it to another stage of life
+/// meanwhile.
 async fn reread(provider: &Provider, source: &Source, life: Life) -> Result<Option<Entry<Claim>>, RequestFailure> {
     let entry = provider.ledger.read::<Claim>(&streaming_key(source)).await?;
     Ok(entry.filter(|entry| entry.value.life == life))

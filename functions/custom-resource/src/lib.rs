@@ -2,7 +2,7 @@
 //!
 //! CloudFormation waits until it is answered, an hour if need be, so [`handle`] answers every request that can be
 //! answered: after success, refusal, error and panic, with settings missing, and shortly before the function's time is
-//! up. What it answers is decided by [`dispatch`], which may panic or hang without harm.
+//! up. What it answers is decided by [`dispatch`], which may panic or get stuck without harm.
 
 mod approved_origin;
 mod data_streaming;
@@ -36,8 +36,8 @@ pub struct App {
 }
 
 impl App {
-    /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept and told in each answer;
-    /// only a process that could not answer at all does not start.
+    /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept and reported in each
+    /// response; only a process that could not answer at all does not start.
     pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         Ok(Self { provider: Provider::from_settings(lookup).await, mailer: Mailer::new()? })
     }
@@ -134,7 +134,7 @@ fn physical_id(request: &Request) -> String {
     .unwrap_or_else(|| format!("{}|refused", request.reply_to.logical_id))
 }
 
-/// Whether what an update starts from is a replacement that CloudFormation never heard of: it died unanswered, and is
+/// Whether what an update starts from is a replacement that CloudFormation does not know of: it died unanswered, and is
 /// rolled back now. No Delete will follow for it.
 fn starts_from_an_orphan(kind: Kind, request: &Request) -> bool {
     let old = derived_id(kind, &request.old_properties);

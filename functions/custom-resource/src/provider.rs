@@ -73,9 +73,9 @@ pub(crate) async fn until_undisturbed<T>(
 /// Why a request failed; its text is the reason that an admin reads in CloudFormation.
 #[derive(Debug)]
 pub(crate) enum RequestFailure {
-    /// What was asked for is not done, for a reason that the admin can mend.
+    /// What was asked for is not done, for a reason that the admin can fix.
     Refused(String),
-    /// Permissions are missing for a look that the decision needs.
+    /// Permissions are missing for a read that the decision needs.
     Denied(String),
     /// AWS or the ledger failed.
     Broken(ApplyError),

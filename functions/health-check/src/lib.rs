@@ -1,8 +1,8 @@
-//! Owns the health check: one run looks at everything, judges it, and tells the outcome in three ways: as the function's
-//! answer, as an event for whoever wants it, and as a log line with metrics in it.
+//! Owns the health check: one run reads everything, judges it, and reports the result in three ways: as the function's
+//! response, as an event for whoever wants it, and as a log line with metrics in it.
 //!
 //! What started the run does not matter: the schedule, a notification of the search domain, or a person. A run that
-//! cannot be told has failed, so that Lambda tries again and then reports it.
+//! cannot report has failed, so that Lambda tries again and then sends a failure record.
 
 mod metrics;
 
@@ -38,13 +38,14 @@ struct Known {
 }
 
 impl App {
-    /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and told by each run.
+    /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and each run fails
+    /// with them.
     pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
         Self { services: Services::from_settings(lookup).await, known: Mutex::default() }
     }
 }
 
-/// Why a run came to no report, or could not tell it.
+/// Why a run came to no report, or could not publish it.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// The function's environment is wrong.
@@ -76,7 +77,7 @@ impl From<CheckError> for Diagnostic {
 /// Checks everything once, and returns the report. While the stack is being changed, nothing is judged.
 ///
 /// # Errors
-/// [`CheckError`], when there is no report or nobody could be told.
+/// [`CheckError`], when there is no report or it could not be published.
 pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<RunOutcome, CheckError> {
     let services = app.services.as_ref().map_err(BadSettings::clone)?;
     let now = clock::now();
@@ -93,21 +94,21 @@ pub async fn handle(app: &App, _event: LambdaEvent<Value>) -> Result<RunOutcome,
     Ok(RunOutcome::Report(Box::new(report)))
 }
 
-/// What a run answers.
+/// What a run returns.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum RunOutcome {
     /// What it found.
     Report(Box<Report>),
-    /// Nothing was judged and nobody told.
+    /// Nothing was judged or published.
     Skipped {
         /// Why.
         skipped: &'static str,
     },
 }
 
-/// Looks and judges. A process that is warm looks by the spec that it knows while it reads the present one, which is
-/// nearly always the same; if it is not, that look is thrown away.
+/// Observes and judges. A process that is warm observes by the spec that it knows while it reads the current one, which
+/// is nearly always the same; if it is not, that observation is thrown away.
 async fn check(services: &Services, last: &Mutex<Option<Arc<Known>>>, now: Timestamp) -> Result<Report, CheckError> {
     let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let look = async |spec: &Spec| observe(&services.aws, &services.ledger, spec, Latch::Moves, now).await;

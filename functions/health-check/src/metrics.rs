@@ -24,7 +24,7 @@ pub(crate) fn log_skipped(stack_id: &Arn, now: Timestamp) {
 }
 
 fn write(line: &Value) {
-    // A log that takes no line must not fail a run; the alarm on missing runs is what tells.
+    // A log that takes no line must not fail a run; the alarm on missing runs reports that.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 

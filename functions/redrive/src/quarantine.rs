@@ -26,7 +26,7 @@ impl<'a> Quarantine<'a> {
         Self { bucket, key, buffer: Vec::new(), upload: None, lines: 0 }
     }
 
-    /// Takes over those lines of the object as it stands that are of source lines before `offset`.
+    /// Carries over the lines of the existing object that stem from source lines before `offset`.
     pub(crate) async fn carry_over(&mut self, offset: u64) -> Result<(), AwsError> {
         let unusable = |problem: &str| AwsError::unusable(GET_OBJECT, format!("the quarantine object: {problem}"));
         let mut object = match ObjectReader::open(self.bucket, self.key, 0).await? {

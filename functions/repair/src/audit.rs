@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use emite_aws::clock;
 use emite_aws::ledger::{Key, Ledger, LedgerError};
-use emite_core::change::Change;
-use emite_core::change::PlannedChange;
+use emite_core::change::{Change, PlannedChange};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -21,12 +20,12 @@ const KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
 struct AuditEntry<'a> {
     at: Timestamp,
     request_id: &'a str,
-    /// As they say; nobody verified it.
+    /// As they say; it is not verified.
     requested_by: Option<&'a str>,
     checks: &'a [String],
     replace: bool,
     planned: Vec<Noted<'a>>,
-    /// None while it is under way, and for good if it died.
+    /// None while it is under way, and permanently if it died.
     outcomes: Option<&'a [ChangeOutcome]>,
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mode {
-    /// Nothing is: what would be is told.
+    /// Nothing is: the report says what would be.
     #[default]
     Plan,
     /// What is planned is applied.
@@ -19,11 +19,11 @@ pub enum Mode {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Input {
     pub(crate) mode: Mode,
-    /// The checks whose findings are to be mended; all, if there are none.
+    /// The checks whose findings are to be fixed; all, if there are none.
     pub(crate) checks: Vec<String>,
-    /// Whether what somebody else set up may be replaced.
+    /// Whether third-party configuration may be replaced.
     pub(crate) replace: bool,
-    /// Who says that they asked for it. Nobody verifies that.
+    /// Who says that they asked for it. That is not verified.
     pub(crate) requested_by: Option<String>,
 }
 

@@ -1,8 +1,8 @@
-//! Owns the repair: it looks, plans what would mend what is wrong, applies that if it is asked to, and looks again, so that
-//! its answer proves what it says.
+//! Owns the repair: it checks, plans what would fix what is wrong, applies that if it is asked to, and checks again, so
+//! that its report proves what it says.
 //!
-//! `plan` writes nothing at all. `apply` works under a lock, notes what it is about to do before it does it, and tells each
-//! change's outcome; what was applied stays applied whatever comes after, and running it again is harmless.
+//! `plan` writes nothing at all. `apply` works under a lock, notes what it is about to do before it does it, and reports
+//! the outcome of each change; what was applied stays applied whatever comes after, and running it again is harmless.
 
 mod audit;
 mod error;
@@ -42,13 +42,14 @@ use input::Input;
 pub struct App(Result<Services, BadSettings>);
 
 impl App {
-    /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and told by each invocation.
+    /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and each invocation
+    /// fails with them.
     pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
         Self(Services::from_settings(lookup).await)
     }
 }
 
-/// What a repair answers, and publishes.
+/// What a repair returns, and publishes.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairReport {
@@ -60,7 +61,7 @@ pub struct RepairReport {
     pub mode: Mode,
     /// Who says that they asked for it.
     pub requested_by: Option<String>,
-    /// What would mend what is wrong.
+    /// What would fix what is wrong.
     pub planned: Vec<PlannedChange>,
     /// What came of each; empty if it was only planned.
     pub outcomes: Vec<ChangeOutcome>,
@@ -68,7 +69,7 @@ pub struct RepairReport {
     pub before: Report,
     /// What is wrong now; none if nothing was done.
     pub after: Option<Report>,
-    /// Why those who are subscribed to alerts hear nothing of it, if so: the next health check tells them.
+    /// Why subscribers to alerts are not notified of it, if so: the next health check notifies them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_published: Option<String>,
 }
@@ -90,13 +91,13 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<RepairReport
     match input.mode {
         Mode::Plan => {
             let (planned, before) = repair.plan().await;
-            Ok(repair.answer(planned.into_iter().map(|(told, _)| told).collect(), before))
+            Ok(repair.answer(planned.into_iter().map(|(planned, _)| planned).collect(), before))
         }
         Mode::Apply => {
             let lock =
                 lock::take(&services.ledger, &context.request_id, clock::until_epoch_ms(context.deadline)).await?;
             let answer = Box::pin(repair.apply(deadline)).await;
-            lock.give_back(&services.ledger).await;
+            lock.release(&services.ledger).await;
             answer
         }
     }
@@ -110,10 +111,10 @@ struct Repair<'a> {
     request_id: &'a str,
 }
 
-/// What noting the outcomes, looking again, publishing and giving the lock back may take.
+/// What noting the outcomes, checking again, publishing and releasing the lock may take.
 const RESERVE: Duration = Duration::from_secs(100);
-/// Of that, what publishing and giving the lock back may take.
-const TELLING: Duration = Duration::from_secs(55);
+/// Of that, what publishing and releasing the lock may take.
+const PUBLISHING: Duration = Duration::from_secs(55);
 /// What reading everything again may take.
 const READING: Duration = Duration::from_secs(20);
 /// Between two attempts at a change that AWS does not accept yet.
@@ -186,8 +187,8 @@ impl Repair<'_> {
         };
         let outcomes = in_turn(planned.len(), deadline - RESERVE, may, attempt).await;
         audit.end(ledger, &planned, &changes, &outcomes).await;
-        self.settle(&changes, &outcomes, deadline - TELLING - READING).await;
-        let after = self.look_again(&planned, &outcomes, deadline - TELLING).await;
+        self.settle(&changes, &outcomes, deadline - PUBLISHING - READING).await;
+        let after = self.check_again(&planned, &outcomes, deadline - PUBLISHING).await;
         let mut answer = RepairReport { outcomes, after: Some(after), ..self.answer(planned, before) };
         let event = Event {
             detail_type: REPAIR_REPORT,
@@ -253,8 +254,8 @@ impl Repair<'_> {
         }
     }
 
-    /// Looks again, a few times while what was applied does not show yet.
-    async fn look_again(&self, planned: &[PlannedChange], outcomes: &[ChangeOutcome], until: Instant) -> Report {
+    /// Checks again, a few times while what was applied does not show yet.
+    async fn check_again(&self, planned: &[PlannedChange], outcomes: &[ChangeOutcome], until: Instant) -> Report {
         let applied: Vec<&PlannedChange> = planned
             .iter()
             .zip(outcomes)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// How much longer than its holder can live the lock lasts.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// Who holds it, and until when. One that was given back is past.
+/// Who holds it, and until when. If it was released, that is past.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
@@ -31,7 +31,7 @@ pub(crate) struct Lock {
 /// Why there is no lock.
 #[derive(Debug, thiserror::Error)]
 pub enum NotLocked {
-    /// Somebody else holds it.
+    /// Another repair holds it.
     #[error("another repair (request {}) is at work, until {} at the latest: wait for it, then run this one again", .0.request_id, .0.until)]
     Held(Holder),
     /// The ledger could not be read or written.
@@ -52,7 +52,7 @@ pub(crate) async fn take(ledger: &Ledger, request_id: &str, lasting: Duration) -
     let version = entry.as_ref().map(|entry| entry.version);
     match ledger.write(&key, &holder, version, None).await {
         Ok(version) => Ok(Lock { key, holder, version }),
-        // Somebody was faster by a moment.
+        // Another repair was faster by a moment.
         Err(LedgerError::ChangedMeanwhile(_)) => match ledger.read::<Holder>(&key).await? {
             Some(entry) => Err(NotLocked::Held(entry.value)),
             None => Err(LedgerError::ChangedMeanwhile(key).into()),
@@ -62,8 +62,8 @@ pub(crate) async fn take(ledger: &Ledger, request_id: &str, lasting: Duration) -
 }
 
 impl Lock {
-    /// Gives it back. One that cannot be given back expires.
-    pub(crate) async fn give_back(self, ledger: &Ledger) {
+    /// Releases it. One that cannot be released expires.
+    pub(crate) async fn release(self, ledger: &Ledger) {
         let holder = Holder { until: clock::now(), ..self.holder };
         if let Err(error) = ledger.write(&self.key, &holder, Some(self.version), None).await {
             tracing::warn!(%error, "the lock was not given back; it expires");

@@ -1,4 +1,4 @@
-//! The Lambda function that mends what the health check found, on demand.
+//! The Lambda function that fixes what the health check found, on demand.
 
 use emite_aws::settings::environment;
 use lambda_runtime::{Error, service_fn, tracing};

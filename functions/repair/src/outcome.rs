@@ -5,7 +5,7 @@ use serde::Serialize;
 /// What came of one change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChangeOutcome {
-    /// [`PlannedChange::id`].
+    /// [`PlannedChange::id`](emite_core::change::PlannedChange::id).
     pub change: String,
     /// What came of it.
     pub result: ChangeResult,
@@ -22,7 +22,7 @@ pub enum ChangeResult {
     Unchanged,
     /// It was not applied.
     Failed,
-    /// Somebody changed it since it was looked at; it was left alone.
+    /// It was changed by others since it was read; it was left alone.
     ChangedMeanwhile,
     /// AWS was still carrying out another change to it when the repair's time was up.
     TryAgainLater,

@@ -20,7 +20,7 @@ pub(super) struct HandoverProperties {
     pub(super) instance_arn: Arn,
     pub(super) instance: InstanceId,
     pub(super) role: Arn,
-    /// None if nobody at eMite assumes the role.
+    /// None if no one at eMite assumes the role.
     pub(super) customer_id: Option<String>,
     pub(super) agent_event_stream: Arn,
     /// Where contact records go on their way to the domain.

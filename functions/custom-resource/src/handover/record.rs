@@ -25,7 +25,7 @@ pub(super) struct Record {
     pub(super) past_requests: Vec<String>,
 }
 
-/// What of a hand-over people were told.
+/// What was announced of a hand-over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Announced {
     release: String,
@@ -84,7 +84,7 @@ impl Record {
         past
     }
 
-    /// What people were told last.
+    /// What was announced last.
     fn announced(&self) -> Option<Announced> {
         let Handover { release, items, .. } = &self.handover;
         if self.is_announced {
@@ -93,7 +93,7 @@ impl Record {
         self.before.clone()
     }
 
-    /// Whether a hand-over now would say the same. A look that failed takes nothing back that an earlier one found out.
+    /// Whether a hand-over now would say the same. A read that failed takes nothing back that an earlier one found.
     fn still_says(&self, wanted: &HandoverProperties, seen: &[SeenItem]) -> bool {
         let Handover { release, document_uri, items, .. } = &self.handover;
         let same = |(item, seen): (&Item, &SeenItem)| match &seen.state {

@@ -2,7 +2,7 @@
 
 use emite_core::handover::{Handover, Item, JSON, TEXT};
 
-/// The text, for somebody who sends it on to the eMite team.
+/// The text, for a user who sends it on to the eMite team.
 pub(super) fn of(handover: &Handover) -> String {
     let mut parts = Vec::new();
     let unverified = handover.unverified().count();

@@ -1,6 +1,7 @@
-use super::*;
 use proptest::prelude::*;
 use serde_json::json;
+
+use super::*;
 
 fn item(status: u16, error_type: &str) -> WriteResult {
     let error = json!({"type": error_type, "reason": "+61412345678", "caused_by": {"type": "x"}});

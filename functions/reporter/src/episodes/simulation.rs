@@ -14,7 +14,7 @@ fn health(minute: i64, is_bad: bool) -> Input {
     Input::Health(Box::new(report(minutes(minute), bad.into_iter().collect())))
 }
 
-/// What is told when these runs (minute, bad) are delivered in this order.
+/// The messages that are sent when these runs (minute, bad) are delivered in this order.
 fn told(deliveries: &[(i64, bool)]) -> Vec<MessageState> {
     let mut state = State { deployed: true, ..State::default() };
     let mut told = Vec::new();
@@ -121,7 +121,7 @@ proptest! {
 struct World {
     entry: Option<(u64, State)>,
     published: Vec<u64>,
-    /// The messages that were published by somebody who died before the mark.
+    /// The messages that were published by an invocation that died before it marked them.
     died_before_mark: Vec<u64>,
     started: i64,
     now: Timestamp,

@@ -12,7 +12,7 @@ use crate::silence::Silence;
 
 const STREAM: &str = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/connect-agentevents";
 
-/// What is told, event by event, after the message that everything is deployed.
+/// The messages that are sent, event by event, after the one that the integration is deployed.
 struct Told {
     state: State,
     now: Timestamp,
@@ -26,7 +26,7 @@ impl Told {
         told
     }
 
-    /// What is told of a report so many minutes after noon.
+    /// The messages about a report so many minutes after noon.
     fn at(&mut self, after: i64, findings: Vec<Finding>) -> Vec<String> {
         self.now = noon() + minutes(after);
         self.take(&Input::Health(Box::new(report(minutes(after), findings))))
