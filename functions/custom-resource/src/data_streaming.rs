@@ -95,28 +95,28 @@ pub(crate) fn physical_id(properties: &Object) -> Option<String> {
 
 /// Create and Update.
 pub(crate) async fn put(provider: &Provider, request: &Request) -> Result<Data, RequestFailure> {
-    let wanted = StreamingProperties::read(request, &provider.home)?;
-    until_undisturbed(async || stream(provider, &wanted).await).await
+    let properties = StreamingProperties::read(request, &provider.home)?;
+    until_undisturbed(async || stream(provider, &properties).await).await
 }
 
-async fn stream(provider: &Provider, wanted: &StreamingProperties) -> Result<Data, RequestFailure> {
-    let source = &wanted.source;
-    let seen = look(provider, wanted).await?;
-    let (live, ready) = match diff::streaming(source, &wanted.target, seen.live.as_ref(), seen.claim.as_ref()) {
-        None => (seen.live.clone(), keep(provider, wanted, seen).await?),
+async fn stream(provider: &Provider, properties: &StreamingProperties) -> Result<Data, RequestFailure> {
+    let source = &properties.source;
+    let seen = observe(provider, properties).await?;
+    let (live, ready) = match diff::streaming(source, &properties.target, seen.live.as_ref(), seen.claim.as_ref()) {
+        None => (seen.live.clone(), keep(provider, properties, seen).await?),
         Some(change) => match (change.consent(), &seen) {
-            (consent, Seen { claim: Some(claim), live, .. }) if is_rollback_over_drift(wanted, claim, consent) => {
+            (consent, Seen { claim: Some(claim), live, .. }) if is_rollback_over_drift(properties, claim, consent) => {
                 tracing::warn!(source = %source, live = ?live, "somebody else changed the streaming; it is left as it is");
                 return Ok(data(None, claim));
             }
             (consent, seen) => {
-                consented(wanted, seen.live.as_ref(), consent)?;
-                let claimed = write(provider, wanted, seen).await?;
+                consented(properties, seen.live.as_ref(), consent)?;
+                let claimed = write(provider, properties, seen).await?;
                 (Some(claimed.live), claimed.claim)
             }
         },
     };
-    wait_for_drain(&ready.value, wanted.drain).await;
+    wait_for_drain(&ready.value, properties.drain).await;
     if ready.value.draining.is_some() {
         let drained = Claim { draining: None, ..ready.value.clone() };
         provider.ledger.write(&streaming_key(source), &drained, Some(ready.version), None).await?;
@@ -124,15 +124,15 @@ async fn stream(provider: &Provider, wanted: &StreamingProperties) -> Result<Dat
     Ok(data(live.as_ref(), &ready.value))
 }
 
-async fn look(provider: &Provider, wanted: &StreamingProperties) -> Result<Seen, RequestFailure> {
-    let entry = provider.ledger.read::<Claim>(&streaming_key(&wanted.source)).await?;
+async fn observe(provider: &Provider, properties: &StreamingProperties) -> Result<Seen, RequestFailure> {
+    let entry = provider.ledger.read::<Claim>(&streaming_key(&properties.source)).await?;
     let version = entry.as_ref().map(|entry| entry.version);
     let claim = entry.map(|entry| entry.value);
-    if claim.as_ref().is_some_and(|claim| claim.life != Life::Held && claim.created_by == wanted.request_id) {
+    if claim.as_ref().is_some_and(|claim| claim.life != Life::Held && claim.created_by == properties.request_id) {
         return Err(deleted_already());
     }
     let claim = claim.filter(|claim| claim.life != Life::Released);
-    let live = observe_ours(provider, &wanted.source, claim.as_ref()).await?;
+    let live = observe_ours(provider, &properties.source, claim.as_ref()).await?;
     Ok(Seen { live, claim, version })
 }
 
@@ -143,35 +143,45 @@ pub(crate) fn deleted_already() -> RequestFailure {
 
 /// Whether the stack had this target before, and another application or a user changed it since. A rollback to it must
 /// not fail for that, and must not overwrite it either; the health check reports it.
-fn is_rollback_over_drift(wanted: &StreamingProperties, claim: &Claim, consent: Consent) -> bool {
-    claim.accepted.contains(&wanted.target) && consent != Consent::Safe && wanted.on_existing == OnExisting::Fail
+fn is_rollback_over_drift(properties: &StreamingProperties, claim: &Claim, consent: Consent) -> bool {
+    claim.accepted.contains(&properties.target)
+        && consent != Consent::Safe
+        && properties.on_existing == OnExisting::Fail
 }
 
 /// Changes nothing in Connect: it streams to the target already, set by us or by others (adopted, and never undone).
-async fn keep(provider: &Provider, wanted: &StreamingProperties, seen: Seen) -> Result<Entry<Claim>, RequestFailure> {
+async fn keep(
+    provider: &Provider,
+    properties: &StreamingProperties,
+    seen: Seen,
+) -> Result<Entry<Claim>, RequestFailure> {
     let Seen { live, claim, version } = seen;
     let before = claim.clone();
-    let adopted = || Claim { adopted: true, ..Claim::on(live.as_ref(), &wanted.request_id) };
+    let adopted = || Claim { adopted: true, ..Claim::on(live.as_ref(), &properties.request_id) };
     let mut kept = Claim { life: Life::Held, detached: false, ..claim.unwrap_or_else(adopted) };
-    kept.accept(&wanted.target);
+    kept.accept(&properties.target);
     let version = match version {
         Some(version) if before.as_ref() == Some(&kept) => version,
-        version => provider.ledger.write(&streaming_key(&wanted.source), &kept, version, None).await?,
+        version => provider.ledger.write(&streaming_key(&properties.source), &kept, version, None).await?,
     };
     Ok(Entry { value: kept, version })
 }
 
 /// Claims, writes to Connect, and records that it worked.
-async fn write(provider: &Provider, wanted: &StreamingProperties, seen: &Seen) -> Result<Claimed, RequestFailure> {
-    let StreamingProperties { source, target, request_id, .. } = wanted;
+async fn write(provider: &Provider, properties: &StreamingProperties, seen: &Seen) -> Result<Claimed, RequestFailure> {
+    let StreamingProperties { source, target, request_id, .. } = properties;
     let order = Order { source, target, request_id };
     let claimed = claims::stream(&provider.aws, &provider.ledger, order, seen).await?;
     claimed.ok_or_else(deleted_already)
 }
 
 /// Refuses to replace third-party streaming, unless the template says so and it can be restored.
-fn consented(wanted: &StreamingProperties, live: Option<&Association>, consent: Consent) -> Result<(), RequestFailure> {
-    let StreamingProperties { source, on_existing, .. } = wanted;
+fn consented(
+    properties: &StreamingProperties,
+    live: Option<&Association>,
+    consent: Consent,
+) -> Result<(), RequestFailure> {
+    let StreamingProperties { source, on_existing, .. } = properties;
     let Some(Association { target: existing, .. }) = live else { return Ok(()) };
     match (consent, on_existing) {
         (Consent::Safe, _) | (Consent::ReplacesForeign, OnExisting::Replace) => Ok(()),

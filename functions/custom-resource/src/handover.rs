@@ -34,13 +34,13 @@ fn key() -> Key {
 
 /// Create and Update.
 pub(crate) async fn put(provider: &Provider, request: &Request) -> Result<Done, RequestFailure> {
-    let wanted = HandoverProperties::read(&request.properties, &provider.home)?;
-    until_undisturbed(async || hand_over(provider, &wanted, request).await).await
+    let properties = HandoverProperties::read(&request.properties, &provider.home)?;
+    until_undisturbed(async || hand_over(provider, &properties, request).await).await
 }
 
 async fn hand_over(
     provider: &Provider,
-    wanted: &HandoverProperties,
+    properties: &HandoverProperties,
     request: &Request,
 ) -> Result<Done, RequestFailure> {
     let request_id = &request.reply_to.request_id;
@@ -53,8 +53,8 @@ async fn hand_over(
         store(provider, last).await?;
         return Ok(done(last, &[]));
     }
-    let seen = items::settled(provider, wanted).await;
-    let next = Record::after(last.as_ref(), wanted, &seen, request_id, (&provider.stack_id, clock::now()));
+    let seen = items::settled(provider, properties).await;
+    let next = Record::after(last.as_ref(), properties, &seen, request_id, (&provider.stack_id, clock::now()));
     let version = match version {
         Some(version) if last.as_ref() == Some(&next) => version,
         version => provider.ledger.write(&key(), &next, version, None).await?,
@@ -108,7 +108,7 @@ fn done(record: &Record, notes: &[String]) -> Done {
 async fn store(provider: &Provider, record: &Record) -> Result<(), RequestFailure> {
     let json = serde_json::to_string_pretty(&record.handover)
         .map_err(|_| RequestFailure::Refused("the hand-over cannot be written as JSON".to_owned()))?;
-    let Folder { bucket, prefix, key } = &record.place;
+    let Folder { bucket, prefix, key } = &record.folder;
     for (name, content_type, content) in
         [(JSON, "application/json", json), (TEXT, "text/plain; charset=utf-8", text::of(&record.handover))]
     {

@@ -30,7 +30,7 @@ pub(super) struct HandoverProperties {
     pub(super) time_zone: String,
     /// None if eMite hosts it.
     pub(super) server: Option<HandedServer>,
-    pub(super) place: Folder,
+    pub(super) folder: Folder,
 }
 
 /// An eMite server in this account.
@@ -104,7 +104,7 @@ impl HandoverProperties {
                 search_endpoint: search_endpoint?,
                 time_zone: zone?,
                 server,
-                place: Folder { bucket: bucket?, prefix: prefix?, key: key.map(|arn| arn.to_string()) },
+                folder: Folder { bucket: bucket?, prefix: prefix?, key: key.map(|arn| arn.to_string()) },
             })
         };
         complete().ok_or_else(|| RequestFailure::Refused("the properties are incomplete".to_owned()))

@@ -14,7 +14,9 @@ use super::properties::{Folder, HandoverProperties};
 #[serde(rename_all = "camelCase")]
 pub(super) struct Record {
     pub(super) handover: Handover,
-    pub(super) place: Folder,
+    /// Where it is stored. The ledger has its older name.
+    #[serde(rename = "place")]
+    pub(super) folder: Folder,
     pub(super) is_stored: bool,
     pub(super) is_announced: bool,
     /// What was announced before it.
@@ -40,21 +42,21 @@ impl Record {
         self.past_requests.iter().any(|past| past == request)
     }
 
-    /// What to remember for `request`, which wants `wanted` and saw `seen`: the last hand-over while it still says so, or
+    /// What to remember for `request`, with `properties` and what was `seen`: the last hand-over while it still says so, or
     /// the one that follows.
     pub(super) fn after(
         last: Option<&Self>,
-        wanted: &HandoverProperties,
+        properties: &HandoverProperties,
         seen: &[SeenItem],
         request: &str,
         (stack_id, now): (&Arn, Timestamp),
     ) -> Self {
         let past_requests = last.map_or(Vec::new(), |last| last.past_requests_of(request));
         let request = request.to_owned();
-        let place = wanted.place.clone();
-        if let Some(last) = last.filter(|last| last.still_says(wanted, seen)) {
-            let is_stored = last.is_stored && last.place == place;
-            return Self { place, is_stored, request, past_requests, ..last.clone() };
+        let folder = properties.folder.clone();
+        if let Some(last) = last.filter(|last| last.still_says(properties, seen)) {
+            let is_stored = last.is_stored && last.folder == folder;
+            return Self { folder, is_stored, request, past_requests, ..last.clone() };
         }
         let before = last.and_then(Self::announced);
         let items: Vec<Item> = seen.iter().map(item).collect();
@@ -63,15 +65,15 @@ impl Record {
             version: VERSION,
             stack_id: stack_id.clone(),
             revision: last.map_or(1, |last| last.handover.revision + 1),
-            release: wanted.release.clone(),
+            release: properties.release.clone(),
             previous_release: before.as_ref().map(|before| before.release.clone()),
             written_at: now,
-            document_uri: place.document_uri(),
+            document_uri: folder.document_uri(),
             items,
             changes,
-            not_included: vec![left_out(wanted.server.is_some()).to_owned()],
+            not_included: vec![left_out(properties.server.is_some()).to_owned()],
         };
-        Self { handover, place, is_stored: false, is_announced: false, before, request, past_requests }
+        Self { handover, folder, is_stored: false, is_announced: false, before, request, past_requests }
     }
 
     fn past_requests_of(&self, request: &str) -> Vec<String> {
@@ -94,14 +96,14 @@ impl Record {
     }
 
     /// Whether a hand-over now would say the same. A read that failed takes nothing back that an earlier one found.
-    fn still_says(&self, wanted: &HandoverProperties, seen: &[SeenItem]) -> bool {
+    fn still_says(&self, properties: &HandoverProperties, seen: &[SeenItem]) -> bool {
         let Handover { release, document_uri, items, .. } = &self.handover;
         let same = |(item, seen): (&Item, &SeenItem)| match &seen.state {
             Verification::Unseen(_) => item.name == seen.name && item.value == seen.value,
             _ => *item == self::item(seen),
         };
-        *release == wanted.release
-            && *document_uri == wanted.place.document_uri()
+        *release == properties.release
+            && *document_uri == properties.folder.document_uri()
             && items.len() == seen.len()
             && items.iter().zip(seen).all(same)
     }

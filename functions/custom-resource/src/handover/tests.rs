@@ -39,7 +39,7 @@ fn read(changes: &[(&str, &str)]) -> Result<HandoverProperties, RequestFailure> 
     HandoverProperties::read(&properties(changes), &Home::of(&stack()))
 }
 
-fn wanted(changes: &[(&str, &str)]) -> HandoverProperties {
+fn accepted(changes: &[(&str, &str)]) -> HandoverProperties {
     read(changes).unwrap()
 }
 
@@ -51,20 +51,20 @@ fn throttled(request: &str) -> Verification {
     Verification::Unseen(Unseen { action: "es:DescribeDomain", cause: Cause::Throttled, request_id })
 }
 
-/// What a look shows where everything is as it should be, but for these states by the item's name.
-fn seen(wanted: &HandoverProperties, states: &[(&str, Verification)]) -> Vec<SeenItem> {
+/// What reading shows where everything is as it should be, but for these states by the item's name.
+fn seen(properties: &HandoverProperties, states: &[(&str, Verification)]) -> Vec<SeenItem> {
     use emite_core::handover::*;
     let state = |name: &str| {
         states.iter().find(|(of, _)| *of == name).map_or(Verification::Verified, |(_, state)| state.clone())
     };
     let item = |name, value: String| SeenItem { name, value, state: state(name) };
-    let server = wanted.server.iter().map(|server| item(SERVER, server.address.to_string()));
-    let mut all: Vec<SeenItem> = server.chain([item(ROLE, wanted.role.to_string())]).collect();
-    all.extend(wanted.customer_id.iter().map(|id| item(EXTERNAL_ID, id.clone())));
-    all.push(item(INSTANCE, wanted.instance_arn.to_string()));
-    all.push(item(AGENT_EVENTS, wanted.agent_event_stream.to_string()));
-    all.push(item(SEARCH_ENDPOINT, wanted.search_endpoint.clone()));
-    all.push(item(TIME_ZONE, wanted.time_zone.clone()));
+    let server = properties.server.iter().map(|server| item(SERVER, server.address.to_string()));
+    let mut all: Vec<SeenItem> = server.chain([item(ROLE, properties.role.to_string())]).collect();
+    all.extend(properties.customer_id.iter().map(|id| item(EXTERNAL_ID, id.clone())));
+    all.push(item(INSTANCE, properties.instance_arn.to_string()));
+    all.push(item(AGENT_EVENTS, properties.agent_event_stream.to_string()));
+    all.push(item(SEARCH_ENDPOINT, properties.search_endpoint.clone()));
+    all.push(item(TIME_ZONE, properties.time_zone.clone()));
     all
 }
 
@@ -74,13 +74,13 @@ fn noon() -> Timestamp {
 
 /// The record of request `r-<number>` with these properties and states, after `last`.
 fn after(last: Option<&Record>, number: u8, changes: &[(&str, &str)], states: &[(&str, Verification)]) -> Record {
-    let wanted = wanted(changes);
-    let seen = seen(&wanted, states);
-    Record::after(last, &wanted, &seen, &format!("r-{number}"), (&stack(), noon()))
+    let properties = accepted(changes);
+    let seen = seen(&properties, states);
+    Record::after(last, &properties, &seen, &format!("r-{number}"), (&stack(), noon()))
 }
 
 /// The same, stored and announced.
-fn told(record: Record) -> Record {
+fn announced(record: Record) -> Record {
     Record { is_stored: true, is_announced: true, ..record }
 }
 
@@ -95,7 +95,7 @@ fn the_first_document_says_all_that_the_emite_team_needs() {
 
 #[test]
 fn a_refreshed_document_says_what_changed_and_first_of_all_what_is_not_verified() {
-    let first = told(after(None, 1, &[], &[]));
+    let first = announced(after(None, 1, &[], &[]));
     let mut update = vec![("Release", "0.2.0"), ("TimeZone", "Europe/Dublin")];
     update.extend(SELF_HOSTED);
     let states = [
@@ -107,7 +107,7 @@ fn a_refreshed_document_says_what_changed_and_first_of_all_what_is_not_verified(
 
 #[test]
 fn what_says_the_same_is_neither_written_nor_announced_again() {
-    let first = told(after(None, 1, &[], &[]));
+    let first = announced(after(None, 1, &[], &[]));
     assert_eq!(after(Some(&first), 1, &[], &[]), first);
     // An update of something else.
     let second = after(Some(&first), 2, &[], &[]);
@@ -118,8 +118,8 @@ fn what_says_the_same_is_neither_written_nor_announced_again() {
 }
 
 #[test]
-fn a_look_that_fails_takes_nothing_back_and_one_that_finds_something_wrong_does() {
-    let first = told(after(None, 1, &[], &[]));
+fn failed_read_keeps_a_verification_and_a_wrong_item_revokes_it() {
+    let first = announced(after(None, 1, &[], &[]));
     let blind = [("Search endpoint of contact records", throttled("request-1"))];
     assert_eq!(after(Some(&first), 1, &[], &blind), first);
     let gone =
@@ -127,15 +127,15 @@ fn a_look_that_fails_takes_nothing_back_and_one_that_finds_something_wrong_does(
     let wrong = after(Some(&first), 2, &[], &gone);
     assert_eq!((wrong.handover.revision, wrong.is_stored, wrong.is_announced), (2, false, false));
     assert!(wrong.handover.changes.is_empty());
-    // Once it is found again, that is told too.
-    let again = after(Some(&told(wrong)), 3, &[], &[]);
+    // Once it is found again, that is announced too.
+    let again = after(Some(&announced(wrong)), 3, &[], &[]);
     assert_eq!((again.handover.revision, again.handover.unverified().count()), (3, 0));
 }
 
 #[test]
-fn what_could_not_be_looked_at_is_verified_by_a_later_look_and_told_once_until_then() {
+fn unread_item_is_announced_once_and_verified_by_a_later_read() {
     let blind = |request| [("Search endpoint of contact records", throttled(request))];
-    let first = told(after(None, 1, &[], &blind("request-1")));
+    let first = announced(after(None, 1, &[], &blind("request-1")));
     assert_eq!(first.handover.unverified().count(), 1);
     assert_eq!(after(Some(&first), 1, &[], &blind("request-2")), first);
     let second = after(Some(&first), 1, &[], &[]);
@@ -148,10 +148,10 @@ fn change(name: &str, from: Option<&str>, to: Option<&str>) -> ItemChange {
 }
 
 #[test]
-fn changes_are_told_against_what_was_announced_whatever_was_only_written_in_between() {
-    let first = told(after(None, 1, &[], &[]));
-    let never_told = after(Some(&first), 2, &[("TimeZone", "Europe/Dublin"), ("Release", "0.2.0")], &[]);
-    let third = after(Some(&never_told), 3, &[("TimeZone", "Europe/Madrid"), ("Release", "0.3.0")], &[]);
+fn changes_are_listed_against_the_last_announced_handover() {
+    let first = announced(after(None, 1, &[], &[]));
+    let never_announced = after(Some(&first), 2, &[("TimeZone", "Europe/Dublin"), ("Release", "0.2.0")], &[]);
+    let third = after(Some(&never_announced), 3, &[("TimeZone", "Europe/Madrid"), ("Release", "0.3.0")], &[]);
     assert_eq!(third.handover.changes, [change("Time zone", Some("Australia/Sydney"), Some("Europe/Madrid"))]);
     assert_eq!(third.handover.previous_release.as_deref(), Some("0.1.0"));
     assert_eq!(third.handover.revision, 3);
@@ -159,8 +159,8 @@ fn changes_are_told_against_what_was_announced_whatever_was_only_written_in_betw
 
 #[test]
 fn a_rollback_hands_over_what_was_before_and_says_so() {
-    let first = told(after(None, 1, &[], &[]));
-    let second = told(after(Some(&first), 2, &SELF_HOSTED, &[]));
+    let first = announced(after(None, 1, &[], &[]));
+    let second = announced(after(Some(&first), 2, &SELF_HOSTED, &[]));
     assert_eq!(
         second.handover.changes,
         [
@@ -181,15 +181,15 @@ fn a_rollback_hands_over_what_was_before_and_says_so() {
 }
 
 #[test]
-fn another_bucket_is_told_and_another_key_only_stores_anew() {
-    let first = told(after(None, 1, &[], &[]));
+fn another_bucket_is_announced_and_another_key_only_stores_again() {
+    let first = announced(after(None, 1, &[], &[]));
     let moved = after(Some(&first), 2, &[("Bucket", "another-bucket")], &[]);
     assert_eq!((moved.handover.revision, moved.is_stored, moved.is_announced), (2, false, false));
     assert!(moved.handover.document_uri.starts_with("s3://another-bucket/"));
     let key = "arn:aws:kms:ap-southeast-2:111122223333:key/9a1b2c3d-0000-1111-2222-333344445555";
     let encrypted = after(Some(&first), 2, &[("BucketKeyArn", key)], &[]);
     assert_eq!((encrypted.handover.revision, encrypted.is_stored, encrypted.is_announced), (1, false, true));
-    assert_eq!(encrypted.place.key.as_deref(), Some(key));
+    assert_eq!(encrypted.folder.key.as_deref(), Some(key));
 }
 
 #[test]
@@ -234,18 +234,18 @@ fn each_wrong_property_is_named() {
         ("Release", "0.1 0"),
         ("Surprise", "x"),
     ];
-    let told: Vec<String> = wrong.iter().map(|one| read(&[*one]).unwrap_err().to_string()).collect();
-    for ((name, _), text) in wrong.iter().zip(&told) {
+    let refusals: Vec<String> = wrong.iter().map(|one| read(&[*one]).unwrap_err().to_string()).collect();
+    for ((name, _), text) in wrong.iter().zip(&refusals) {
         assert!(text.contains(name), "{name}: {text}");
     }
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(refusals.join("\n"));
     let all = read(&[("TimeZone", "Mars"), ("Bucket", "X"), ("Surprise", "y")]).unwrap_err().to_string();
     assert!(["TimeZone", "Bucket", "Surprise"].iter().all(|name| all.contains(name)), "{all}");
 }
 
 #[test]
-fn nothing_is_named_as_missing_that_may_be_empty() {
-    assert_eq!(wanted(&[]).server, None);
-    let theirs = wanted(&SELF_HOSTED);
+fn optional_properties_may_be_empty() {
+    assert_eq!(accepted(&[]).server, None);
+    let theirs = accepted(&SELF_HOSTED);
     assert_eq!((theirs.customer_id, theirs.server.unwrap().id.as_str()), (None, "i-0123456789abcdef0"));
 }
