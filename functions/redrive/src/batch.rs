@@ -15,7 +15,7 @@ use crate::record::{self, Unreadable};
 pub const LONGEST_BODY: usize = 5 << 20;
 /// The longest text that one request is made of, so that lines which give no document end it as well.
 const LONGEST_TEXT: usize = 8 << 20;
-/// The most records of one request: the answer has some 400 bytes for each.
+/// The most records of one request: the response has some 400 bytes for each.
 const MOST_RECORDS: usize = 5000;
 /// The longest line that is read. Firehose takes records of 1,000 KiB.
 const LONGEST_LINE: usize = 16 << 20;

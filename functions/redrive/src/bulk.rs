@@ -14,7 +14,7 @@ use error_type::ErrorType;
 /// The error of a document or a request that the engine did not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BulkError {
-    /// The HTTP status; none if there was no answer.
+    /// The HTTP status; none if there was no response.
     pub(crate) status: Option<u16>,
     /// A known type of error, or `other`.
     pub(crate) error_type: &'static str,
@@ -85,7 +85,7 @@ struct ErrorBody<'a> {
     error: ErrorType<'a>,
 }
 
-/// What the answer with this status and body means for a request of `count` documents.
+/// What the response with this status and body means for a request of `count` documents.
 pub(crate) fn read(status: u16, body: &[u8], count: usize) -> BulkResponse {
     if status != 200 {
         let error = serde_json::from_slice(body).map(|body: ErrorBody<'_>| body.error).unwrap_or_default();

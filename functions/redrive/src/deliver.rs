@@ -61,8 +61,8 @@ pub(crate) async fn deliver(
     let body = Bytes::from(std::mem::take(&mut batch.body));
     let mut delivery = Delivery::of(batch, state);
     while let Some(group) = delivery.groups.pop_front() {
-        let answer = post(delivery.part(&body, &group), group.len()).await?;
-        let next = delivery.take(group, answer);
+        let response = post(delivery.part(&body, &group), group.len()).await?;
+        let next = delivery.take(group, response);
         let backoff = &mut delivery.state.backoff;
         match next {
             DeliveryStep::GoOn => {}
@@ -100,11 +100,11 @@ struct Delivery<'m> {
     halt: Option<Halt>,
     /// The request was too large for the domain.
     too_large: bool,
-    /// The last documents of this batch that were rejected as whole requests, with no other answer since.
+    /// The last documents of this batch that were rejected as whole requests, with no other response since.
     rejected_alone: Vec<usize>,
 }
 
-/// What to do after an answer.
+/// What to do after a response.
 enum DeliveryStep {
     GoOn,
     Progress,
@@ -135,8 +135,8 @@ impl<'m> Delivery<'m> {
         frames().flat_map(|frame| &body[frame]).copied().collect()
     }
 
-    fn take(&mut self, group: Vec<usize>, answer: BulkResponse) -> DeliveryStep {
-        match answer {
+    fn take(&mut self, group: Vec<usize>, response: BulkResponse) -> DeliveryStep {
+        match response {
             BulkResponse::PerDocument(results) => self.take_per_document(&group, &results),
             BulkResponse::WholeRequest(result) => self.take_whole_request(group, result),
         }

@@ -21,10 +21,10 @@ use crate::bulk::{self, BulkError, BulkResponse, WriteResult};
 
 /// What the role needs, on `<domain>/_bulk`.
 pub(crate) const ACTION: &str = "es:ESHttpPost";
-/// How long one request may take: longer than the minute for which the engine itself waits for a shard, whose answer says
+/// How long one request may take: longer than the minute for which the engine itself waits for a shard, whose response says
 /// which of the documents are in (<https://docs.opensearch.org/latest/api-reference/document-apis/bulk/>).
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(80);
-/// The longest answer that is read.
+/// The longest response that is read.
 const LONGEST_RESPONSE: usize = 32 << 20;
 const NDJSON: &str = "application/x-ndjson";
 
@@ -71,13 +71,13 @@ impl DomainClient<'_> {
         let credentials = credentials.map_err(|_| unsigned("the credentials to sign with cannot be had"))?;
         let request = signed(&self.endpoint, credentials, body, clock::now())
             .map_err(|_| unsigned("the request cannot be signed"))?;
-        let answer = tokio::time::timeout(REQUEST_TIMEOUT.min(most), self.send(request, count)).await;
-        Ok(answer.unwrap_or_else(|_| no_response("no answer in time")))
+        let response = tokio::time::timeout(REQUEST_TIMEOUT.min(most), self.send(request, count)).await;
+        Ok(response.unwrap_or_else(|_| no_response("no answer in time")))
     }
 
     async fn send(&self, request: Request<Full<Bytes>>, count: usize) -> BulkResponse {
-        let answer = match self.client.request(request).await {
-            Ok(answer) => answer,
+        let response = match self.client.request(request).await {
+            Ok(response) => response,
             Err(error) if error.is_connect() => {
                 // It is about the network, and quotes no record.
                 tracing::warn!(error = causes(&error), "no connection to the search domain");
@@ -85,10 +85,10 @@ impl DomainClient<'_> {
             }
             Err(_) => return no_response("the connection broke off"),
         };
-        let status = answer.status().as_u16();
-        match Limited::new(answer.into_body(), LONGEST_RESPONSE).collect().await {
+        let status = response.status().as_u16();
+        match Limited::new(response.into_body(), LONGEST_RESPONSE).collect().await {
             Ok(body) => bulk::read(status, &body.to_bytes(), count),
-            // Fewer documents get a shorter answer.
+            // Fewer documents get a shorter response.
             Err(error) if error.is::<LengthLimitError>() => {
                 BulkResponse::WholeRequest(WriteResult::TooLarge(BulkError {
                     status: Some(status),

@@ -1,7 +1,7 @@
 //! Owns cutting a long JSON list, or lines of JSON, into its objects while it is read: the files with a state machine's
 //! results can be of any length. Pure.
 
-/// The longest object that is kept; a child's answer has 256 KiB at most, and its input as much.
+/// The longest object that is kept; a child's result has 256 KiB at most, and its input as much.
 const LONGEST: usize = 4 << 20;
 
 /// Cuts out the objects of a list.

@@ -7,7 +7,7 @@ use lambda_runtime::Diagnostic;
 
 use crate::input::BadInput;
 
-/// Why there is no answer.
+/// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
     /// The function's environment is wrong.
@@ -25,7 +25,7 @@ pub enum RedriveError {
     /// There are no certificate authorities to trust.
     #[error("no TLS connection can be made: {0}")]
     NoTls(String),
-    /// The answer could not be written down.
+    /// The result could not be written as JSON.
     #[error("the answer has no JSON form: {0}")]
     Json(#[from] serde_json::Error),
 }

@@ -118,7 +118,7 @@ impl FakeAws {
 
     /// A client whose calls are answered from here.
     pub(crate) fn s3(&self) -> Client {
-        let rules = [vec![self.reads(), self.looks()], self.writes(), self.uploads()].concat();
+        let rules = [vec![self.reads(), self.heads()], self.writes(), self.uploads()].concat();
         mock_client!(aws_sdk_s3, RuleMode::MatchAny, &rules)
     }
 
@@ -153,7 +153,7 @@ impl FakeAws {
         })
     }
 
-    fn looks(&self) -> Rule {
+    fn heads(&self) -> Rule {
         let state = self.clone();
         mock!(Client::head_object).then_compute_response(move |request| {
             let (mut state, key) = (state.lock(), request.key().unwrap().to_owned());
@@ -246,7 +246,7 @@ impl FakeAws {
         vec![begin, add, complete, abort]
     }
 
-    /// The domain's answer to a bulk request.
+    /// The domain's response to a bulk request.
     pub(crate) fn post(&self, body: &Bytes, count: usize) -> Result<BulkResponse, AwsError> {
         let mut state = self.lock();
         if !state.call("post", &count.to_string()) {

@@ -77,7 +77,7 @@ impl App {
 /// Does what one event asks for.
 ///
 /// # Errors
-/// [`RedriveError`], if there is no answer; what was done until then stands.
+/// [`RedriveError`], if there is no result; what was done until then stands.
 pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, RedriveError> {
     let LambdaEvent { payload, context } = event;
     let services = app.services.as_ref().map_err(BadSettings::clone)?;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::unpack::Unpack;
 
-/// How long nothing may come. The call's own time-outs end with the headers of the answer.
+/// How long nothing may come. The call's own time-outs end with the headers of the response.
 const STALL: Duration = Duration::from_secs(20);
 /// How often a read may break off without getting any further.
 const MOST_BREAKS: u32 = 5;

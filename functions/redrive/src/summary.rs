@@ -63,7 +63,7 @@ pub(crate) async fn summarise(
 ) -> RedriveReport {
     let mut totals = Totals::default();
     match &execution.results {
-        ResultLocation::Inline(answers) => answers.iter().for_each(|answer| totals.add(answer)),
+        ResultLocation::Inline(outputs) => outputs.iter().for_each(|output| totals.add(output)),
         ResultLocation::Manifest { key } => {
             if let Err(error) = totals.add_listed(bucket, key, folders).await {
                 tracing::error!(%error, "not all results can be read");
@@ -156,18 +156,18 @@ impl Totals {
         all_read
     }
 
-    /// A child's answer, or what it failed with.
-    fn add(&mut self, answer: &Value) {
-        let Ok(answer) = serde_json::from_value::<RunResult>(answer.clone()) else {
-            return self.add_failed(answer);
+    /// A child's result, or what it failed with.
+    fn add(&mut self, output: &Value) {
+        let Ok(result) = serde_json::from_value::<RunResult>(output.clone()) else {
+            return self.add_failed(output);
         };
-        self.remaining_objects += (answer.remaining.len() + answer.left.len()) as u64;
-        let stopped = self.total.stopped.take().or(answer.stopped);
+        self.remaining_objects += (result.remaining.len() + result.left.len()) as u64;
+        let stopped = self.total.stopped.take().or(result.stopped);
         let mut remaining = std::mem::take(&mut self.total.remaining);
-        remaining.extend(answer.remaining);
+        remaining.extend(result.remaining);
         let earlier = std::mem::take(&mut self.total);
         let whole =
-            RunResult { objects: answer.objects, counts: answer.counts, left: answer.left, ..RunResult::default() };
+            RunResult { objects: result.objects, counts: result.counts, left: result.left, ..RunResult::default() };
         self.total = RunResult { stopped, remaining, ..whole.after(earlier) };
         self.total.remaining.truncate(MOST_REMAINING);
         self.total.left.truncate(MOST_LEFT);

@@ -36,7 +36,7 @@ struct Played {
     took: Duration,
 }
 
-async fn play(ids: &[&str], answer: impl Fn(usize, &[String]) -> BulkResponse) -> Played {
+async fn play(ids: &[&str], response: impl Fn(usize, &[String]) -> BulkResponse) -> Played {
     let (mut batch, sent, began) = (batch(ids), RefCell::new(Vec::new()), Instant::now());
     let before = batch.body.clone();
     let post = async |body: Bytes, count: usize| {
@@ -44,7 +44,7 @@ async fn play(ids: &[&str], answer: impl Fn(usize, &[String]) -> BulkResponse) -
         assert_eq!(ids.len(), count);
         sent.borrow_mut().push(ids.concat());
         let number = sent.borrow().len();
-        Ok(answer(number, &ids))
+        Ok(response(number, &ids))
     };
     let end = Instant::now() + Duration::from_secs(600);
     let mut state = DomainState::default();

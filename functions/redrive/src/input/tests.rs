@@ -59,12 +59,12 @@ fn what_stands_for_a_folder_is_no_object() {
 }
 
 #[test]
-fn a_run_goes_on_from_an_earlier_answer() {
-    let answer = json!({
+fn run_goes_on_from_an_earlier_result() {
+    let result = json!({
         "objects": 1, "records": 2, "indexed": 2, "alreadyPresent": 0, "quarantined": 0, "remaining": [], "byError": {},
         "oldest": null, "newest": null, "left": [], "stopped": null,
     });
-    let request = request_of(&json!({"mode": "apply", "keys": [], "soFar": answer}));
+    let request = request_of(&json!({"mode": "apply", "keys": [], "soFar": result}));
     assert_eq!(request.so_far.unwrap().objects, 1);
     assert_eq!(request_of(&json!({"keys": [], "soFar": null})).so_far, None);
 }

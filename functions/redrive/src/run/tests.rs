@@ -65,12 +65,12 @@ fn remaining(key: &str, offset: u64) -> RemainingObject {
 /// A run after the other, each with what the one before left, until nothing is.
 async fn to_the_end(fake: &FakeAws, mut request: RunRequest, seconds: u64) -> (RunResult, usize) {
     for runs in 1.. {
-        let answer = within(fake, request.clone(), seconds).await.unwrap();
-        if answer.remaining.is_empty() {
-            return (answer, runs);
+        let result = within(fake, request.clone(), seconds).await.unwrap();
+        if result.remaining.is_empty() {
+            return (result, runs);
         }
-        request = request_from(request.mode, answer.remaining.clone());
-        request.so_far = Some(answer);
+        request = request_from(request.mode, result.remaining.clone());
+        request.so_far = Some(result);
     }
     unreachable!()
 }
@@ -121,11 +121,11 @@ async fn records_go_to_the_domain_and_their_object_is_moved() {
     let text = lines(&["a", "b"]);
     for content in [text.clone().into_bytes(), packed(&text)] {
         let fake = fake_with(&[(KEY, &content)]);
-        let answer = apply(&fake, KEY).await;
+        let result = apply(&fake, KEY).await;
         let state = fake.lock();
-        assert_eq!((answer.objects, answer.counts.records, answer.counts.indexed), (1, 2, 2));
-        assert_eq!((answer.remaining, answer.left, answer.stopped), (vec![], vec![], None));
-        assert_eq!(answer.counts.oldest, Some("2025-11-24T01:00:00Z".parse().unwrap()));
+        assert_eq!((result.objects, result.counts.records, result.counts.indexed), (1, 2, 2));
+        assert_eq!((result.remaining, result.left, result.stopped), (vec![], vec![], None));
+        assert_eq!(result.counts.oldest, Some("2025-11-24T01:00:00Z".parse().unwrap()));
         assert_eq!(state.documents[&("emite-contacts-2025-11".to_owned(), "a".to_owned())], "{\"id\":\"a\"}");
         assert_eq!(state.objects, std::collections::BTreeMap::from([(MOVED.to_owned(), content)]));
     }
@@ -134,8 +134,8 @@ async fn records_go_to_the_domain_and_their_object_is_moved() {
 #[tokio::test(start_paused = true)]
 async fn a_plan_counts_and_writes_nothing() {
     let fake = fake_with(&[(KEY, lines(&["a", "", "b"]).as_bytes())]);
-    let answer = carry_out(&fake, request(Mode::Plan, &[(KEY, 0), ("emite-connect/s/failed/gone", 0)])).await.unwrap();
-    insta::assert_json_snapshot!(answer);
+    let result = carry_out(&fake, request(Mode::Plan, &[(KEY, 0), ("emite-connect/s/failed/gone", 0)])).await.unwrap();
+    insta::assert_json_snapshot!(result);
     let seen = fake.lock();
     assert_eq!((keys(&seen), writes(&seen)), (vec![KEY], vec![]));
 }
@@ -145,8 +145,8 @@ async fn what_the_domain_refuses_is_in_quarantine_before_the_object_moves() {
     let fake = fake_with(&[(KEY, lines(&["a", "b", "", "c"]).as_bytes())]);
     fake.lock().refuses.insert("b".into(), (400, "mapper_parsing_exception", FOREVER));
     fake.lock().refuses.insert("c".into(), (429, "es_rejected_execution_exception", 2));
-    let answer = apply(&fake, KEY).await;
-    insta::assert_json_snapshot!(answer);
+    let result = apply(&fake, KEY).await;
+    insta::assert_json_snapshot!(result);
     let state = fake.lock();
     let quarantine = String::from_utf8(state.objects[QUARANTINE].clone()).unwrap();
     insta::assert_snapshot!(quarantine);
@@ -169,16 +169,16 @@ async fn quarantine_that_is_redriven_keeps_only_what_still_fails() {
     assert_eq!(fake.lock().objects[QUARANTINE], before, "left as it is");
 
     fake.lock().refuses.insert("c".into(), (400, "other", FOREVER));
-    let answer = apply(&fake, QUARANTINE).await;
-    assert_eq!((answer.counts.indexed, answer.counts.quarantined, answer.objects), (1, 1, 1));
+    let result = apply(&fake, QUARANTINE).await;
+    assert_eq!((result.counts.indexed, result.counts.quarantined, result.objects), (1, 1, 1));
     let moved = "emite-connect/s/redriven/quarantine/x";
     assert_eq!(fake.lock().objects[moved], before);
     let after = String::from_utf8(fake.lock().objects[QUARANTINE].clone()).unwrap();
     assert_eq!((after.lines().count(), after.matches("redrive").count()), (1, 1), "{after}");
 
     fake.lock().refuses.clear();
-    let answer = apply(&fake, QUARANTINE).await;
-    assert_eq!((answer.counts.indexed, keys(&fake.lock())), (1, vec![MOVED, moved]));
+    let result = apply(&fake, QUARANTINE).await;
+    assert_eq!((result.counts.indexed, keys(&fake.lock())), (1, vec![MOVED, moved]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,9 +187,9 @@ async fn what_is_no_object_of_failed_records_is_left_without_a_trace() {
     for content in [&b""[..], b"hello\nworld\n", lambda_failure.as_bytes(), &packed("{}\n"), b"PK\x03\x04"] {
         let fake = fake_with(&[(KEY, content), (QUARANTINE, b"x")]);
         for mode in [Mode::Apply, Mode::Plan] {
-            let answer = carry_out(&fake, request(mode, &[(KEY, 0)])).await.unwrap();
-            assert!(answer.left[0].cause.contains("not an object of failed records"), "{:?}", answer.left);
-            assert_eq!((answer.objects, answer.counts), (0, Counts::default()));
+            let result = carry_out(&fake, request(mode, &[(KEY, 0)])).await.unwrap();
+            assert!(result.left[0].cause.contains("not an object of failed records"), "{:?}", result.left);
+            assert_eq!((result.objects, result.counts), (0, Counts::default()));
         }
         assert!(writes(&fake.lock()).is_empty());
     }
@@ -199,8 +199,8 @@ async fn what_is_no_object_of_failed_records_is_left_without_a_trace() {
 async fn gzip_that_is_cut_off_is_left_and_what_can_be_read_goes_in() {
     let whole = packed(&lines(&["a", "b"]));
     let fake = fake_with(&[(KEY, &whole[..whole.len() - 4])]);
-    let answer = apply(&fake, KEY).await;
-    assert!(answer.left[0].cause.contains("gzip"), "{:?}", answer.left);
+    let result = apply(&fake, KEY).await;
+    assert!(result.left[0].cause.contains("gzip"), "{:?}", result.left);
     let seen = fake.lock();
     assert_eq!((in_domain(&seen).as_str(), keys(&seen)), ("ab", vec![KEY]));
 }
@@ -221,10 +221,10 @@ async fn a_block_stops_the_run_and_the_next_one_goes_on_from_there() {
 
     let mut run_request = request(Mode::Apply, &[(KEY, offset), (others, 0)]);
     run_request.so_far = Some(stopped);
-    let answer = carry_out(&fake, run_request).await.unwrap();
-    assert_eq!((answer.objects, answer.counts.records, answer.counts.indexed), (2, 4, 3));
-    assert_eq!(answer.counts.already_present, 1, "c went in before the run stopped");
-    assert_eq!((in_domain(&fake.lock()).as_str(), answer.stopped), ("abcd", None));
+    let result = carry_out(&fake, run_request).await.unwrap();
+    assert_eq!((result.objects, result.counts.records, result.counts.indexed), (2, 4, 3));
+    assert_eq!(result.counts.already_present, 1, "c went in before the run stopped");
+    assert_eq!((in_domain(&fake.lock()).as_str(), result.stopped), ("abcd", None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,8 +240,8 @@ async fn a_run_that_is_out_of_time_is_continued_with_its_quarantine() {
         assert!(resume.offset > 0 && text.as_bytes()[resume.offset as usize - 1] == b'\n' && resume.quarantined > 0);
         let mut run_request = request_from(Mode::Apply, first.remaining.clone());
         run_request.so_far = Some(first);
-        let (answer, runs) = to_the_end(&fake, run_request, 1).await;
-        let (counts, runs) = (answer.counts, runs + 1);
+        let (result, runs) = to_the_end(&fake, run_request, 1).await;
+        let (counts, runs) = (result.counts, runs + 1);
         assert_eq!((runs, counts.records, counts.indexed, counts.quarantined), (5, 20_000, 19_995, 5));
         let state = fake.lock();
         let quarantine = String::from_utf8(state.objects[QUARANTINE].clone()).unwrap();
@@ -279,8 +279,8 @@ async fn what_makes_no_progress_in_a_whole_run_is_left_with_its_size() {
 async fn a_document_that_is_too_large_leaves_its_object_and_the_others_go_in() {
     let fake = fake_with(&[(KEY, lines(&["a", "b", "c"]).as_bytes())]);
     fake.lock().refuses.insert("b".into(), (413, "", FOREVER));
-    let answer = apply(&fake, KEY).await;
-    assert!(answer.left[0].cause.contains("too large"), "{:?}", answer.left);
+    let result = apply(&fake, KEY).await;
+    assert!(result.left[0].cause.contains("too large"), "{:?}", result.left);
     let seen = fake.lock();
     assert_eq!((in_domain(&seen).as_str(), keys(&seen)), ("ac", vec![KEY]));
 }
@@ -291,8 +291,8 @@ async fn a_read_that_breaks_off_goes_on_from_there() {
     for content in [text.clone().into_bytes(), packed(&text)] {
         let fake = fake_with(&[(KEY, &content)]);
         fake.lock().breaks = Some(100);
-        let answer = apply(&fake, KEY).await;
-        assert_eq!((answer.counts.records, in_domain(&fake.lock()).as_str()), (3, "abc"));
+        let result = apply(&fake, KEY).await;
+        assert_eq!((result.counts.records, in_domain(&fake.lock()).as_str()), (3, "abc"));
         let gets = fake.lock().calls.iter().filter(|call| call.starts_with("get")).count();
         assert_eq!(gets, content.len().div_ceil(100));
     }
@@ -303,8 +303,8 @@ async fn an_offset_inside_of_a_line_is_refused() {
     for content in [lines(&["a", "b"]).into_bytes(), packed(&lines(&["a", "b"]))] {
         let fake = fake_with(&[(KEY, &content)]);
         for offset in [1, 100_000] {
-            let answer = carry_out(&fake, request(Mode::Apply, &[(KEY, offset)])).await.unwrap();
-            assert!(answer.left[0].cause.contains("offset"), "{:?}", answer.left);
+            let result = carry_out(&fake, request(Mode::Apply, &[(KEY, offset)])).await.unwrap();
+            assert!(result.left[0].cause.contains("offset"), "{:?}", result.left);
             let seen = fake.lock();
             assert!(in_domain(&seen).is_empty() && writes(&seen).is_empty());
         }
@@ -325,8 +325,8 @@ async fn a_stale_quarantine_object_is_replaced_or_removed() {
 async fn much_that_is_refused_is_uploaded_in_parts() {
     let long = format!("{}\n", "x".repeat(3 << 20));
     let fake = fake_with(&[(KEY, (lines(&["a"]) + &long + &long + &long).as_bytes())]);
-    let answer = apply(&fake, KEY).await;
-    assert_eq!(answer.counts.quarantined, 3);
+    let result = apply(&fake, KEY).await;
+    assert_eq!(result.counts.quarantined, 3);
     let state = fake.lock();
     let quarantine = String::from_utf8(state.objects[QUARANTINE].clone()).unwrap();
     assert_eq!(quarantine.lines().count(), 3);
@@ -354,8 +354,8 @@ async fn a_document_that_is_too_large_keeps_its_object_in_later_runs_too() {
             // The line does not come all at once.
             _ => fake.lock().breaks = Some(1 << 20),
         }
-        let (answer, runs) = to_the_end(&fake, request(Mode::Apply, &[(KEY, 0)]), 1).await;
-        assert!(runs > 1 && answer.left[0].cause.contains(cause), "{runs} {:?}", answer.left);
+        let (result, runs) = to_the_end(&fake, request(Mode::Apply, &[(KEY, 0)]), 1).await;
+        assert!(runs > 1 && result.left[0].cause.contains(cause), "{runs} {:?}", result.left);
         assert_eq!(keys(&fake.lock()), [KEY], "its record is nowhere else");
     }
 }
@@ -368,8 +368,8 @@ async fn lines_that_are_not_in_quarantine_any_more_are_taken_from_the_source_aga
     let first = within(&fake, request(Mode::Apply, &[(KEY, 0)]), 1).await.unwrap();
     assert_eq!(first.remaining[0].resume.quarantined, 1);
     let quarantine = fake.lock().objects.remove(QUARANTINE);
-    let (answer, _) = to_the_end(&fake, request_from(Mode::Apply, first.remaining), 10).await;
-    assert_eq!((answer.objects, answer.counts.quarantined), (1, 1));
+    let (result, _) = to_the_end(&fake, request_from(Mode::Apply, first.remaining), 10).await;
+    assert_eq!((result.objects, result.counts.quarantined), (1, 1));
     assert_eq!(fake.lock().objects.get(QUARANTINE), quarantine.as_ref());
 }
 
@@ -384,7 +384,7 @@ async fn a_quarantine_object_that_cannot_be_read_is_not_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_another_run_puts_into_quarantine_meanwhile_is_kept() {
+async fn object_that_another_run_quarantined_meanwhile_is_kept() {
     for refused in [None, Some("b")] {
         let fake = fake_with(&[(QUARANTINE, lines(&["a", "b"]).as_bytes())]);
         let others = (QUARANTINE.to_owned(), lines(&["c"]).into_bytes());
@@ -392,23 +392,23 @@ async fn what_another_run_puts_into_quarantine_meanwhile_is_kept() {
         if let Some(id) = refused {
             fake.lock().refuses.insert(id.into(), (400, "mapper_parsing_exception", FOREVER));
         }
-        let answer = apply(&fake, QUARANTINE).await;
-        assert!(answer.left[0].cause.contains("changed"), "{:?}", answer.left);
+        let result = apply(&fake, QUARANTINE).await;
+        assert!(result.left[0].cause.contains("changed"), "{:?}", result.left);
         assert_eq!(fake.lock().objects[QUARANTINE], others.1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_domain_that_refuses_every_request_puts_nothing_aside_however_small_the_objects_are() {
+async fn domain_that_rejects_every_request_has_nothing_quarantined() {
     let names: Vec<String> = (0..20).map(|number| format!("emite-connect/s/failed/{number:02}")).collect();
     let text = lines(&["a", "b"]);
     let objects: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), text.as_bytes())).collect();
     let fake = fake_with(&objects);
     fake.lock().refuses_all = Some(400);
     let run_request = request(Mode::Apply, &names.iter().map(|name| (name.as_str(), 0)).collect::<Vec<_>>());
-    let answer = carry_out(&fake, run_request).await.unwrap();
-    assert_eq!((answer.remaining.len(), answer.counts.quarantined), (20, 0));
-    assert!(answer.stopped.is_some() && writes(&fake.lock()).iter().all(|call| call.starts_with("post")));
+    let result = carry_out(&fake, run_request).await.unwrap();
+    assert_eq!((result.remaining.len(), result.counts.quarantined), (20, 0));
+    assert!(result.stopped.is_some() && writes(&fake.lock()).iter().all(|call| call.starts_with("post")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -417,9 +417,9 @@ async fn a_record_for_which_whole_requests_are_refused_stops_none_of_the_others(
     for text in [lines(&["b"]), lines(&["a"])] {
         let fake = fake_with(&[(KEY, lines(&["", "X"]).as_bytes()), (others, text.as_bytes())]);
         fake.lock().refuses_request_with = Some("X".to_owned());
-        let answer = carry_out(&fake, request(Mode::Apply, &[(KEY, 0), (others, 0)])).await.unwrap();
-        assert_eq!((answer.objects, answer.counts.indexed, answer.counts.quarantined), (2, 1, 2));
-        assert_eq!(answer.counts.by_error["400/other"], 1);
+        let result = carry_out(&fake, request(Mode::Apply, &[(KEY, 0), (others, 0)])).await.unwrap();
+        assert_eq!((result.objects, result.counts.indexed, result.counts.quarantined), (2, 1, 2));
+        assert_eq!(result.counts.by_error["400/other"], 1);
     }
     // Alone it shows nothing of the domain, and 400 is what a bad record gets.
     let fake = fake_with(&[(KEY, lines(&["X"]).as_bytes())]);
@@ -437,8 +437,8 @@ async fn objects_outside_of_the_window_do_not_remain_when_a_run_stops() {
     let mut run_request = request(Mode::Apply, &[(KEY, 0), (others, 0), (late, 0)]);
     run_request.window.to = Some("2025-11-24T02:00:00Z".parse().unwrap());
     run_request.objects[2].modified = Some("2025-11-24T03:00:00Z".parse().unwrap());
-    let answer = carry_out(&fake, run_request).await.unwrap();
-    assert_eq!(answer.remaining, [remaining(KEY, 0), remaining(others, 0)]);
+    let result = carry_out(&fake, run_request).await.unwrap();
+    assert_eq!(result.remaining, [remaining(KEY, 0), remaining(others, 0)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ async fn report(results: ResultLocation, error: Option<&str>, fake: &FakeAws) ->
         .await
 }
 
-fn answer(objects: u64, remaining: usize) -> Value {
+fn result(objects: u64, remaining: usize) -> Value {
     let remaining: Vec<Value> =
         (0..remaining).map(|number| json!({"key": format!("k{number}"), "offset": number})).collect();
     json!({
@@ -34,7 +34,7 @@ fn answer(objects: u64, remaining: usize) -> Value {
 #[tokio::test]
 async fn answers_that_come_along_are_added_up() {
     let failed = json!({"Error": "AwsError", "Cause": "+61412345678"});
-    let results = ResultLocation::Inline(vec![answer(1, 2), answer(3, 0), failed]);
+    let results = ResultLocation::Inline(vec![result(1, 2), result(3, 0), failed]);
     insta::assert_json_snapshot!(report(results, None, &FakeAws::default()).await);
 }
 
@@ -51,8 +51,8 @@ async fn answers_in_files_are_read_and_those_that_failed_count_by_their_objects(
         },
     });
     let done = json!([
-        {"Name": "1", "Status": "SUCCEEDED", "Input": "{}", "Output": answer(1, 1).to_string()},
-        {"Name": "2", "Status": "SUCCEEDED", "Input": "{}", "Output": answer(2, 0).to_string()},
+        {"Name": "1", "Status": "SUCCEEDED", "Input": "{}", "Output": result(1, 1).to_string()},
+        {"Name": "2", "Status": "SUCCEEDED", "Input": "{}", "Output": result(2, 0).to_string()},
     ]);
     let input = json!({"Items": [{"Key": "f1"}, {"Key": "f2"}], "BatchInput": {}}).to_string();
     let failed = json!([{"Name": "3", "Status": "FAILED", "Input": input, "Error": "Lambda.Unknown", "Cause": "x"}]);
@@ -70,7 +70,7 @@ async fn answers_in_files_are_read_and_those_that_failed_count_by_their_objects(
 
     let elsewhere = br#"{"ResultFiles":{"SUCCEEDED":[{"Key":"elsewhere"}]}}"#;
     fake.lock().objects.insert(key("manifest.json"), elsewhere.to_vec());
-    fake.lock().objects.insert("elsewhere".to_owned(), json!([answer(1, 0)]).to_string().into_bytes());
+    fake.lock().objects.insert("elsewhere".to_owned(), json!([result(1, 0)]).to_string().into_bytes());
     let nothing = super::tests::report(results(), None, &fake).await;
     assert_eq!((nothing.error.as_deref(), nothing.failed_batches), (Some(UNREADABLE), 1));
     assert_eq!(nothing.objects, 0, "nothing else of the bucket is read");
@@ -84,7 +84,7 @@ async fn an_execution_that_came_to_nothing_is_told_too() {
 
 #[tokio::test]
 async fn the_report_of_many_batches_stays_small() {
-    let mut one = answer(1, 10);
+    let mut one = result(1, 10);
     one["remaining"][0]["key"] = "k".repeat(1024).into();
     one["left"][0]["key"] = "k".repeat(1024).into();
     let results = (0..1000)
