@@ -43,15 +43,15 @@ impl App {
     }
 }
 
-/// The time kept back before the function's deadline, for the answer.
+/// The time kept back before the function's deadline, for the response.
 const RESERVE: Duration = Duration::from_secs(10);
 
-/// Answers one request. An error means that no answer was delivered; Lambda then sends the request again.
+/// Answers one request. An error means that no response was delivered; Lambda then sends the request again.
 pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<(), Error> {
     let request = Request::read(&event.payload)?;
     let left = clock::until_epoch_ms(event.context.deadline);
-    let answer = answer_within(left.saturating_sub(RESERVE), app, &request).await;
-    let outcome = match &answer.outcome {
+    let response = respond_within(left.saturating_sub(RESERVE), app, &request).await;
+    let outcome = match &response.outcome {
         Ok(_) => "SUCCESS",
         Err(reason) => reason,
     };
@@ -59,15 +59,15 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<(), Error> {
         logical_id = request.reply_to.logical_id,
         resource_type = request.resource_type,
         action = ?request.action,
-        physical_id = answer.physical_id,
+        physical_id = response.physical_id,
         outcome,
         "answering CloudFormation"
     );
-    let body = answer.encode(&request.reply_to);
+    let body = response.encode(&request.reply_to);
     Ok(app.mailer.deliver(&request.reply_to, body).await?)
 }
 
-async fn answer_within(limit: Duration, app: &App, request: &Request) -> Response {
+async fn respond_within(limit: Duration, app: &App, request: &Request) -> Response {
     let outcome = match &app.provider {
         Ok(provider) => guarded(limit, Box::pin(dispatch(provider, request))).await,
         Err(bad) => Err(bad.to_string()),
@@ -122,7 +122,7 @@ fn derived_id(kind: Kind, properties: &Object) -> Option<String> {
     }
 }
 
-/// What the resource is called. It depends on the request alone, so that all answers to one request agree.
+/// What the resource is called. It depends on the request alone, so that all responses to one request agree.
 fn physical_id(request: &Request) -> String {
     let known = request.physical_id.clone();
     match request.action {
@@ -201,20 +201,20 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_is_a_failure_that_can_be_told() {
+    async fn panic_is_reported_as_a_failure() {
         let work = async { panic!("a bug") };
         assert!(guarded(LIMIT, work).await.unwrap_err().contains("unexpected error"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_hangs_is_given_up_at_the_limit() {
+    async fn stuck_work_is_given_up_at_the_limit() {
         let started = tokio::time::Instant::now();
         assert!(guarded(LIMIT, std::future::pending()).await.unwrap_err().contains("time was up"));
         assert_eq!(started.elapsed(), LIMIT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_fails_or_works_is_told_as_it_is() {
+    async fn result_of_work_that_ends_in_time_is_kept() {
         let refused = guarded(LIMIT, async { Err(RequestFailure::Refused("no".to_owned())) }).await;
         assert_eq!(refused, Err("no".to_owned()));
         assert_eq!(guarded(LIMIT, async { Ok(Done::default()) }).await, Ok(Done::default()));

@@ -1,7 +1,8 @@
 //! Owns `Custom::EmitePreflight`: everything that would make a deployment fail later is found in its first minute, all
 //! of it at once, each with what to do.
 //!
-//! What was accepted last, and before that, is remembered. A rollback to it must go through, whatever is in the account by now: the update that is rolled back was accepted here and failed later. The same holds for a duplicate of a request.
+//! What was accepted last, and before that, is remembered. A rollback to it must go through, whatever is in the account by
+//! now: the update that is rolled back was accepted here and failed later. The same holds for a duplicate of a request.
 
 mod account;
 mod adoption;
@@ -89,7 +90,8 @@ async fn accept(provider: &Provider, request: &Request) -> Result<Data, RequestF
     let version = entry.as_ref().map(|entry| entry.version);
     let history = entry.map(|entry| entry.value).unwrap_or_default();
     let back = history.back_to(&properties);
-    // An update to what was before the last one may be its rollback, or someone may want it again: then what was free may be taken.
+    // An update to what was before the last one may be its rollback, or a user may want it again: then what was free may be
+    // taken.
     let again = back.as_ref().is_some_and(|back| *back != history)
         && cloudformation::is_updated_forward(provider.aws.cloudformation(), &provider.stack_id).await;
     if let Some(reordered) = back.filter(|_| !again) {
@@ -145,7 +147,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_fingerprint_is_of_the_values_not_of_their_order_or_of_cloudformations_own() {
+    fn fingerprint_ignores_the_order_and_cloudformations_own_properties() {
         let of = |value: serde_json::Value| fingerprint(value.as_object().unwrap());
         assert_eq!(
             of(json!({"A": "1", "B": "2"})),
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn both_what_the_stack_is_and_what_it_was_can_be_gone_back_to_any_number_of_times() {
+    fn current_and_previous_properties_can_be_restored_any_number_of_times() {
         let accepted = |properties: &str| Accepted { properties: properties.into(), attributes: Attributes::default() };
         let history =
             ["1", "2", "3"].into_iter().fold(History::default(), |history, next| history.on_to(accepted(next)));
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn denied_read_makes_the_whole_refusal_worth_another_try() {
+    fn denied_read_makes_the_whole_refusal_retryable() {
         let plain = Problem::new("DomainName is taken.");
         let denied = Problem { denied: true, ..Problem::new("RoleName could not be checked.") };
         assert!(!refusal(std::slice::from_ref(&plain)).is_denied());

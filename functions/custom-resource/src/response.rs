@@ -1,4 +1,4 @@
-//! Owns the answer to CloudFormation: its form, its size limit, and putting it where CloudFormation reads it
+//! Owns the response to CloudFormation: its form, its size limit, and putting it where CloudFormation reads it
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html>).
 //!
 //! The response type of `aws_lambda_events` says SUCCESS by default, and the address signs an empty content type, which
@@ -57,11 +57,11 @@ struct ResponseBody<'a> {
     data: Option<&'a Data>,
 }
 
-/// CloudFormation refuses a longer answer.
+/// CloudFormation refuses a longer response.
 const LONGEST_BODY: usize = 4096;
 
 impl Response {
-    /// The answer as CloudFormation reads it: at most 4,096 bytes of UTF-8. A longer reason is cut.
+    /// The response as CloudFormation reads it: at most 4,096 bytes of UTF-8. A longer reason is cut.
     pub(crate) fn encode(&self, reply_to: &ReplyTo) -> Vec<u8> {
         let (status, reason, data) = match &self.outcome {
             Ok(done) => ("SUCCESS", done.note.as_str(), Some(&done.data)),
@@ -91,13 +91,13 @@ impl Response {
     }
 }
 
-/// Sends answers.
+/// Sends responses.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailer {
     client: https::Client,
 }
 
-/// Why an answer did not arrive. Never holds the address.
+/// Why a response did not arrive. Never holds the address.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotDelivered {
     /// The address does not take it, for example because it has expired.
@@ -138,13 +138,13 @@ impl Mailer {
             .header(CONTENT_LENGTH, body.len())
             .body(Full::new(body))
             .map_err(|_| unreachable("its address makes no request"))?;
-        let answer = tokio::time::timeout(TIME_LIMIT, self.client.request(request))
+        let response = tokio::time::timeout(TIME_LIMIT, self.client.request(request))
             .await
             .map_err(|_| unreachable("no answer within 2 s"))?
             .map_err(|error| {
                 unreachable(if error.is_connect() { "no connection" } else { "the connection broke off" })
             })?;
-        match answer.status() {
+        match response.status() {
             status if status.is_success() => Ok(()),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Err(unreachable(status.as_str()))
@@ -171,11 +171,11 @@ mod tests {
 
     #[test]
     fn an_answer_repeats_what_cloudformation_needs_to_find_the_request() {
-        let answer = Response {
+        let response = Response {
             physical_id: "i|data-streaming|AGENT_EVENTS".into(),
             outcome: Ok(Data::from([("AssociationId", "a-1".into())]).into()),
         };
-        insta::assert_snapshot!(String::from_utf8(answer.encode(&reply_to())).unwrap());
+        insta::assert_snapshot!(String::from_utf8(response.encode(&reply_to())).unwrap());
     }
 
     proptest! {
@@ -185,10 +185,10 @@ mod tests {
             prop_assert!(body.len() <= LONGEST_BODY);
             let parsed: Value = serde_json::from_slice(&body).unwrap();
             prop_assert_eq!(parsed["PhysicalResourceId"].as_str().unwrap(), id);
-            let told = parsed["Reason"].as_str().unwrap();
-            let kept = told.strip_suffix('…').unwrap_or(told);
+            let shown = parsed["Reason"].as_str().unwrap();
+            let kept = shown.strip_suffix('…').unwrap_or(shown);
             prop_assert!(reason.starts_with(kept));
-            prop_assert!(told == reason || body.len() > LONGEST_BODY - 16, "cut shorter than needed");
+            prop_assert!(shown == reason || body.len() > LONGEST_BODY - 16, "cut shorter than needed");
         }
     }
 }

@@ -111,10 +111,10 @@ pub enum RunOutcome {
 /// is nearly always the same; if it is not, that observation is thrown away.
 async fn check(services: &Services, last: &Mutex<Option<Arc<Known>>>, now: Timestamp) -> Result<Report, CheckError> {
     let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let look = async |spec: &Spec| observe(&services.aws, &services.ledger, spec, Latch::Moves, now).await;
+    let read = async |spec: &Spec| observe(&services.aws, &services.ledger, spec, Latch::Moves, now).await;
     let early = async {
         match &known {
-            Some(known) => Some((known, Box::pin(look(&known.spec)).await)),
+            Some(known) => Some((known, Box::pin(read(&known.spec)).await)),
             None => None,
         }
     };
@@ -126,7 +126,7 @@ async fn check(services: &Services, last: &Mutex<Option<Arc<Known>>>, now: Times
         return Ok(judge(&known.spec, &snapshot).report);
     }
     let spec = services.spec_of(&text)?;
-    let report = judge(&spec, &Box::pin(look(&spec)).await).report;
+    let report = judge(&spec, &Box::pin(read(&spec)).await).report;
     *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Known { text, spec }));
     Ok(report)
 }

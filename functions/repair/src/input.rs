@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_word_everything_is_planned_and_nothing_replaced() {
+    fn empty_input_plans_every_check_and_replaces_nothing() {
         for empty in [json!({}), json!({"mode": null, "checks": null, "replace": null, "requestedBy": null})] {
             assert_eq!(Input::read(&empty).unwrap(), Input::default(), "{empty}");
         }
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_told_at_once_and_nothing_of_it_is_shown() {
         let wrong = json!({"mode": "aply", "checks": ["emite-roll"], "replace": "yes", "requestedBy": "", "force": 1});
-        let told = Input::read(&wrong).unwrap_err().to_string();
-        insta::assert_snapshot!(told);
+        let refusal = Input::read(&wrong).unwrap_err().to_string();
+        insta::assert_snapshot!(refusal);
         for event in [
             json!([]),
             json!("apply"),

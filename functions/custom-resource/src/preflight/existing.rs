@@ -280,16 +280,16 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_that_emite_or_firehose_cannot_use_is_told_and_one_of_the_guide_is_not() {
+    fn domain_that_emite_or_firehose_cannot_use_is_refused_with_its_reason() {
         assert_eq!(problems(|_| {}), Vec::<String>::new());
-        for (words, told) in [
+        for (words, found) in [
             ("being deleted", problems(|domain| domain.deleted = true)),
             ("inside a VPC", problems(|domain| domain.vpc = Some("vpc-1".into()))),
             ("fine-grained", problems(|domain| domain.requires_credentials = true)),
             ("no document types", problems(|domain| domain.engine = "OpenSearch_1.3".into())),
             ("allow_explicit_index", problems(|domain| domain.forbids_explicit_index = true)),
         ] {
-            assert!(told.len() == 1 && told[0].contains(words), "{words}: {told:?}");
+            assert!(found.len() == 1 && found[0].contains(words), "{words}: {found:?}");
         }
     }
 }

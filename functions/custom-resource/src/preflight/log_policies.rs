@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_policies_leave_no_room_and_one_of_the_same_name_is_in_the_way() {
+    fn ten_policies_or_one_of_the_same_name_are_an_obstacle() {
         let names = |count: usize| (0..count).map(|number| format!("p{number}")).collect::<Vec<_>>();
         assert_eq!(obstacle_among(&names(9), "emite", "eu-west-2"), None);
         for full in [10, 11] {

@@ -272,15 +272,15 @@ mod tests {
             ("ExistingContactRecordStreamName", json!("connect-agentevents")),
             ("Surprise", json!("x")),
         ];
-        let told: Vec<String> = wrong.iter().map(|(name, value)| problems(&[(*name, value.clone())])).collect();
-        for ((name, _), text) in wrong.iter().zip(&told) {
+        let refusals: Vec<String> = wrong.iter().map(|(name, value)| problems(&[(*name, value.clone())])).collect();
+        for ((name, _), text) in wrong.iter().zip(&refusals) {
             assert!(text.starts_with(name) && !text.contains('\n'), "{name}: {text}");
         }
-        insta::assert_snapshot!(told.join("\n"));
+        insta::assert_snapshot!(refusals.join("\n"));
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn all_problems_are_listed_at_once() {
         let text = problems(&[
             ("TimeZone", json!("Mars")),
             ("DomainName", json!("X")),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn who_hosts_the_server_needs_nothing_from_emite() {
+    fn self_hosted_server_needs_nothing_from_emite() {
         let nothing = [("EmiteAccountId", json!("")), ("CustomerId", json!("")), ("EmiteServerCidrs", json!([""]))];
         assert_eq!(self_hosted(&nothing), "");
         assert_eq!(self_hosted(&[]), "");
@@ -334,9 +334,9 @@ mod tests {
             with(&[("OfficeCidrs", json!(["60.241.25.74/32"]))]),
             with(&[("OfficeCidrs", json!(["203.0.113.1/32", ""]))]),
         ];
-        let told: Vec<String> = wrong.iter().map(|changes| self_hosted(changes)).collect();
-        assert!(told.iter().all(|text| !text.is_empty() && !text.contains('\n')), "{told:#?}");
-        insta::assert_snapshot!(told.join("\n"));
+        let refusals: Vec<String> = wrong.iter().map(|changes| self_hosted(changes)).collect();
+        assert!(refusals.iter().all(|text| !text.is_empty() && !text.contains('\n')), "{refusals:#?}");
+        insta::assert_snapshot!(refusals.join("\n"));
         assert_eq!(self_hosted(&with(&[])), "");
     }
 
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_needs_no_prefix() {
+    fn single_address_may_leave_out_its_prefix() {
         assert_eq!(problems(&[("EmiteServerCidrs", json!("203.0.113.10, 203.0.113.11/32"))]), "");
     }
 }
