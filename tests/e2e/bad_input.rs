@@ -79,8 +79,8 @@ async fn every_property_of_data_streaming_is_checked_and_named() {
     };
     for property in ["InstanceArn", "TargetArn"] {
         let arn = if property == "InstanceArn" { &world.instance.arn } else { &targets.stream };
-        case(property, arn.replace(&world.aws.place.region, "eu-central-1"));
-        case(property, arn.replace(&world.aws.place.account_id, "999988887777"));
+        case(property, arn.replace(&world.aws.endpoints.region, "eu-central-1"));
+        case(property, arn.replace(&world.aws.endpoints.account_id, "999988887777"));
         case(property, arn.replace("arn:aws:", "arn:aws-cn:"));
         case(property, world.aws.arn("lambda", "function:x"));
         case(property, world.stack_id.clone());
@@ -134,7 +134,7 @@ async fn every_property_of_an_approved_origin_is_checked_and_named() {
     for origin in origins {
         table.push((origin.to_owned(), good.clone().property("Origin", origin), vec!["Origin"]));
     }
-    let elsewhere = world.instance.arn.replace(&world.aws.place.account_id, "999988887777");
+    let elsewhere = world.instance.arn.replace(&world.aws.endpoints.account_id, "999988887777");
     table.push(("account".to_owned(), good.clone().property("InstanceArn", elsewhere), vec!["InstanceArn"]));
     table.push(("unknown property".to_owned(), good.clone().property("Surprise", "x"), vec!["Surprise"]));
     all_refused(world, table).await;
@@ -161,7 +161,7 @@ async fn every_property_of_a_hand_over_is_checked_and_named() {
     for property in ["InstanceArn", "RoleArn", "AgentEventStreamArn", "ContactRecordTargetArn", "DomainArn"] {
         let arn = text(property);
         for other in [
-            arn.replace(&world.aws.place.account_id, "999988887777"),
+            arn.replace(&world.aws.endpoints.account_id, "999988887777"),
             arn.replace("arn:aws:", "arn:aws-cn:"),
             world.aws.arn("lambda", "function:x"),
             format!("{arn}*{arn}"),
@@ -202,7 +202,7 @@ async fn an_update_with_a_bad_property_changes_nothing_and_its_rollback_succeeds
     let create = Event::new("Create", STREAMING, &world.streaming("AGENT_EVENTS", &targets.stream, "Fail"));
     let made = world.send(&create).await.succeeded();
     let state = world.state().await;
-    let elsewhere = targets.stream.replace(&world.aws.place.region, "eu-central-1");
+    let elsewhere = targets.stream.replace(&world.aws.endpoints.region, "eu-central-1");
     let update = create.update(&world.streaming("AGENT_EVENTS", &elsewhere, "Fail"), &made.physical_id);
     let failed = world.send(&update).await.failed_naming(&["TargetArn"]);
     assert_eq!(failed.physical_id, made.physical_id);

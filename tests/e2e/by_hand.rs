@@ -40,7 +40,7 @@ impl ByHand {
         };
         made.make_delivery_role().await;
         make_stream(&made.stream).await;
-        aws.make_bucket(&made.bucket, &aws.place.region).await;
+        aws.make_bucket(&made.bucket, &aws.endpoints.region).await;
         made.make_domain().await;
         made.make_firehose(&json!({ "DeliveryStreamType": "DirectPut" }), &made.firehose).await;
         made.make_role().await;
@@ -60,12 +60,12 @@ impl ByHand {
     }
 
     pub(crate) fn role_arn(&self) -> String {
-        format!("arn:aws:iam::{}:role/service/{}", self.aws.place.account_id, self.role)
+        format!("arn:aws:iam::{}:role/service/{}", self.aws.endpoints.account_id, self.role)
     }
 
     /// The role of the delivery stream, which the console made.
     pub(crate) fn delivery_role(&self) -> String {
-        format!("arn:aws:iam::{}:role/hand-firehose", self.aws.place.account_id)
+        format!("arn:aws:iam::{}:role/hand-firehose", self.aws.endpoints.account_id)
     }
 
     async fn make_domain(&self) {

@@ -76,7 +76,7 @@ async fn what_is_not_there_or_not_as_the_parameters_say_is_told_with_the_paramet
     }
     refused(&world, &with(&good, &[("SearchEngineVersion", "OpenSearch_2.19")]), &["SearchEngineVersion", "6.3"]).await;
     let bucket = format!("{}-2", hand.bucket);
-    world.aws.make_bucket(&bucket, &world.aws.place.region).await;
+    world.aws.make_bucket(&bucket, &world.aws.endpoints.region).await;
     refused(&world, &with(&good, &[("BackupBucketName", &bucket)]), &["BackupBucketName", &hand.bucket]).await;
     world.end().await;
 }

@@ -53,7 +53,7 @@ impl Things {
         let aws = local_aws();
         let domain = aws.new_domain("e2e-handover", "Elasticsearch_6.8").await;
         make_role("e2e-handover-role").await;
-        let role = format!("arn:aws:iam::{}:role/e2e-handover-role", aws.place.account_id);
+        let role = format!("arn:aws:iam::{}:role/e2e-handover-role", aws.endpoints.account_id);
         Self { role, domain: domain.arn, endpoint: domain.endpoint }
     }
 }
@@ -78,7 +78,7 @@ pub(crate) async fn first(world: &World) -> Event {
     aws.stream_to(&world.instance, "AGENT_EVENTS", &targets.stream).await;
     aws.stream_to(&world.instance, "CONTACT_TRACE_RECORDS", &targets.firehose).await;
     let bucket = format!("e2e-handover-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    aws.make_bucket(&bucket, &aws.place.region).await;
+    aws.make_bucket(&bucket, &aws.endpoints.region).await;
     let properties = json!({
         "InstanceArn": world.instance.arn, "RoleArn": things.role, "CustomerId": CUSTOMER,
         "AgentEventStreamArn": targets.stream, "ContactRecordTargetArn": targets.firehose,

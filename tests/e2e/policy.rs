@@ -192,7 +192,7 @@ async fn called() -> BTreeMap<String, Way> {
 async fn allowed() -> BTreeMap<String, BTreeSet<String>> {
     let mut stack = Stack::new(Before::Nothing).await;
     let bucket = format!("{}-bucket", stack.name);
-    stack.aws.make_bucket(&bucket, &stack.aws.place.region).await;
+    stack.aws.make_bucket(&bucket, &stack.aws.endpoints.region).await;
     let topic = make_topic(stack.aws, &stack.name, "cloudwatch.amazonaws.com").await;
     let (stream_key, bucket_key) =
         tokio::join!(make_key(stack.aws, "SYMMETRIC_DEFAULT"), make_key(stack.aws, "SYMMETRIC_DEFAULT"));

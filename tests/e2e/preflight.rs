@@ -132,10 +132,10 @@ async fn obstacles(aws: &LocalAws, world: &World, prefix: &str) -> Obstacles {
     aws.stream_to(&streaming_too, "CONTACT_TRACE_RECORDS", &targets.foreign_firehose).await;
     let closed_topic = make_topic(aws, &name("t"), "events.amazonaws.com").await;
     let bucket_key = make_key(aws, "SYMMETRIC_DEFAULT").await;
-    aws.make_bucket(&name("e"), &aws.place.region).await;
+    aws.make_bucket(&name("e"), &aws.endpoints.region).await;
     encrypt_bucket(aws, &name("e"), &bucket_key).await;
     let (disabled, asymmetric) = (make_disabled_key(aws).await, make_key(aws, "HMAC_256").await);
-    let region = &aws.place.region;
+    let region = &aws.endpoints.region;
     let arn = &world.instance.arn;
     let case = |property, value: &str, words: &[&str]| {
         (property, json!(value), words.iter().map(|word| (*word).to_owned()).collect())
@@ -147,7 +147,7 @@ async fn obstacles(aws: &LocalAws, world: &World, prefix: &str) -> Obstacles {
             &["does not exist"],
         ),
         case("ConnectInstanceArn", &starting.arn, &["CREATION_IN_PROGRESS"]),
-        case("ConnectInstanceArn", &arn.replace(&aws.place.account_id, "999988887777"), &["account"]),
+        case("ConnectInstanceArn", &arn.replace(&aws.endpoints.account_id, "999988887777"), &["account"]),
         case("ConnectInstanceArn", &arn.replace(region.as_str(), "eu-west-2"), &["region"]),
         case("ConnectInstanceArn", &world.instance.id, &[]),
         // Found on the instance, but it is another parameter that decides.
@@ -297,7 +297,7 @@ async fn good_parameters_are_accepted_with_what_the_rest_of_the_stack_needs() {
 #[tokio::test]
 async fn existing_things_that_are_in_order_are_accepted() {
     let (world, aws) = (World::new().await, local_aws());
-    aws.make_bucket("e2e-ok-bucket", &aws.place.region).await;
+    aws.make_bucket("e2e-ok-bucket", &aws.endpoints.region).await;
     let (key, topic) =
         (make_key(aws, "SYMMETRIC_DEFAULT").await, make_topic(aws, "e2e-ok-topic", "cloudwatch.amazonaws.com").await);
     let targets = Targets::get().await;
@@ -471,7 +471,7 @@ pub(crate) async fn thorough(world: &World) -> Event {
     static NUMBER: AtomicUsize = AtomicUsize::new(1);
     let aws = local_aws();
     let name = format!("e2e-thorough-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    aws.make_bucket(&name, &aws.place.region).await;
+    aws.make_bucket(&name, &aws.endpoints.region).await;
     let (key, topic) =
         (make_key(aws, "SYMMETRIC_DEFAULT").await, make_topic(aws, &name, "cloudwatch.amazonaws.com").await);
     let targets = Targets::get().await;

@@ -33,14 +33,14 @@ impl Process {
 
     async fn with(watched: &Watched, binary: &str, logical_id: &str, changes: &[(&str, &str)]) -> Self {
         let aws = watched.aws;
-        let proxy = Proxy::start(&aws.place.endpoint, &aws.place.connect_endpoint).await;
+        let proxy = Proxy::start(&aws.endpoints.endpoint, &aws.endpoints.connect_endpoint).await;
         let mut environment = aws.root_environment();
         let variables = aws.configuration(watched.id(logical_id)).await["Environment"]["Variables"].clone();
         for (name, value) in variables.as_object().expect("variables") {
             environment.push((name.clone(), value.as_str().unwrap_or_default().to_owned()));
         }
         let url = proxy.url();
-        let authority = aws.place.search_authority.display().to_string();
+        let authority = aws.endpoints.search_authority.display().to_string();
         let network = [
             ("AWS_ENDPOINT_URL", url.as_str()),
             ("AWS_ENDPOINT_URL_CONNECT", url.as_str()),

@@ -80,10 +80,10 @@ impl Depot {
         let bucket = format!("redrive-{number}");
         let stream = format!("redrive-firehose-{number}");
         let index = format!("redrive-contacts-{number}");
-        aws.make_bucket(&bucket, &aws.place.region).await;
+        aws.make_bucket(&bucket, &aws.endpoints.region).await;
         let domain = aws.new_domain(&format!("redrive-{number}"), engine.kind.version()).await;
         aws.put_behind(&domain, Some(&engine.url)).await;
-        let proxy = Proxy::start(&aws.place.endpoint, &aws.place.connect_endpoint).await;
+        let proxy = Proxy::start(&aws.endpoints.endpoint, &aws.endpoints.connect_endpoint).await;
         let mut depot = Self {
             aws,
             kind: engine.kind,
@@ -109,7 +109,7 @@ impl Depot {
         let input = json!({ "Name": parameter, "Value": spec, "Type": "String" });
         aws.json_call("ssm", "AmazonSSM.PutParameter", &input).await;
         let (key, secret) = aws.new_user(&format!("redrive-{number}"), &self.policy(&parameter)).await;
-        let authority = aws.place.search_authority.display().to_string();
+        let authority = aws.endpoints.search_authority.display().to_string();
         let changes = [
             ("AWS_ENDPOINT_URL", self.proxy.url()),
             ("AWS_ACCESS_KEY_ID", key),
@@ -129,7 +129,7 @@ impl Depot {
     fn policy(&self, parameter: &str) -> Value {
         let allow =
             |actions: Value, resource: String| json!({ "Effect": "Allow", "Action": actions, "Resource": resource });
-        let place = &self.aws.place;
+        let place = &self.aws.endpoints;
         json!({ "Version": "2012-10-17", "Statement": [
             allow(json!(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]), format!("arn:aws:s3:::{}/*", self.bucket)),
             allow(json!(["s3:ListBucket"]), format!("arn:aws:s3:::{}", self.bucket)),
@@ -415,18 +415,18 @@ impl Total {
 /// What the template writes down for a stack with this depot.
 fn spec(depot: &Depot, stack_id: &str, stream: &str) -> Value {
     let aws = depot.aws;
-    let role = |name: &str| format!("arn:aws:iam::{}:role/{name}", aws.place.account_id);
+    let role = |name: &str| format!("arn:aws:iam::{}:role/{name}", aws.endpoints.account_id);
     let mut spec = json!({
-        "stackId": stack_id, "integration": "redrive", "instanceArn": aws.place.instance_arn,
+        "stackId": stack_id, "integration": "redrive", "instanceArn": aws.endpoints.instance_arn,
         "agentEventStream": aws.arn("kinesis", "stream/redrive"), "agentEventShards": "1", "agentEventRetentionHours": "24",
         "agentEventKey": "", "deliveryStream": aws.arn("firehose", &format!("deliverystream/{stream}")),
         "deliveryRole": role("redrive-firehose"), "domain": depot.domain.arn, "searchEndpoint": depot.domain.endpoint,
         "domainInstances": "1", "domainVolumeGib": "50", "contactIndex": depot.index,
         "contactType": depot.kind.doc_type().unwrap_or_default(), "indexRotation": "OneMonth", "backupBucket": depot.bucket,
         "emiteRole": role("emite-role"), "emitePrincipal": "arn:aws:iam::444455556666:root", "customerId": "redrive",
-        "roleBoundary": format!("arn:aws:iam::{}:policy/redrive", aws.place.account_id), "emiteServers": "203.0.113.10/32",
+        "roleBoundary": format!("arn:aws:iam::{}:policy/redrive", aws.endpoints.account_id), "emiteServers": "203.0.113.10/32",
         "emiteOrigin": "", "alertTopic": aws.arn("sns", "redrive"),
-        "deadLetterQueue": format!("https://sqs.{}.amazonaws.com/{}/redrive", aws.place.region, aws.place.account_id),
+        "deadLetterQueue": format!("https://sqs.{}.amazonaws.com/{}/redrive", aws.endpoints.region, aws.endpoints.account_id),
         "healthCheckFunction": "redrive", "timeZone": "Australia/Sydney", "businessHours": "", "healthCheckMinutes": "5",
         "repairFunction": "repair",
         "redriveStateMachine": depot.aws.arn("states", "stateMachine:redrive"),

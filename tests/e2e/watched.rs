@@ -216,7 +216,10 @@ impl Watched {
             }
             "AWS/Firehose" => vec![("DeliveryStreamName", self.name_in("deliveryStream").to_owned())],
             _ => {
-                vec![("DomainName", self.name_in("domain").to_owned()), ("ClientId", self.aws.place.account_id.clone())]
+                vec![
+                    ("DomainName", self.name_in("domain").to_owned()),
+                    ("ClientId", self.aws.endpoints.account_id.clone()),
+                ]
             }
         };
         Metric { namespace, name, dimensions }

@@ -127,7 +127,7 @@ impl World {
         let (instance, table) = tokio::join!(aws.new_instance(), aws.new_ledger());
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let stack_id = aws.arn("cloudformation", &format!("stack/e2e-{number}/00000000-0000-4000-8000-{number:012}"));
-        let proxy = Proxy::start(&aws.place.endpoint, &aws.place.connect_endpoint).await;
+        let proxy = Proxy::start(&aws.endpoints.endpoint, &aws.endpoints.connect_endpoint).await;
         let cloudformation = ResponseEnd::start().await;
         let environment = environment(aws, &proxy.url(), &table, &stack_id, changes);
         let function = Function::start("custom-resource", &environment).await;
@@ -367,7 +367,7 @@ pub(crate) async fn make_stream(name: &str) -> String {
 /// Makes a Firehose delivery stream and gives its ARN.
 pub(crate) async fn make_firehose(name: &str) -> String {
     let aws = local_aws();
-    let role = format!("arn:aws:iam::{}:role/e2e-firehose", aws.place.account_id);
+    let role = format!("arn:aws:iam::{}:role/e2e-firehose", aws.endpoints.account_id);
     let destination = json!({ "RoleARN": role, "BucketARN": "arn:aws:s3:::e2e-firehose" });
     let input = json!({
         "DeliveryStreamName": name, "DeliveryStreamType": "DirectPut", "ExtendedS3DestinationConfiguration": destination,

@@ -103,7 +103,7 @@ impl LocalAws {
     /// The mails to an address, oldest first, as the local AWS keeps them.
     #[must_use]
     pub fn mailbox(&self, address: &str) -> Vec<Value> {
-        let path: PathBuf = self.place.call_log.with_file_name("mail.jsonl");
+        let path: PathBuf = self.endpoints.call_log.with_file_name("mail.jsonl");
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let mails = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         mails.filter(|mail| mail["to"] == address).collect()

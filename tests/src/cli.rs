@@ -19,11 +19,11 @@ impl LocalAws {
         let beside_python = python().parent().expect("the directory of the Python").to_path_buf();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let places = std::iter::once(beside_python).chain(std::env::split_paths(&path));
-        let sqs = format!("aws --endpoint-url {} sqs ", self.place.endpoint);
+        let sqs = format!("aws --endpoint-url {} sqs ", self.endpoints.endpoint);
         let here = command.replace(VERSION_2_ONLY, "").replace("aws sqs ", &sqs);
         // The region is in the command: a mail may be about another one than CloudShell is opened in.
         let regionless = self.root_environment().into_iter().filter(|(name, _)| !name.ends_with("REGION"));
-        let config = self.place.call_log.with_file_name("aws.config");
+        let config = self.endpoints.call_log.with_file_name("aws.config");
         std::fs::write(&config, AS_VERSION_2).expect("a file in the state directory");
         let output = tokio::process::Command::new("bash")
             .args(["-c", &here])

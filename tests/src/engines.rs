@@ -120,7 +120,7 @@ impl Engine {
     pub async fn start(kind: Kind, settings: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let data = local_aws().place.state_dir.join(format!("engine-{number}"));
+        let data = local_aws().endpoints.state_dir.join(format!("engine-{number}"));
         std::fs::create_dir_all(&data).expect("a directory");
         let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (process, url) = spawned(kind, data.clone(), settings.clone()).await;

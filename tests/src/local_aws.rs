@@ -46,7 +46,7 @@ pub struct Endpoints {
 #[derive(Debug)]
 pub struct LocalAws {
     /// Where it is.
-    pub place: Endpoints,
+    pub endpoints: Endpoints,
     /// The launcher ends when its stdin is closed, that is: with this process, however that ends.
     _launcher: Child,
 }
@@ -78,10 +78,10 @@ impl LocalAws {
             .expect("the Python of EMITE_PYTHON runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("the launcher's first line");
-        let place = serde_json::from_str(&line).unwrap_or_else(|error| {
+        let endpoints = serde_json::from_str(&line).unwrap_or_else(|error| {
             panic!("the launcher of the local AWS said {line:?} instead of where it is: {error}")
         });
-        let aws = Self { place, _launcher: child };
+        let aws = Self { endpoints, _launcher: child };
         aws.spare_the_tests_the_throttle();
         aws
     }
@@ -101,32 +101,32 @@ impl LocalAws {
     /// The ARN of something in this account and region.
     #[must_use]
     pub fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:aws:{service}:{}:{}:{resource}", self.place.region, self.place.account_id)
+        format!("arn:aws:{service}:{}:{}:{resource}", self.endpoints.region, self.endpoints.account_id)
     }
 
     /// The environment of a process that is to work as root.
     #[must_use]
     pub fn root_environment(&self) -> Vec<(String, String)> {
-        let place = &self.place;
+        let endpoints = &self.endpoints;
         [
-            ("AWS_ENDPOINT_URL", &place.endpoint),
-            ("AWS_ENDPOINT_URL_CONNECT", &place.connect_endpoint),
-            ("AWS_ACCESS_KEY_ID", &place.access_key_id),
-            ("AWS_SECRET_ACCESS_KEY", &place.secret_access_key),
-            ("AWS_REGION", &place.region),
-            ("AWS_DEFAULT_REGION", &place.region),
+            ("AWS_ENDPOINT_URL", &endpoints.endpoint),
+            ("AWS_ENDPOINT_URL_CONNECT", &endpoints.connect_endpoint),
+            ("AWS_ACCESS_KEY_ID", &endpoints.access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", &endpoints.secret_access_key),
+            ("AWS_REGION", &endpoints.region),
+            ("AWS_DEFAULT_REGION", &endpoints.region),
         ]
         .map(|(name, value)| (name.to_owned(), value.clone()))
         .to_vec()
     }
 
     fn signed(&self, service: &str, request: Request) -> Request {
-        self.signed_in(&self.place.region, service, request)
+        self.signed_in(&self.endpoints.region, service, request)
     }
 
     /// Root's signature is not verified locally; only who signs, for which service and region, counts.
     fn signed_in(&self, region: &str, service: &str, request: Request) -> Request {
-        let scope = format!("{}/20261123/{region}/{service}/aws4_request", self.place.access_key_id);
+        let scope = format!("{}/20261123/{region}/{service}/aws4_request", self.endpoints.access_key_id);
         let value =
             format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={}", "0".repeat(64));
         request.with("x-amz-date", "20261123T000000Z").with("authorization", &value)
@@ -139,7 +139,7 @@ impl LocalAws {
             .with("content-type", &format!("application/x-amz-json-{version}"))
             .with("x-amz-target", target);
         let reply =
-            http::send(&self.place.endpoint, self.signed(service, request)).await.expect("the local AWS answers");
+            http::send(&self.endpoints.endpoint, self.signed(service, request)).await.expect("the local AWS answers");
         read(&format!("{target} {input}"), &reply)
     }
 
@@ -148,7 +148,7 @@ impl LocalAws {
         let request =
             Request::new("POST", "/", form.to_owned()).with("content-type", "application/x-www-form-urlencoded");
         let reply =
-            http::send(&self.place.endpoint, self.signed(service, request)).await.expect("the local AWS answers");
+            http::send(&self.endpoints.endpoint, self.signed(service, request)).await.expect("the local AWS answers");
         let text = String::from_utf8_lossy(&reply.body).into_owned();
         assert!(reply.status < 300, "{form}: {} {text}", reply.status);
         text
@@ -162,7 +162,7 @@ impl LocalAws {
 
     /// One request as root.
     pub(crate) async fn send(&self, service: &str, request: Request) -> Reply {
-        let base = if service == "connect" { &self.place.connect_endpoint } else { &self.place.endpoint };
+        let base = if service == "connect" { &self.endpoints.connect_endpoint } else { &self.endpoints.endpoint };
         http::send(base, self.signed(service, request)).await.expect("the local AWS answers")
     }
 
@@ -172,7 +172,7 @@ impl LocalAws {
             "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
         );
         let request = self.signed_in(region, "s3", Request::new("PUT", &format!("/{name}"), body));
-        let reply = http::send(&self.place.endpoint, request).await.expect("the local AWS answers");
+        let reply = http::send(&self.endpoints.endpoint, request).await.expect("the local AWS answers");
         assert!(reply.status < 300, "{name}: {reply:?}");
     }
 
@@ -192,7 +192,7 @@ impl LocalAws {
     pub async fn control(&self, method: &str, path: &str, input: &Value) -> Value {
         let body = if input.is_null() { String::new() } else { input.to_string() };
         let request = Request::new(method, &format!("/_standin/{path}"), body).with("content-type", "application/json");
-        let reply = http::send(&self.place.connect_endpoint, request).await.expect("the stand-in answers");
+        let reply = http::send(&self.endpoints.connect_endpoint, request).await.expect("the stand-in answers");
         read(&format!("{method} {path} {input}"), &reply)
     }
 

@@ -31,7 +31,7 @@ impl LocalAws {
     async fn gate(&self, domain: &Domain, method: &str, what: &str, input: &Value) -> Value {
         let target = format!("/domains/{}/{what}", domain.name);
         let request = Request::new(method, &target, if input.is_null() { String::new() } else { input.to_string() });
-        let reply = http::send(&self.place.search_control, request).await.expect("the gate answers");
+        let reply = http::send(&self.endpoints.search_control, request).await.expect("the gate answers");
         read(&format!("{method} {target} {input}"), &reply)
     }
 
@@ -49,7 +49,7 @@ impl LocalAws {
     pub async fn keep_changing(&self, name: &str, changing: bool) {
         let input = json!({ "changing": changing }).to_string();
         let request = Request::new("POST", &format!("/domains/{name}/changing"), input);
-        let reply = http::send(&self.place.search_control, request).await.expect("the gate answers");
+        let reply = http::send(&self.endpoints.search_control, request).await.expect("the gate answers");
         read(&format!("changing of {name}"), &reply);
     }
 

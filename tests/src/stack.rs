@@ -66,7 +66,7 @@ impl LocalAws {
     /// Everything that was called so far.
     #[must_use]
     pub fn call_log(&self) -> Vec<LoggedCall> {
-        let text = std::fs::read_to_string(&self.place.call_log).expect("the launcher's call log");
+        let text = std::fs::read_to_string(&self.endpoints.call_log).expect("the launcher's call log");
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         complete
             .lines()
