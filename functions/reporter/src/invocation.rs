@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_invocations_of_one_event_are_told_apart() {
+    fn two_invocations_of_one_event_have_different_names() {
         assert_ne!(claimant("request-1"), claimant("request-1"));
     }
 }

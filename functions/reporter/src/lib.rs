@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_settings_are_told_by_each_invocation_all_at_once() {
+    async fn each_invocation_fails_with_all_bad_settings() {
         assert_eq!(
             outcome(|_| None).await,
             "the function is not configured: environment variable LEDGER_TABLE is missing or empty; environment variable \

@@ -75,7 +75,7 @@ fn deaf() -> Vec<Finding> {
 }
 
 #[test]
-fn a_warning_is_told_when_seen_twice_and_over_when_good_twice() {
+fn warning_opens_after_two_reports_and_resolves_after_two_good_ones() {
     let mut told = Told::start();
     assert_eq!(told.at(0, warning("iterator-age")), nothing());
     assert_eq!(told.at(5, warning("iterator-age")), ["opened iterator-age"]);
@@ -97,7 +97,7 @@ fn reports_that_follow_too_soon_do_not_count_as_two() {
 }
 
 #[test]
-fn what_is_critical_is_told_at_once_and_what_becomes_critical_too() {
+fn critical_finding_opens_at_once_and_worsened_one_is_sent_at_once() {
     let mut told = Told::start();
     assert_eq!(told.at(0, critical("data-streaming")), ["opened data-streaming"]);
     assert_eq!(told.at(5, warning("iterator-age")), nothing());
@@ -108,7 +108,7 @@ fn what_is_critical_is_told_at_once_and_what_becomes_critical_too() {
 }
 
 #[test]
-fn what_comes_and_goes_is_one_episode() {
+fn finding_that_comes_and_goes_is_one_episode() {
     let mut told = Told::start();
     assert_eq!(told.at(0, critical("data-streaming")), ["opened data-streaming"]);
     assert_eq!(told.at(5, vec![]), nothing());
@@ -118,7 +118,7 @@ fn what_comes_and_goes_is_one_episode() {
 }
 
 #[test]
-fn what_lasts_is_told_again_each_day() {
+fn open_episode_is_reminded_of_each_day() {
     let mut told = Told::start();
     assert_eq!(told.at(0, critical("data-streaming")), ["opened data-streaming"]);
     assert_eq!(told.at(1439, critical("data-streaming")), nothing());
@@ -128,7 +128,7 @@ fn what_lasts_is_told_again_each_day() {
 }
 
 #[test]
-fn one_good_look_of_a_repair_is_enough_and_its_findings_count() {
+fn one_good_report_of_a_repair_resolves_and_its_findings_open() {
     let mut told = Told::start();
     assert_eq!(told.at(0, critical("data-streaming")), ["opened data-streaming"]);
     assert_eq!(told.repaired(2, critical("emite-role")), ["opened emite-role", "resolved data-streaming"]);
@@ -136,7 +136,7 @@ fn one_good_look_of_a_repair_is_enough_and_its_findings_count() {
 }
 
 #[test]
-fn nobody_hears_of_what_nobody_has_to_act_on() {
+fn finding_that_needs_no_action_sends_nothing() {
     let mut told = Told::start();
     for after in [0, 5, 10, 15] {
         assert_eq!(told.at(after, vec![finding("domain-access", Severity::Info, "x")]), nothing());
@@ -161,7 +161,7 @@ fn a_consequence_is_silent_and_its_open_episode_stands_still() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_neither_good_nor_bad_and_told_after_half_an_hour() {
+fn unobservable_check_keeps_its_episodes_and_opens_after_half_an_hour() {
     let mut told = Told::start();
     assert_eq!(told.at(0, critical("search-domain")), ["opened search-domain"]);
     for after in [5, 10, 30] {
@@ -173,7 +173,7 @@ fn what_cannot_be_looked_at_is_neither_good_nor_bad_and_told_after_half_an_hour(
 }
 
 #[test]
-fn looking_again_in_between_starts_the_half_hour_anew() {
+fn observation_in_between_restarts_the_half_hour() {
     let mut told = Told::start();
     assert_eq!(told.at(0, blind("emite-role")), nothing());
     assert_eq!(told.at(25, vec![]), nothing());
@@ -182,7 +182,7 @@ fn looking_again_in_between_starts_the_half_hour_anew() {
 }
 
 #[test]
-fn what_a_partly_blind_check_does_not_list_stands_still() {
+fn episode_that_a_partly_blind_check_does_not_list_is_kept() {
     let mut told = Told::start();
     assert_eq!(told.at(0, vec![finding("search-domain", Severity::Critical, "d#storage")]), ["opened search-domain"]);
     let partly = || [blind("search-domain"), vec![finding("search-domain", Severity::Critical, "d#red")]].concat();
@@ -203,7 +203,7 @@ fn old_and_repeated_reports_change_nothing() {
 }
 
 #[test]
-fn whoever_comes_to_hear_is_told_the_hand_over_and_everything_that_is_open() {
+fn first_subscriber_gets_the_handover_and_all_open_findings() {
     let mut told = Told::start();
     let streaming = || critical("data-streaming");
     assert_eq!(told.at(0, [streaming(), deaf()].concat()), ["opened data-streaming"]);
@@ -218,7 +218,7 @@ fn whoever_comes_to_hear_is_told_the_hand_over_and_everything_that_is_open() {
 }
 
 #[test]
-fn nothing_is_told_that_nobody_heard_of_and_that_is_over() {
+fn episode_that_ended_before_the_first_subscriber_sends_nothing() {
     let mut told = Told::start();
     assert_eq!(told.at(0, [critical("data-streaming"), deaf()].concat()), ["opened data-streaming"]);
     assert_eq!(told.at(5, vec![]), ["deployed integration"]);
@@ -226,7 +226,7 @@ fn nothing_is_told_that_nobody_heard_of_and_that_is_over() {
 }
 
 #[test]
-fn a_silenced_check_is_told_when_the_silence_ends_and_it_lasts() {
+fn silenced_episode_opens_when_the_silence_ends() {
     let mut told = Told::start();
     told.now = noon();
     told.silence("data-streaming", 1);
@@ -251,7 +251,7 @@ fn failure(after: i64) -> Input {
 }
 
 #[test]
-fn a_failed_health_check_is_told_once_until_a_later_report_arrives() {
+fn failed_health_check_opens_once_until_a_later_report_arrives() {
     let mut told = Told::start();
     assert_eq!(told.take(&failure(0)), ["opened health-check"]);
     assert_eq!(told.take(&failure(0)), nothing());
@@ -263,7 +263,7 @@ fn a_failed_health_check_is_told_once_until_a_later_report_arrives() {
 }
 
 #[test]
-fn a_run_that_failed_while_a_later_one_worked_is_not_told() {
+fn failed_run_before_a_later_report_sends_nothing() {
     let mut told = Told::start();
     assert_eq!(told.at(5, vec![]), nothing());
     assert_eq!(told.take(&failure(8)), nothing());
@@ -271,7 +271,7 @@ fn a_run_that_failed_while_a_later_one_worked_is_not_told() {
 }
 
 #[test]
-fn what_became_better_is_told_when_it_gets_worse_again() {
+fn episode_that_improved_is_worsened_again_after_its_reminder() {
     let mut told = Told::start();
     assert_eq!(told.at(0, critical("iterator-age")), ["opened iterator-age"]);
     assert_eq!(told.at(5, warning("iterator-age")), nothing());
@@ -282,7 +282,7 @@ fn what_became_better_is_told_when_it_gets_worse_again() {
 }
 
 #[test]
-fn what_follows_from_something_silenced_is_told_for_itself() {
+fn consequence_of_a_silenced_finding_opens_on_its_own() {
     let mut told = Told::start();
     told.now = noon();
     told.silence("search-domain", 24);
@@ -301,7 +301,7 @@ fn handed_over(revision: u64) -> Input {
 }
 
 #[test]
-fn hand_overs_tests_and_redrives_are_told_once_each() {
+fn handovers_tests_and_redrives_are_sent_once_each() {
     let mut told = Told::start();
     assert_eq!(told.take(&handed_over(1)), ["deployed integration"]);
     assert_eq!(told.take(&handed_over(1)), nothing());
@@ -317,7 +317,7 @@ fn hand_overs_tests_and_redrives_are_told_once_each() {
 }
 
 #[test]
-fn a_hand_over_before_the_first_report_is_not_told_twice() {
+fn handover_before_the_first_report_is_sent_once() {
     let mut told = Told { state: State::default(), now: noon() };
     assert_eq!(told.take(&handed_over(1)), nothing(), "nobody may hear yet");
     assert_eq!(told.at(0, vec![]), ["deployed integration"]);
@@ -325,7 +325,7 @@ fn a_hand_over_before_the_first_report_is_not_told_twice() {
 }
 
 #[test]
-fn whoever_comes_to_hear_is_told_the_last_hand_over_as_it_was() {
+fn first_subscriber_gets_the_last_handover_unchanged() {
     let mut told = Told { state: State::default(), now: noon() };
     told.take(&handed_over(1));
     told.at(0, deaf());
@@ -344,7 +344,7 @@ fn whoever_comes_to_hear_is_told_the_last_hand_over_as_it_was() {
 
 /// The worst that reports can do to the entry: as many episodes and messages as there may be, of the longest texts.
 #[test]
-fn the_entry_stays_small_and_what_does_not_fit_is_told_later() {
+fn entry_stays_small_and_what_does_not_fit_is_sent_later() {
     let mut state = State::default();
     let text = "\u{1F600}\"\\".repeat(1000);
     let long = |number: i64| Finding {
@@ -369,7 +369,7 @@ fn the_entry_stays_small_and_what_does_not_fit_is_told_later() {
 }
 
 #[test]
-fn an_entry_of_an_older_form_is_understood() {
+fn entry_of_an_older_form_is_read() {
     assert_eq!(serde_json::from_str::<State>("{}").unwrap(), State::default());
 }
 
@@ -397,7 +397,7 @@ const OLDER_ENTRY: &str = r#"{
 }"#;
 
 #[test]
-fn entry_of_an_older_release_is_carried_on_and_stored_again_as_it_was() {
+fn entry_of_an_older_release_is_stored_again_unchanged() {
     let entry: serde_json::Value = serde_json::from_str(OLDER_ENTRY).unwrap();
     let mut told = Told { state: serde_json::from_str(OLDER_ENTRY).unwrap(), now: noon() };
     assert_eq!(serde_json::to_value(&told.state).unwrap(), entry);
@@ -416,7 +416,7 @@ fn entry_of_an_older_release_is_carried_on_and_stored_again_as_it_was() {
 }
 
 #[test]
-fn title_of_what_is_over_follows_the_part_that_was_named() {
+fn title_of_a_resolved_episode_follows_its_part() {
     let mut told = Told::start();
     let quarantined = finding("failed-records", Severity::Critical, "arn:aws:s3:::bucket/quarantine/");
     told.at(0, vec![Finding { part: Some("quarantine".to_owned()), ..quarantined }]);

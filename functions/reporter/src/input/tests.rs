@@ -53,12 +53,12 @@ fn every_sample_event_is_understood() {
 }
 
 #[test]
-fn a_repair_that_only_planned_has_looked_once() {
+fn repair_that_only_planned_has_no_report_afterwards() {
     assert_eq!(read(with(REPAIR, "/detail/after", Value::Null)), Ok(Input::Repair { after: None }));
 }
 
 #[test]
-fn what_is_unknown_is_refused_with_what_would_be_known() {
+fn unknown_event_is_refused_with_the_known_kinds() {
     for payload in [json!({}), json!(null), json!([1]), json!("x"), json!({"hello": "marker-61000000000"})] {
         let text = read(payload).unwrap_err().to_string();
         assert!(text.starts_with("this event cannot be handled: it is none"), "{text}");
@@ -134,7 +134,7 @@ fn the_error_that_ended_a_redrive_is_a_name_and_never_goes_unseen() {
 }
 
 #[test]
-fn only_a_prefix_that_the_redrive_looks_in_is_taken() {
+fn only_a_prefix_that_the_redrive_accepts_is_kept() {
     let own = "emite-connect/emite-ctrfirehose";
     for prefix in [
         format!("{own}/failed/"),
@@ -206,7 +206,7 @@ fn assert_refused(sample: &str, changes: &[(&str, Value, &str)]) {
 }
 
 #[test]
-fn place_of_what_is_wrong_with_a_report_is_told_and_nothing_of_what_it_says() {
+fn refusal_of_a_report_names_the_place_and_shows_no_value() {
     let wrong = [
         ("/detail/checkedAt", "marker yesterday".into(), "checkedAt"),
         ("/detail/status", "marker".into(), "status"),
@@ -239,7 +239,7 @@ fn report_that_names_parts_and_causes_is_understood_and_so_is_one_that_does_not(
 }
 
 #[test]
-fn place_of_what_is_wrong_with_a_hand_over_is_told_and_its_texts_are_bounded() {
+fn refusal_of_a_handover_names_the_place_and_its_texts_are_bounded() {
     let wrong = [
         ("/detail/revision", (-1).into(), "revision"),
         ("/detail/release", Value::Null, "release"),
@@ -269,14 +269,14 @@ fn a_report_from_the_future_would_shut_out_all_others_and_is_refused() {
 }
 
 #[test]
-fn no_more_problems_are_told_than_can_be_read() {
+fn list_of_problems_is_capped() {
     let mut unknown = json_of(HEALTH)["detail"]["findings"][0].clone();
     unknown["check"] = "marker".into();
     assert_eq!(problems(with(HEALTH, "/detail/findings", vec![unknown; 100].into())).len(), 21);
 }
 
 #[test]
-fn every_field_of_every_detail_is_looked_at() {
+fn every_field_of_every_detail_is_checked() {
     for sample in [HEALTH, REPAIR, REDRIVE, HANDED_OVER] {
         let whole = json_of(sample);
         for name in whole["detail"].as_object().unwrap().keys() {
@@ -337,7 +337,7 @@ fn failure_records_of_other_functions_are_refused() {
 }
 
 #[test]
-fn a_silence_has_an_end_and_a_reason_and_all_that_is_wrong_with_it_is_told() {
+fn refusal_of_a_silence_lists_all_its_problems() {
     let wish = |silence: Value| json!({ "silence": silence });
     assert_eq!(problems(wish(json!({"check": "marker", "until": "marker", "reason": ""}))).len(), 3);
     assert_eq!(problems(wish(json!("marker"))).len(), 3);
