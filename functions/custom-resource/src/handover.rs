@@ -5,7 +5,7 @@
 //! others by now, and a document that cannot be read any more must not hold up an update. Whatever is stored or announced
 //! is written to the ledger before as undone and after as done, so that a rerun finishes what a crash left.
 //!
-//! A deployment that works is not rolled back for its hand-over. What is not as it should be, or could not be read, is
+//! A deployment that works is not rolled back for its handover. What is not as it should be, or could not be read, is
 //! marked as such in it, first thing. A first document that cannot be stored fails, as the stack's output names it; on an
 //! update, which may be a rollback, that is noted, as is what could not be announced, and the next request makes up for it.
 

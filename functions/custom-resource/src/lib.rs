@@ -171,7 +171,7 @@ async fn dispatch(provider: &Provider, request: &Request) -> Result<Done, Reques
 
 async fn remove(provider: &Provider, kind: Kind, properties: &Object) -> Result<Done, RequestFailure> {
     let removed = match kind {
-        // The documents of a hand-over are the customer's record, in a bucket that is kept.
+        // The documents of a handover are the customer's record, in a bucket that is kept.
         Kind::Preflight | Kind::Watch | Kind::Handover => Ok(Done::default()),
         Kind::DataStreaming => data_streaming::remove(provider, properties).await,
         Kind::ApprovedOrigin => approved_origin::remove(provider, properties).await,

@@ -1,4 +1,4 @@
-//! Owns the items of a hand-over: what the eMite team needs, and whether AWS shows it to be so. What could not be read is
+//! Owns the items of a handover: what the eMite team needs, and whether AWS shows it to be so. What could not be read is
 //! neither verified nor wrong.
 
 use std::fmt::Display;

@@ -1,4 +1,4 @@
-//! Owns what a hand-over is about: its properties, read with all that is wrong with them. Pure.
+//! Owns what a handover is about: its properties, read with all that is wrong with them. Pure.
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,4 @@
-//! Owns what is remembered of a stack's hand-over, and which one follows. Pure.
+//! Owns what is remembered of a stack's handover, and which one follows. Pure.
 
 use emite_core::arn::Arn;
 use emite_core::handover::{Handover, Item, ItemChange, VERSION, left_out};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::items::{SeenItem, Verification};
 use super::properties::{Folder, HandoverProperties};
 
-/// The last hand-over, and how far it came.
+/// The last handover, and how far it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Record {
@@ -27,7 +27,7 @@ pub(super) struct Record {
     pub(super) past_requests: Vec<String>,
 }
 
-/// What was announced of a hand-over.
+/// What was announced of a handover.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Announced {
     release: String,
@@ -42,7 +42,7 @@ impl Record {
         self.past_requests.iter().any(|past| past == request)
     }
 
-    /// What to remember for `request`, with `properties` and what was `seen`: the last hand-over while it still says so, or
+    /// What to remember for `request`, with `properties` and what was `seen`: the last handover while it still says so, or
     /// the one that follows.
     pub(super) fn after(
         last: Option<&Self>,
@@ -95,7 +95,7 @@ impl Record {
         self.before.clone()
     }
 
-    /// Whether a hand-over now would say the same. A read that failed takes nothing back that an earlier one found.
+    /// Whether a handover now would say the same. A read that failed takes nothing back that an earlier one found.
     fn still_says(&self, properties: &HandoverProperties, seen: &[SeenItem]) -> bool {
         let Handover { release, document_uri, items, .. } = &self.handover;
         let same = |(item, seen): (&Item, &SeenItem)| match &seen.state {

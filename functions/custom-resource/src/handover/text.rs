@@ -1,4 +1,4 @@
-//! Owns the readable text of a hand-over. Pure.
+//! Owns the readable text of a handover. Pure.
 
 use emite_core::handover::{Handover, Item, JSON, TEXT};
 

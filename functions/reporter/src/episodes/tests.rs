@@ -295,7 +295,7 @@ fn consequence_of_a_silenced_finding_opens_on_its_own() {
     assert_eq!(told.at(5, found()), nothing());
 }
 
-/// The sample's hand-over under another number.
+/// The sample's handover under another number.
 fn handed_over(revision: u64) -> Input {
     Input::Handover(Box::new(Handover { revision, ..handover() }))
 }
