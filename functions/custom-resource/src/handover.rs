@@ -26,7 +26,7 @@ use crate::provider::{Provider, RequestFailure, until_undisturbed};
 use crate::request::{Action, Request};
 use crate::response::{Data, Done};
 use properties::{Folder, HandoverProperties};
-use record::Record;
+use record::{HandoverRequest, Record};
 
 fn key() -> Key {
     Key { partition: "handover".to_owned(), sort: "last".to_owned() }
@@ -54,7 +54,8 @@ async fn hand_over(
         return Ok(done(last, &[]));
     }
     let seen = items::settled(provider, properties).await;
-    let next = Record::after(last.as_ref(), properties, &seen, request_id, (&provider.stack_id, clock::now()));
+    let asked = HandoverRequest { id: request_id, stack_id: &provider.stack_id, now: clock::now() };
+    let next = Record::after(last.as_ref(), properties, &seen, asked);
     let version = match version {
         Some(version) if last.as_ref() == Some(&next) => version,
         version => provider.ledger.write(&key(), &next, version, None).await?,

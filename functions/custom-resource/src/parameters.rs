@@ -71,3 +71,10 @@ pub(crate) fn name(text: &str, shortest: usize, longest: usize, marks: &str) -> 
     }
     Err(format!("must have {shortest} to {longest} characters of letters, digits and {marks}"))
 }
+
+/// The external ID of `emite-role`, which eMite calls the customer id.
+pub(crate) fn customer_id(text: &str) -> Result<String, &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
+    let fits = (2..=1224).contains(&text.len()) && text.bytes().all(allowed);
+    if fits { Ok(text.to_owned()) } else { Err("must have 2 to 1224 characters of letters, digits and _+=,.@:/-") }
+}

@@ -109,8 +109,13 @@ pub(crate) fn read(status: u16, body: &[u8], count: usize) -> BulkResponse {
 /// has as many shards as it may and makes no index of a new month.
 const INDEX_TO_BLAME: [&str; 2] = ["index_closed_exception", "validation_exception"];
 
+/// Elasticsearch and OpenSearch name all blocks of writes so: `cluster_block_exception`, `index_create_block_exception`, …
+fn is_block(error_type: &str) -> bool {
+    error_type.ends_with("_block_exception")
+}
+
 fn result_of(status: u16, error: &ErrorType<'_>) -> WriteResult {
-    let blocked = error.0.ends_with("_block_exception") || INDEX_TO_BLAME.contains(&&*error.0);
+    let blocked = is_block(&error.0) || INDEX_TO_BLAME.contains(&&*error.0);
     let bulk_error = BulkError { status: Some(status), error_type: known_type(&error.0).unwrap_or("other") };
     match status {
         _ if blocked => WriteResult::Fatal(bulk_error),
@@ -126,7 +131,7 @@ fn result_of(status: u16, error: &ErrorType<'_>) -> WriteResult {
 /// What an admin does about a run that stopped.
 pub(crate) fn remedy(bulk_error: BulkError) -> &'static str {
     match (bulk_error.status, bulk_error.error_type) {
-        (_, block) if block.ends_with("_block_exception") => {
+        (_, block) if is_block(block) => {
             "The domain takes no writes, mostly because its storage is full: give it more storage or delete old indices, lift \
              the block if it stays, then run the redrive again."
         }

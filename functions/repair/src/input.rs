@@ -1,6 +1,7 @@
 //! Owns what a repair is asked for, and how anything else is refused: all that is wrong at once, and nothing done.
 
 use emite_core::checks::CHECKS;
+use emite_core::problems::Problems;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -46,9 +47,9 @@ impl Input {
                     .to_owned(),
             ]));
         };
-        let mut problems = Vec::new();
+        let mut problems = Problems::new();
         if fields.keys().any(|name| !FIELDS.contains(&name.as_str())) {
-            problems.push(format!("it may have nothing but {}", FIELDS.join(", ")));
+            problems.add(format!("it may have nothing but {}", FIELDS.join(", ")));
         }
         let field = |name: &str| fields.get(name).filter(|value| !value.is_null());
         let input = Self {
@@ -57,22 +58,22 @@ impl Input {
             replace: flag(field("replace"), &mut problems),
             requested_by: requested_by(field("requestedBy"), &mut problems),
         };
-        if problems.is_empty() { Ok(input) } else { Err(BadInput(problems)) }
+        problems.finish(Some(input)).map_err(BadInput)
     }
 }
 
-fn mode(value: Option<&Value>, problems: &mut Vec<String>) -> Mode {
+fn mode(value: Option<&Value>, problems: &mut Problems) -> Mode {
     match value.map(Value::as_str) {
         None | Some(Some("plan")) => Mode::Plan,
         Some(Some("apply")) => Mode::Apply,
         Some(_) => {
-            problems.push("mode must be plan (the default, which changes nothing) or apply".to_owned());
+            problems.add("mode must be plan (the default, which changes nothing) or apply".to_owned());
             Mode::Plan
         }
     }
 }
 
-fn checks(value: Option<&Value>, problems: &mut Vec<String>) -> Vec<String> {
+fn checks(value: Option<&Value>, problems: &mut Problems) -> Vec<String> {
     let known = |value: &Value| {
         let name = value.as_str()?;
         CHECKS.iter().any(|check| check.name == name).then(|| name.to_owned())
@@ -82,7 +83,7 @@ fn checks(value: Option<&Value>, problems: &mut Vec<String>) -> Vec<String> {
     });
     named.unwrap_or_else(|| {
         let names: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
-        problems.push(format!(
+        problems.add(format!(
             "checks must be a list of one or more names among {}; leave it out to mean all",
             names.join(", ")
         ));
@@ -90,20 +91,20 @@ fn checks(value: Option<&Value>, problems: &mut Vec<String>) -> Vec<String> {
     })
 }
 
-fn flag(value: Option<&Value>, problems: &mut Vec<String>) -> bool {
+fn flag(value: Option<&Value>, problems: &mut Problems) -> bool {
     value.map_or(Some(false), Value::as_bool).unwrap_or_else(|| {
-        problems.push("replace must be true or false".to_owned());
+        problems.add("replace must be true or false".to_owned());
         false
     })
 }
 
-fn requested_by(value: Option<&Value>, problems: &mut Vec<String>) -> Option<String> {
+fn requested_by(value: Option<&Value>, problems: &mut Problems) -> Option<String> {
     const LONGEST: usize = 200;
     let named = value?
         .as_str()
         .filter(|name| (1..=LONGEST).contains(&name.chars().count()) && !name.chars().any(char::is_control));
     if named.is_none() {
-        problems.push(format!("requestedBy must be 1 to {LONGEST} printable characters"));
+        problems.add(format!("requestedBy must be 1 to {LONGEST} printable characters"));
     }
     named.map(str::to_owned)
 }

@@ -1,14 +1,13 @@
 //! Owns carrying out one invocation: it changes the ledger entry by what was decided, publishes what the entry holds, and
 //! takes each message out afterwards.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use emite_aws::clock;
 use emite_aws::error::AwsError;
 use emite_aws::ledger::{Entry, Key, LedgerError};
 use emite_aws::services::Services;
 use emite_aws::sns::{self, Notification};
+use emite_aws::{clock, wait};
 
 use crate::episodes::{OutboxFull, State, decide};
 use crate::error::ReportError;
@@ -99,24 +98,18 @@ impl Invocation<'_> {
     /// Reads the entry, passes it to `change`, and writes it back if that made a difference; again if another invocation
     /// wrote in between.
     async fn change<T>(&self, change: impl Fn(State) -> (State, T)) -> Result<T, LedgerError> {
-        const PAUSES_MS: [u64; 8] = [20, 50, 100, 200, 400, 800, 1200, 1600];
         let key = Key { partition: "alert#episodes".to_owned(), sort: self.services.stack_id.to_string() };
-        let mut pauses = PAUSES_MS.into_iter();
-        loop {
+        let attempt = async || {
             let entry: Option<Entry<State>> = self.services.ledger.read(&key).await?;
             let (before, version) = entry.map_or((State::default(), None), |entry| (entry.value, Some(entry.version)));
             let (after, result) = change(before.clone());
             if after == before {
                 return Ok(result);
             }
-            match (self.services.ledger.write(&key, &after, version, None).await, pauses.next()) {
-                (Err(LedgerError::ChangedMeanwhile(_)), Some(pause)) => {
-                    let jitter = RandomState::new().hash_one(pause) % pause;
-                    tokio::time::sleep(Duration::from_millis(pause / 2 + jitter)).await;
-                }
-                (written, _) => return written.map(|_| result),
-            }
-        }
+            self.services.ledger.write(&key, &after, version, None).await.map(|_| result)
+        };
+        let undisturbed = |written: &Result<T, LedgerError>| !matches!(written, Err(LedgerError::ChangedMeanwhile(_)));
+        wait::until_spread(wait::FOR_THE_LEDGER, attempt, undisturbed).await
     }
 
     /// Needs `sns:Publish`.

@@ -3,6 +3,7 @@
 //! How soon a write shows is documented for hardly any service. A write that AWS accepted has worked in any case, so what
 //! does not show in time is for the caller to judge.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -15,6 +16,8 @@ pub const FOR_AN_ANSWER: &[Duration] = &millis([200, 400, 800]);
 pub const UNTIL_UNDISTURBED: &[Duration] = &millis([200, 800, 2000]);
 /// For Amazon Connect, which allows two calls a second: 4.5 s in all.
 pub const FOR_CONNECT: &[Duration] = &millis([300, 600, 1200, 2400]);
+/// Before an entry of the ledger that another invocation wrote meanwhile is changed anew: 4.4 s in all.
+pub const FOR_THE_LEDGER: &[Duration] = &millis([20, 50, 100, 200, 400, 800, 1200, 1600]);
 /// For everything that a repair changed: 7 s in all.
 pub const FOR_A_REPAIR: &[Duration] = &millis([1000, 2000, 4000]);
 /// For a change that takes its time, such as a domain's access policy: a minute in all.
@@ -39,6 +42,22 @@ pub async fn until_or_late<T>(
             break;
         }
         sleep(*pause).await;
+        seen = read().await;
+    }
+    seen
+}
+
+/// Like [`until`], but each pause is half of the one given and up to as much again, at random, so that several processes do
+/// not come back at once.
+pub async fn until_spread<T>(pauses: &[Duration], read: impl AsyncFn() -> T, enough: impl Fn(&T) -> bool) -> T {
+    let mut seen = read().await;
+    for pause in pauses {
+        if enough(&seen) {
+            break;
+        }
+        let most = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);
+        let random = RandomState::new().hash_one(most) % most;
+        sleep(*pause / 2 + Duration::from_millis(random)).await;
         seen = read().await;
     }
     seen

@@ -261,6 +261,27 @@ pub struct Subscription {
     pub filtered: Look<bool>,
 }
 
+impl Instance {
+    /// Whether it takes calls and streams records.
+    pub fn is_active(&self) -> bool {
+        self.status == "ACTIVE"
+    }
+}
+
+impl DataStream {
+    /// Whether it is written to and read from: also while its shards or its key change.
+    pub fn is_usable(&self) -> bool {
+        matches!(self.status.as_str(), "ACTIVE" | "UPDATING")
+    }
+}
+
+impl DeliveryStream {
+    /// Whether it takes and delivers records.
+    pub fn is_active(&self) -> bool {
+        self.status == "ACTIVE"
+    }
+}
+
 impl Snapshot {
     /// How long ago `then` was; zero if it is yet to come.
     pub fn since(&self, then: Timestamp) -> SignedDuration {

@@ -252,11 +252,6 @@ impl Spec {
         }
     }
 
-    /// The folders that the delivery stream may put failed records into.
-    pub fn failed_folders(&self) -> Vec<String> {
-        self.stream_folders().failed().to_vec()
-    }
-
     /// The prefix of one of the stack's own folders in the bucket.
     pub fn folder(&self, name: &str) -> String {
         layout::folder(self.delivery_stream_name(), name)
@@ -512,8 +507,8 @@ mod tests {
     fn what_was_there_is_told_by_name() {
         let found = with("existing", ",deliveryStream,,domain".into()).unwrap();
         assert_eq!(found.existing, BTreeSet::from([Existing::DeliveryStream, Existing::Domain]));
-        assert_eq!(found.failed_folders().len(), layout::FIREHOSE_FOLDERS.len());
-        assert_eq!(Spec::parse(SPEC).unwrap().failed_folders(), ["emite-connect/emite-ctrfirehose/failed/"]);
+        assert_eq!(found.stream_folders().failed().len(), layout::FIREHOSE_FOLDERS.len());
+        assert_eq!(Spec::parse(SPEC).unwrap().stream_folders().failed(), ["emite-connect/emite-ctrfirehose/failed/"]);
         let BadSpec(problems) = with("existing", "bucket".into()).unwrap_err();
         assert!(problems[0].starts_with("existing is 'bucket': must be"), "{problems:?}");
     }

@@ -166,7 +166,7 @@ fn external_id(properties: &HandoverProperties, id: &str, read: &Observation) ->
 /// The instance, and that it streams to where it should.
 fn instance(properties: &HandoverProperties, read: &Observation) -> Verification {
     let status = Verification::judged(&read.instance, "the instance does not exist", |instance| {
-        if instance.status == "ACTIVE" {
+        if instance.is_active() {
             Verification::Verified
         } else {
             Verification::wrong(format!("the instance is {}, not ACTIVE", instance.status))
@@ -203,10 +203,12 @@ fn streams_to(
 }
 
 fn stream(read: &Observation) -> Verification {
-    Verification::judged(&read.stream, "the stream does not exist", |stream| match stream.status.as_str() {
-        // It is written to and read from while its shards or its key change.
-        "ACTIVE" | "UPDATING" => Verification::Verified,
-        other => Verification::wrong(format!("the stream is {other}, not ACTIVE")),
+    Verification::judged(&read.stream, "the stream does not exist", |stream| {
+        if stream.is_usable() {
+            Verification::Verified
+        } else {
+            Verification::wrong(format!("the stream is {}, not ACTIVE", stream.status))
+        }
     })
 }
 

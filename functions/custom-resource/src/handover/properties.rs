@@ -8,7 +8,7 @@ use emite_core::layout;
 use emite_core::links::data_streaming::{ResourceType, Source, Target};
 use serde::{Deserialize, Serialize};
 
-use crate::parameters::{at_home, bucket_name, given, instance, kms_key, time_zone};
+use crate::parameters::{at_home, bucket_name, customer_id, given, instance, kms_key, time_zone};
 use crate::properties::Properties;
 use crate::provider::RequestFailure;
 use crate::request::Object;
@@ -121,12 +121,6 @@ fn role(text: &str, home: &Home) -> Result<Arn, String> {
         .strip_prefix("role/")
         .is_some_and(|name| !name.is_empty() && !name.ends_with('/') && name.bytes().all(allowed));
     if arn == ours && named { Ok(arn) } else { Err(format!("must be the ARN of a role of account {}", home.account)) }
-}
-
-fn customer_id(text: &str) -> Result<String, &'static str> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
-    let fits = (2..=1224).contains(&text.len()) && text.bytes().all(allowed);
-    if fits { Ok(text.to_owned()) } else { Err("must have 2 to 1224 characters of letters, digits and _+=,.@:/-") }
 }
 
 fn domain(text: &str, home: &Home) -> Result<Arn, String> {

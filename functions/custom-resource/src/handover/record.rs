@@ -36,6 +36,15 @@ pub(super) struct Announced {
 
 const REMEMBERED_REQUESTS: usize = 20;
 
+/// The request that a handover is written for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HandoverRequest<'a> {
+    /// CloudFormation's id of it.
+    pub(super) id: &'a str,
+    pub(super) stack_id: &'a Arn,
+    pub(super) now: Timestamp,
+}
+
 impl Record {
     /// Whether this is for a later request than `request`.
     pub(super) fn came_after(&self, request: &str) -> bool {
@@ -48,9 +57,9 @@ impl Record {
         last: Option<&Self>,
         properties: &HandoverProperties,
         seen: &[SeenItem],
-        request: &str,
-        (stack_id, now): (&Arn, Timestamp),
+        request: HandoverRequest<'_>,
     ) -> Self {
+        let HandoverRequest { id: request, stack_id, now } = request;
         let past_requests = last.map_or(Vec::new(), |last| last.past_requests_of(request));
         let request = request.to_owned();
         let folder = properties.folder.clone();

@@ -76,7 +76,8 @@ fn noon() -> Timestamp {
 fn after(last: Option<&Record>, number: u8, changes: &[(&str, &str)], states: &[(&str, Verification)]) -> Record {
     let properties = accepted(changes);
     let seen = seen(&properties, states);
-    Record::after(last, &properties, &seen, &format!("r-{number}"), (&stack(), noon()))
+    let asked = HandoverRequest { id: &format!("r-{number}"), stack_id: &stack(), now: noon() };
+    Record::after(last, &properties, &seen, asked)
 }
 
 /// The same, stored and announced.

@@ -150,12 +150,13 @@ async fn contact_record_stream(provider: &Provider, parameters: &Parameters) -> 
 async fn data_stream_key(provider: &Provider, parameter: &str, name: &str) -> Result<Option<String>, Problem> {
     let found = kinesis::data_stream(provider.aws.kinesis(), name).await;
     let stream = there(parameter, "the data stream", name, found)?;
-    match stream.status.as_str() {
-        "ACTIVE" | "UPDATING" => Ok(stream.key),
-        status => Err(Problem::new(format!(
-            "{parameter}: the data stream '{name}' is {status}. Wait until it is active, or name another one."
-        ))),
+    if stream.is_usable() {
+        return Ok(stream.key);
     }
+    Err(Problem::new(format!(
+        "{parameter}: the data stream '{name}' is {}. Wait until it is active, or name another one.",
+        stream.status
+    )))
 }
 
 async fn delivery_stream(provider: &Provider, parameters: &Parameters) -> Result<DeliveryAttributes, Vec<Problem>> {
@@ -164,7 +165,7 @@ async fn delivery_stream(provider: &Provider, parameters: &Parameters) -> Result
     let found = firehose::delivery_stream(provider.aws.firehose(), name).await;
     let stream = there(PARAMETER, "the Firehose stream", name, found).map_err(|problem| vec![problem])?;
     let status = &stream.status;
-    if status != "ACTIVE" {
+    if !stream.is_active() {
         return Err(vec![Problem::new(format!(
             "{PARAMETER}: the Firehose stream '{name}' is {status}, not ACTIVE. Wait until it is, or name another one."
         ))]);
@@ -261,7 +262,7 @@ fn expected(home: &Home, parameters: &Parameters, source: Option<String>, live: 
 async fn role(provider: &Provider, parameters: &Parameters) -> Result<String, Problem> {
     const PARAMETER: &str = "ExistingRoleName";
     let Some(name) = existing(parameters.role.as_ref()) else { return Ok(String::new()) };
-    let found = if_there(iam::described(provider.aws.iam(), name).await);
+    let found = iam::described_if_there(provider.aws.iam(), name).await;
     there(PARAMETER, "the role", name, found).map(|role| role.arn)
 }
 

@@ -49,12 +49,13 @@ async fn active(provider: &Provider, id: &InstanceId) -> Result<Instance, Proble
             "{PARAMETER} names instance {id}, which does not exist in this account and region. Copy the ARN from the Amazon Connect console."
         )));
     };
-    match instance.status.as_str() {
-        "ACTIVE" => Ok(instance),
-        status => Err(Problem::new(format!(
-            "{PARAMETER} names an instance that is {status}, not ACTIVE. Wait until it is, or name another one."
-        ))),
+    if instance.is_active() {
+        return Ok(instance);
     }
+    Err(Problem::new(format!(
+        "{PARAMETER} names an instance that is {}, not ACTIVE. Wait until it is, or name another one.",
+        instance.status
+    )))
 }
 
 /// What would be in the way of streaming `source` to `target`.

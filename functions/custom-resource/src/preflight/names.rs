@@ -19,7 +19,7 @@ pub(super) async fn check(
     let aws = &provider.aws;
     let delivery = new(previous, DELIVERY_STREAM, parameters.delivery_stream.as_ref());
     let delivery_role = delivery.map(delivery_role_name);
-    let role = async |name: &str| Ok(if_there(iam::described(aws.iam(), name).await)?.is_some());
+    let role = async |name: &str| Ok(iam::described_if_there(aws.iam(), name).await?.is_some());
     let (stream, delivery, domain, role, delivery_role) = tokio::join!(
         taken(
             AGENT_EVENT_STREAM,

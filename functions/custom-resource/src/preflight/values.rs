@@ -167,9 +167,7 @@ fn emite(read: &mut Properties<'_>, hosting: Hosting) {
         if digits { Ok(text) } else { Err("must be the 12 digits of eMite's AWS account; eMite sends them to you") }
     });
     read.parsed("CustomerId", |text| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
-        let well_formed = (2..=1224).contains(&text.len()) && text.bytes().all(allowed);
-        if well_formed { Ok(()) } else { Err("must have 2 to 1224 characters of letters, digits and _+=,.@:/- (it becomes the ExternalId); eMite sends it to you") }
+        customer_id(text).map_err(|problem| format!("{problem} (it becomes the ExternalId); eMite sends it to you"))
     });
     given(read, "EmitePrincipalArn", |text| {
         let arn: Arn = text.parse().map_err(|error: emite_core::arn::NotAnArn| error.to_string())?;

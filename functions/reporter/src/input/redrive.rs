@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use emite_core::layout::FIREHOSE_FOLDERS;
 use emite_core::spec::Spec;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -94,13 +93,8 @@ fn shown(kind: &str) -> &str {
     if is_error_kind(kind) { kind } else { OTHER }
 }
 
-/// Whether the redrive accepts this prefix: it is in a folder of the stack, or in one of those that Firehose itself names
-/// in a stream that was made by hand.
+/// Whether the redrive accepts this prefix, and a command can show it.
 fn is_searched(prefix: &str, spec: &Spec) -> bool {
-    let folders = spec.failed_folders();
-    let own = prefix.starts_with(&spec.quarantine_prefix()) || folders.iter().any(|folder| prefix.starts_with(folder));
-    let firehoses = FIREHOSE_FOLDERS.iter().any(|folder| prefix.starts_with(folder));
     let is_printable = prefix.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    let is_plain = prefix.split('/').all(|part| part != "." && part != "..");
-    (own || firehoses) && is_printable && is_plain && prefix.len() <= 1024
+    is_printable && spec.stream_folders().may_be_redriven(prefix)
 }

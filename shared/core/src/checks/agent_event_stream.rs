@@ -46,7 +46,7 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(stream) = seen(&snapshot.agent_event_stream)? else {
         return Ok(Some(missing(spec, snapshot)).into());
     };
-    if !matches!(stream.status.as_str(), "ACTIVE" | "UPDATING") {
+    if !stream.is_usable() {
         return Ok(Some(not_active(spec, stream, snapshot)).into());
     }
     let findings = [retention(spec, stream), shards(spec, stream), encryption(spec, stream, snapshot)];

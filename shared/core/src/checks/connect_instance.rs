@@ -33,7 +33,7 @@ const INSTANCE: Part = Part {
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let finding = match seen(&snapshot.instance)? {
         None => Some(missing(spec)),
-        Some(instance) if instance.status != "ACTIVE" => Some(inactive(spec, &instance.status)),
+        Some(instance) if !instance.is_active() => Some(inactive(spec, &instance.status)),
         Some(_) => None,
     };
     Ok(finding.into())

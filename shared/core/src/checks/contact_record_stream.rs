@@ -34,7 +34,7 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let Some(name) = spec.contact_record_stream_name() else { return Ok(Verdict::NotApplicable) };
     let stream = seen(&snapshot.contact_record_stream)?;
     let (status, observed, remedy) = match stream {
-        Some(stream) if matches!(stream.status.as_str(), "ACTIVE" | "UPDATING") => return Ok(Vec::new().into()),
+        Some(stream) if stream.is_usable() => return Ok(Vec::new().into()),
         Some(stream) => (
             Status::Unhealthy,
             bounded(format!("status {}", stream.status)),

@@ -12,7 +12,7 @@ use crate::finding::{Finding, Severity, Status, values};
 use crate::links::data_streaming::{Association, ResourceType, Source, Target};
 use crate::look::Look;
 use crate::policy::shown;
-use crate::snapshot::{DataStream, Snapshot};
+use crate::snapshot::{DataStream, DeliveryStream, Snapshot};
 use crate::spec::Spec;
 
 /// The check.
@@ -65,9 +65,8 @@ fn repair(spec: &Spec, snapshot: &Snapshot, finding: &Finding) -> Option<Change>
 
 /// Whether the stream is there, as far as it was seen: Connect refuses any other.
 fn may_take_records(spec: &Spec, resource_type: ResourceType, snapshot: &Snapshot) -> bool {
-    let usable = |status: &str| matches!(status, "ACTIVE" | "UPDATING");
     let takes = |stream: &Look<Option<DataStream>>| match stream {
-        Ok(stream) => stream.as_ref().is_some_and(|stream| usable(&stream.status)),
+        Ok(stream) => stream.as_ref().is_some_and(DataStream::is_usable),
         Err(_) => true,
     };
     match resource_type {
@@ -76,7 +75,7 @@ fn may_take_records(spec: &Spec, resource_type: ResourceType, snapshot: &Snapsho
             takes(&snapshot.contact_record_stream)
         }
         ResourceType::ContactTraceRecords => match &snapshot.delivery_stream {
-            Ok(stream) => stream.as_ref().is_some_and(|stream| usable(&stream.status)),
+            Ok(stream) => stream.as_ref().is_some_and(DeliveryStream::is_active),
             Err(_) => true,
         },
     }

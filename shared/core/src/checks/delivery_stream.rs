@@ -34,7 +34,7 @@ const fn part(name: &'static str, title: &'static str) -> Part {
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let finding = match seen(&snapshot.delivery_stream)? {
         None => Some(missing(spec, snapshot)),
-        Some(stream) if stream.status != "ACTIVE" => Some(not_active(spec, stream, snapshot)),
+        Some(stream) if !stream.is_active() => Some(not_active(spec, stream, snapshot)),
         Some(DeliveryStream { destination: None, .. }) => Some(elsewhere(spec, snapshot)),
         Some(DeliveryStream { destination: Some(destination), source, .. }) => {
             differs(spec, destination, source.as_deref())
