@@ -704,7 +704,7 @@ def test_each_call_that_a_function_can_reach_is_allowed(template, function, role
 
 def firehoses_folders():
     """The spellings that AWS's pages have for a folder of failed records, as the code looks for them."""
-    source = (cfn.TEMPLATE.parents[1] / "shared" / "core" / "src" / "failed_object.rs").read_text(encoding="utf-8")
+    source = (cfn.TEMPLATE.parents[1] / "shared" / "core" / "src" / "layout.rs").read_text(encoding="utf-8")
     folders = re.findall(r'"([^"]+)"', source.split("FIREHOSE_FOLDERS: [&str; 4] = [")[1].split("]")[0])
     assert len(folders) == 4
     return folders
