@@ -165,8 +165,9 @@ impl fmt::Display for InstanceId {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn an_arn_keeps_colons_of_its_resource() {

@@ -158,8 +158,9 @@ fn jump(zone: &TimeZone, before: Timestamp) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn sydney() -> TimeZone {
         TimeZone::get("Australia/Sydney").unwrap()

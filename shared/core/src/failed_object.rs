@@ -156,8 +156,9 @@ fn has_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
     use serde_json::json;
 
     fn told(code: Value, message: &str) -> Option<ErrorKind> {

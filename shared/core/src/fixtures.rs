@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use crate::checks::{self, Check, Verdict};
 use crate::finding::{Finding, Severity, Status, Subject};
 use crate::links::data_streaming::{Association, Target};
 use crate::links::emite_server::{Address, Profile};
@@ -16,8 +17,6 @@ use crate::snapshot::{
     Snapshot, StatusChecks, Subscription,
 };
 use crate::spec::Spec;
-
-use crate::checks::{self, Check, Verdict};
 
 /// The text of the sample spec.
 pub const SPEC: &str = include_str!("../../../infra/events/spec.json");

@@ -43,8 +43,9 @@ pub fn listed(things: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn durations_are_told_in_the_unit_that_people_would_choose() {

@@ -227,7 +227,6 @@ mod tests {
     use aws_sdk_connect::types::error::{InternalServiceException, ResourceConflictException};
     use aws_sdk_connect::types::{InstanceStorageConfig, KinesisStreamConfig, StorageType};
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-
     use emite_core::arn::{Arn, InstanceId};
     use emite_core::change::{Change, Consent};
     use emite_core::links::data_streaming::ResourceType;

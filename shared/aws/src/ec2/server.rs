@@ -131,7 +131,6 @@ mod tests {
         SummaryStatus, UserIdGroupPair,
     };
     use aws_smithy_mocks::{Rule, mock};
-
     use emite_core::fixtures::self_hosted;
     use emite_core::look::Cause;
 
