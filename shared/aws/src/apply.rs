@@ -1,7 +1,8 @@
 //! Owns applying changes: the one place that writes to the customer's services.
 //!
-//! Each is read again right before it is written: what changed since the change was decided is
-//! [`ApplyError::ChangedMeanwhile`], and what is already as wanted is left alone, so applying twice is harmless.
+//! The live configuration is read again right before it is written. If it differs from what the change was decided on,
+//! the result is [`ApplyError::ChangedMeanwhile`]. What is already as wanted is left alone, so applying twice is
+//! harmless.
 
 mod documents;
 mod outcome;

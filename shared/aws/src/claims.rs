@@ -1,8 +1,8 @@
-//! Owns changes to what outlives the stack in Amazon Connect: each is claimed in the ledger first, with what stood there
-//! before, so that deleting the stack can put that back, whoever made the change: a deployment or a repair.
+//! Owns changes to what outlives the stack in Amazon Connect: each is claimed in the ledger first, with what stood
+//! there before, so that deleting the stack can put that back, whoever made the change: a deployment or a repair.
 //!
-//! Every write to Connect follows a write to the ledger that names the version it saw, and is followed by another look at
-//! the ledger: who finds the claim given up meanwhile undoes what it did.
+//! Every write to Connect follows a write to the ledger that names the version it saw, and is followed by another look
+//! at the ledger: who finds the claim given up meanwhile undoes what it did.
 
 use emite_core::change::Change;
 use emite_core::diff;
@@ -51,7 +51,8 @@ pub struct Claimed {
     pub claim: Entry<Claim>,
 }
 
-/// Claims, tells Connect, and notes that it worked. None: the claim was given up meanwhile, and what was done is undone.
+/// Claims, tells Connect, and notes that it worked. None: the claim was given up meanwhile, and what was done is
+/// undone.
 pub async fn stream(aws: &Aws, ledger: &Ledger, order: Order<'_>, seen: &Seen) -> Result<Option<Claimed>, ApplyError> {
     let Order { source, target, .. } = order;
     let set_before = seen.claim.as_ref().is_some_and(|claim| claim.set_by_us(target));
@@ -97,16 +98,16 @@ fn claim_for(order: Order<'_>, seen: &Seen) -> Claim {
     claim
 }
 
-/// Contact records that leave a delivery stream of ours, or the data stream that it reads from, leave some behind in its buffer,
-/// which goes when it is deleted.
+/// Contact records that leave a delivery stream of ours, or the data stream that it reads from, leave some behind in
+/// its buffer, which goes when it is deleted.
 pub fn note_drain(claim: &mut Claim, left: &Target, source: &Source) {
     if source.resource_type == ResourceType::ContactTraceRecords && !matches!(left, Target::Other(_)) {
         claim.draining = Some(left.clone());
     }
 }
 
-/// Has the instance list the origin under a claim. The claim as it stands then, with what applying came to if it was not
-/// listed. None: the claim was given up meanwhile, and what was done is undone.
+/// Has the instance list the origin under a claim. The claim as it stands then, with what applying came to if it was
+/// not listed. None: the claim was given up meanwhile, and what was done is undone.
 pub async fn allow_origin(
     aws: &Aws,
     ledger: &Ledger,
@@ -143,8 +144,8 @@ pub async fn allow_origin(
     Ok(Some((ready, applied)))
 }
 
-/// Applies a change that a repair decided on, under a claim where one is needed. Nothing is done for a stack that has given
-/// its claim up, and a change that did not come about leaves the claim as it was.
+/// Applies a change that a repair decided on, under a claim where one is needed. Nothing is done for a stack that has
+/// given its claim up, and a change that did not come about leaves the claim as it was.
 pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &str) -> Result<Applied, ApplyError> {
     match change {
         Change::StreamTo { source, to, .. } => {
@@ -204,8 +205,8 @@ fn undone(what: &str) -> ApplyError {
     ApplyError::Undone(what.to_owned())
 }
 
-/// Puts a claim back that was written for a change which did not come about: else the stack would put back, one day, what
-/// stood there then.
+/// Puts a claim back that was written for a change which did not come about: else the stack would put back, one day,
+/// what stood there then.
 async fn take_back<T>(ledger: &Ledger, key: &Key, before: Option<Entry<T>>, may: impl Fn(&T) -> bool)
 where
     T: Serialize + DeserializeOwned + PartialEq,

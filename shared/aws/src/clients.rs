@@ -1,10 +1,11 @@
-//! Owns the AWS clients and how they behave: each is built when it is first used, with time-outs and retries set in one place.
+//! Owns the AWS clients and how they behave: each is built when it is first used, and all share time-outs and retries.
 //!
-//! The SDK has no time-out of its own, and a function that waits for ever answers nobody. An attempt gets 5 s and a
-//! call with all its retries 25 s. Connect allows two calls a second and bursts of five
+//! The SDK has no time-out of its own, and a function that waits for ever never answers. An attempt gets 5 s and a call
+//! with all its retries 25 s; only whole objects of S3 get longer ([`Bucket`](crate::s3::objects::Bucket)). Connect
+//! allows two calls a second and bursts of five
 //! (<https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html>), which the standard
-//! retries' growing pauses outlast; the adaptive mode is not used, as one throttled call makes every later one of a warm
-//! process wait for seconds.
+//! retries' growing pauses outlast; the adaptive mode is not used, as one throttled call makes every later one of a
+//! warm process wait for seconds.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 
-/// Declares the clients: for each a field, and a method that builds it when it is first asked for. What a function never
-/// asks for is not even linked into it.
+/// Declares the clients: for each a field, and a method that builds it when it is first called. The client of a service
+/// that a function never calls is not even linked into it.
 macro_rules! clients {
     ($($(#[$doc:meta])+ $name:ident: $sdk:ident;)+) => {
         /// The clients, which share one configuration.

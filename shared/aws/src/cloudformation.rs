@@ -39,8 +39,8 @@ pub async fn objection(cloudformation: &Client, stack_id: &Arn) -> Result<Option
     Ok(objects(&state(cloudformation, stack_id).await?.0))
 }
 
-/// Whether the stack is on its way to something new, and not back to what it was. Not knowing is no: nothing may be in the way of
-/// a rollback. Needs `cloudformation:DescribeStacks`.
+/// Whether the stack is on its way to something new, and not back to what it was. Not knowing is no: nothing may be in
+/// the way of a rollback. Needs `cloudformation:DescribeStacks`.
 pub async fn is_updated_forward(cloudformation: &Client, stack_id: &Arn) -> bool {
     let state = tokio::time::timeout(PATIENCE, state(cloudformation, stack_id)).await;
     matches!(state, Ok(Ok((status, _))) if status == "UPDATE_IN_PROGRESS")

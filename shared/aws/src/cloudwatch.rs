@@ -19,9 +19,9 @@ pub(crate) const ACTION: &str = "cloudwatch:GetMetricData";
 
 type Answers = BTreeMap<String, Result<Vec<Point>, Cause>>;
 
-/// The datapoints of `queries` (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>).
-/// One call takes 500 metrics and 100,800 datapoints, far more than a run needs; where the answer comes in pages all are
-/// read.
+/// The datapoints of `queries`
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>). One call takes 500
+/// metrics and 100,800 datapoints, far more than a run needs; where the answer comes in pages all are read.
 pub(crate) async fn metrics(cloudwatch: &Client, queries: &[MetricQuery], now: Timestamp) -> Result<Answers, AwsError> {
     let (start, end) = window(now);
     let queries = queries.iter().map(api).collect::<Result<Vec<_>, _>>()?;

@@ -58,8 +58,9 @@ pub async fn association(connect: &Client, source: &Source) -> Result<Option<Ass
     }
 }
 
-/// Makes the first association of `source`, and returns its id, if Connect names it. Needs `connect:AssociateInstanceStorageConfig` and what Connect asks of
-/// the caller behind it. The number of attempts tells whether "already there" can be our own lost answer.
+/// Makes the first association of `source`, and returns its id, if Connect names it. Needs
+/// `connect:AssociateInstanceStorageConfig` and what Connect asks of the caller behind it. By the number of attempts, the
+/// caller knows whether "already there" can be our own lost answer.
 pub async fn associate(connect: &Client, source: &Source, to: &Target) -> (Result<Option<String>, AwsError>, u32) {
     const OPERATION: &str = "connect:AssociateInstanceStorageConfig";
     let config = match storage_config(to) {
@@ -135,8 +136,8 @@ pub async fn origin(connect: &Client, place: &Place) -> Result<Option<String>, A
     Ok(approved_origin::find(&listed, &place.origin).map(str::to_owned))
 }
 
-/// Adds the origin. Needs `connect:AssociateApprovedOrigin`. The number of attempts tells whether "already there" can be
-/// our own lost answer.
+/// Adds the origin. Needs `connect:AssociateApprovedOrigin`. The number of attempts tells whether "already there" can
+/// be our own lost answer.
 pub async fn add_origin(connect: &Client, place: &Place) -> (Result<(), AwsError>, u32) {
     let attempts = Attempts::default();
     let answer = connect

@@ -1,4 +1,4 @@
-//! Owns how a failed AWS call is told.
+//! Owns how a failed AWS call is reported.
 //!
 //! One type for every service, so that a message always names the IAM action and the request id: a denied call
 //! names its own fix. Decisions are made by the predicates on codes, never on message texts.
@@ -117,7 +117,7 @@ impl AwsError {
         )
     }
 
-    /// AWS asked to come back later, and still did after the SDK's own retries.
+    /// AWS throttled the call, even after the SDK's own retries.
     pub fn is_throttled(&self) -> bool {
         matches!(
             self.code.as_str(),
@@ -168,8 +168,8 @@ impl AwsError {
         matches!(self.code.as_str(), "InvalidRange" | "HTTP 416")
     }
 
-    /// The call found something there already. Connect's model names the first; the others are answers that callers
-    /// have met for the same thing, so each is followed by another look rather than believed.
+    /// The call may have found something there already. Connect's model names only the first code; callers have seen
+    /// the others for the same thing. So check after each of them.
     pub fn may_mean_already_there(&self) -> bool {
         matches!(
             self.code.as_str(),
@@ -212,8 +212,8 @@ fn request_id(answer: &HttpResponse) -> Option<String> {
     header("x-amzn-requestid").or_else(|| header("x-amz-request-id"))
 }
 
-/// An error and its causes, each as it describes itself. Never in debug form: that of the SDK's errors holds the whole answer, which
-/// may hold what no log should.
+/// An error and its causes, each as it describes itself. Never in debug form: that of the SDK's errors holds the whole
+/// answer, which may hold what no log should.
 pub fn causes(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

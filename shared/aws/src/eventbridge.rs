@@ -17,8 +17,8 @@ pub struct Event {
     pub detail: String,
 }
 
-/// Puts an event on the bus (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>), which may
-/// refuse an entry although the call works. Needs `events:PutEvents`.
+/// Puts an event on the bus (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>), which
+/// may refuse an entry although the call works. Needs `events:PutEvents`.
 pub async fn publish(client: &Client, event: Event) -> Result<(), AwsError> {
     const ACTION: &str = "events:PutEvents";
     let entry = PutEventsRequestEntry::builder()

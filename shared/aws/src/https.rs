@@ -1,5 +1,5 @@
-//! Owns the plain HTTPS client, for the two addresses that no SDK client talks to: CloudFormation's for answers, and the
-//! search domain's `_bulk`.
+//! Owns the plain HTTPS client, for the two addresses that no SDK client talks to: CloudFormation's for answers, and
+//! the search domain's `_bulk`.
 
 use http_body_util::Full;
 use hyper::body::Bytes;

@@ -20,8 +20,8 @@ pub async fn role(iam: &Client, name: &str) -> Result<Option<Role>, AwsError> {
         .map(|seen| seen.map(|(role, inline, attached)| Role { inline, attached, ..role }))
 }
 
-/// The role without its policies; an error that [`is_not_found`](AwsError::is_not_found) if it does not exist. Needs `iam:GetRole`
-/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html>).
+/// The role without its policies; an error that [`is_not_found`](AwsError::is_not_found) if it does not exist. Needs
+/// `iam:GetRole` (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html>).
 pub async fn described(iam: &Client, name: &str) -> Result<Role, AwsError> {
     const ACTION: &str = "iam:GetRole";
     let answer = iam.get_role().role_name(name).send().await.map_err(AwsError::of(ACTION))?;

@@ -33,8 +33,8 @@ fn aws_error(action: &'static str, error: LedgerError) -> AwsError {
     }
 }
 
-/// What is known after this run, remembered if it is new. Needs `dynamodb:PutItem`; a write that fails is made up for by
-/// the next run. Only if there is no memory at all, nothing is known.
+/// What is known after this run, remembered if it is new. Needs `dynamodb:PutItem`; a write that fails is made up for
+/// by the next run. Only if there is no memory at all, nothing is known.
 pub(crate) async fn go_on(
     ledger: &Ledger,
     spec: &Spec,

@@ -1,10 +1,11 @@
-//! Owns the ledger: one DynamoDB table in which the functions remember what AWS cannot tell them.
+//! Owns the ledger: one DynamoDB table in which the functions remember what AWS does not.
 //!
 //! An entry is a small JSON document under a key, with a version. Every write names the version that it replaces, so of
-//! two writers at once one wins and the other looks again. Keys never change: what was found before our first write is
+//! two writers at once one wins and the other reads again. Keys never change: the original configuration is stored
 //! nowhere else.
 //!
-//! Reads are consistent (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>).
+//! Reads are consistent
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -48,7 +49,7 @@ pub enum LedgerError {
     /// DynamoDB refused or failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// Somebody else wrote the entry since it was read: look again and decide anew.
+    /// Another request wrote the entry since it was read: read again and decide anew.
     #[error("the ledger entry {partition}/{sort} changed in between", partition = .0.partition, sort = .0.sort)]
     ChangedMeanwhile(Key),
     /// The entry is not of this version's form. It is left as it is.
@@ -64,8 +65,8 @@ pub enum LedgerError {
 const NO_TABLE: &str = "ResourceNotFoundException";
 
 impl LedgerError {
-    /// Whether DynamoDB says that there is no such table, or that it is not `ACTIVE`. A missing entry is no error, and a bare 404 may
-    /// come from anywhere.
+    /// Whether DynamoDB reports that there is no such table, or that it is not `ACTIVE`. A missing entry is no error,
+    /// and a bare 404 may come from anywhere.
     pub fn may_mean_no_table(&self) -> bool {
         matches!(self, Self::Aws(error) if error.code == NO_TABLE)
     }
@@ -93,7 +94,7 @@ impl Ledger {
     /// version. DynamoDB forgets it some time after `expires`, if given. Needs `dynamodb:PutItem`.
     ///
     /// A write whose answer got lost is retried by the SDK and then refused by its own condition. The mark of the write
-    /// tells that apart from a write of somebody else, even of a twin with the very same value.
+    /// distinguishes that from a write of another request, even a duplicate with the very same value.
     pub async fn write<T>(
         &self,
         key: &Key,

@@ -1,8 +1,8 @@
-//! Owns how emite-connect touches the outside: the AWS clients and every call of theirs, what a run reads ([`observe`]) and
+//! Owns everything that touches the outside: the AWS clients and all their calls, what a run reads ([`observe`]) and
 //! writes ([`apply`](mod@apply)), the [`ledger`], settings, the clock, and HTTPS.
 //!
-//! What is to be done is decided in the crate `emite-core`. The ledger remembers what a link looked like before our first
-//! write, so that deleting the stack restores it.
+//! The crate `emite-core` decides what to do. The ledger remembers the state of a link before our first write, so that
+//! deleting the stack restores it.
 
 pub mod apply;
 pub mod claims;

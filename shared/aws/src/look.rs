@@ -1,4 +1,4 @@
-//! Owns turning a failed call into a look that showed nothing: which is neither healthy nor broken.
+//! Owns the time limit of a read, and turning a failed call into [`Unseen`], which is neither healthy nor broken.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use emite_core::look::{Cause, Look, Unseen};
 
 use crate::error::AwsError;
 
-/// How long a look may take, with all its calls.
+/// How long a read may take, with all its calls.
 const LIMIT: Duration = Duration::from_secs(15);
 
 impl From<AwsError> for Unseen {
@@ -24,7 +24,8 @@ impl From<AwsError> for Unseen {
     }
 }
 
-/// What `work` shows, within [`LIMIT`]. `action` is its first call, for when none of them answers.
+/// What `work` reads within [`LIMIT`]. `action` is the IAM action of its first call, to be named if none answers in
+/// time.
 pub async fn look<T>(action: &'static str, work: impl Future<Output = Result<T, AwsError>>) -> Look<T> {
     match tokio::time::timeout(LIMIT, Box::pin(work)).await {
         Ok(seen) => seen.map_err(unseen),
@@ -35,13 +36,13 @@ pub async fn look<T>(action: &'static str, work: impl Future<Output = Result<T, 
     }
 }
 
-/// What a failed call leaves unseen; noted in the log.
+/// A failed call as an observation. Logs why it failed.
 pub(crate) fn unseen(error: AwsError) -> Unseen {
     log(&error, "could not look");
     Unseen::from(error)
 }
 
-/// Notes why a read failed, and what that leaves open. A finding names the action and the kind of the cause only.
+/// Logs why a read failed, and what that leaves open. A finding names only the action and the kind of the cause.
 pub(crate) fn log(error: &AwsError, open: &'static str) {
     let AwsError { operation, code, message, request_id } = error;
     tracing::warn!(action = operation, code, reason = message, request_id, "{open}");

@@ -1,7 +1,7 @@
-//! Owns looking: the one place where a run reads AWS, everything at once.
+//! Owns observing: the one place where a run reads AWS, everything at once.
 //!
-//! Each look stands for itself and has its own time limit, so that one that fails, is denied or hangs hides no other, and
-//! a run takes as long as its slowest look and not as their sum.
+//! Each read is independent and has its own time limit. One that fails, is denied or gets no answer hides no other, and
+//! a run takes as long as its slowest read.
 
 use emite_core::arn::InstanceId;
 use emite_core::checks;
@@ -18,18 +18,18 @@ use crate::ledger::Ledger;
 use crate::look::look;
 use crate::{cloudwatch, connect, ec2, firehose, iam, kinesis, latch, opensearch, s3, sns, sqs};
 
-/// What a run does with the ledger's latch, which remembers since when a stack is watched and read.
+/// What a run does with the latch in the ledger, which remembers since when a stack has been watched and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Latch {
-    /// It remembers what is new: the health check's part.
+    /// The run writes what is new. Only the health check does.
     Moves,
-    /// It is read only.
+    /// The run only reads it.
     Stays,
 }
 
-/// Sees everything that the checks judge. Cannot fail: what could not be seen is told look by look.
+/// Reads everything that the checks judge. Cannot fail: each read that did is an `Unseen` in the snapshot.
 ///
-/// Writes nothing but the ledger's latch, where that moves.
+/// Writes nothing but the latch, and only with [`Latch::Moves`].
 pub async fn observe(aws: &Aws, ledger: &Ledger, spec: &Spec, latch: Latch, now: Timestamp) -> Snapshot {
     let started = tokio::time::Instant::now();
     let queries = checks::metrics(spec);

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::convert::{count, timestamp};
 use crate::error::{AwsError, if_there};
 
-/// The domain (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomain.html>). The call is
-/// authorised as `es:DescribeDomain`, for Elasticsearch as well.
+/// The domain (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomain.html>). The call
+/// is authorised as `es:DescribeDomain`, for Elasticsearch as well.
 pub async fn domain(opensearch: &Client, name: &str) -> Result<Option<Domain>, AwsError> {
     const ACTION: &str = "es:DescribeDomain";
     let answer = opensearch.describe_domain().domain_name(name).send().await;
@@ -43,8 +43,8 @@ pub async fn domain(opensearch: &Client, name: &str) -> Result<Option<Domain>, A
     }))
 }
 
-/// The access policy that was last asked for, which the next change replaces; null if there is none. And whether it is in
-/// force yet. Needs `es:DescribeDomainConfig`
+/// The access policy that was last asked for, which the next change replaces; null if there is none. And whether it is
+/// in force yet. Needs `es:DescribeDomainConfig`
 /// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomainConfig.html>).
 pub async fn access_policy(opensearch: &Client, domain: &str) -> Result<(Value, bool), AwsError> {
     let answer = opensearch.describe_domain_config().domain_name(domain).send().await;
@@ -70,7 +70,8 @@ pub async fn set_access_policy(opensearch: &Client, domain: &str, policy: String
     answer.map(drop).map_err(AwsError::of("es:UpdateDomainConfig"))
 }
 
-/// Whether AWS is carrying out a change to the domain. One that is being deleted or is isolated accepts no change at all.
+/// Whether AWS is carrying out a change to the domain. One that is being deleted or is isolated accepts no change at
+/// all.
 fn is_changing(status: &DomainStatus) -> bool {
     let flagged = status.processing == Some(true) || status.upgrade_processing == Some(true);
     match &status.domain_processing_status {

@@ -1,5 +1,5 @@
-//! Owns the calls of S3: how many failed records wait in the bucket, since when, and why; and where a bucket is and what it
-//! encrypts with.
+//! Owns the calls of S3: how many failed records wait in the bucket, since when, and why; and where a bucket is and
+//! what it encrypts with.
 
 pub mod objects;
 
@@ -48,8 +48,8 @@ pub async fn failed_records(s3: &Client, spec: &Spec) -> Result<Option<FailedRec
     }))
 }
 
-/// Where a bucket of `owner` is, as the API names it: the empty text is us-east-1, and `EU` may stand for eu-west-1, as those
-/// two regions are older than their names. Needs `s3:GetBucketLocation`
+/// Where a bucket of `owner` is, as the API names it: the empty text is us-east-1, and `EU` may stand for eu-west-1, as
+/// those two regions are older than their names. Needs `s3:GetBucketLocation`
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html>).
 pub async fn bucket_location(s3: &Client, bucket: &str, owner: &str) -> Result<String, AwsError> {
     let answer = s3.get_bucket_location().bucket(bucket).expected_bucket_owner(owner).send().await;

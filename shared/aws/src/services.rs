@@ -1,5 +1,5 @@
-//! Owns what the functions that work by the spec have in common: clients, ledger, and the spec of the one stack that they
-//! serve.
+//! Owns what health check, repair, reporter and redrive have in common: the clients, the ledger, and the spec of the
+//! one stack that they serve.
 
 use emite_core::arn::Arn;
 use emite_core::spec::{BadSpec, Spec};
@@ -10,16 +10,16 @@ use crate::ledger::Ledger;
 use crate::settings::{BadSettings, Settings};
 use crate::ssm;
 
-/// Why there is no spec.
+/// Why the spec cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// The parameter could not be read.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// What it says cannot be used.
+    /// Its text is not a valid spec.
     #[error(transparent)]
     Bad(#[from] BadSpec),
-    /// It is of another stack.
+    /// It belongs to another stack.
     #[error("the stack's settings in {parameter} are those of {found}, but this function belongs to {own}")]
     OtherStack {
         /// The SSM parameter.
@@ -42,12 +42,12 @@ impl SpecError {
     }
 }
 
-/// What every invocation works with.
+/// What every invocation of a function works with.
 #[derive(Debug)]
 pub struct Services {
     /// The clients.
     pub aws: Aws,
-    /// The stack's memory.
+    /// The ledger of the stack.
     pub ledger: Ledger,
     /// The one stack that the function serves.
     pub stack_id: Arn,
@@ -56,6 +56,9 @@ pub struct Services {
 
 impl Services {
     /// Sets up what a function needs, with its settings from `lookup`.
+    ///
+    /// # Errors
+    /// [`BadSettings`] with every setting that is missing or invalid.
     pub async fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
         let mut settings = Settings::new(lookup);
         let table = settings.required::<String>("LEDGER_TABLE");
@@ -69,12 +72,15 @@ impl Services {
         Ok(Self { ledger: Ledger::new(aws.dynamodb().clone(), table), aws, stack_id, spec_parameter })
     }
 
-    /// The text of the spec as it stands now. Needs `ssm:GetParameter`.
+    /// The text of the spec, read from SSM. Needs `ssm:GetParameter`.
     pub async fn spec_text(&self) -> Result<String, SpecError> {
         Ok(ssm::parameter(self.aws.ssm(), &self.spec_parameter).await?)
     }
 
-    /// The spec that `text` is, if it is that of this stack.
+    /// Parses the text of the spec, which must be that of this stack.
+    ///
+    /// # Errors
+    /// [`SpecError::Bad`] or [`SpecError::OtherStack`].
     pub fn spec_of(&self, text: &str) -> Result<Spec, SpecError> {
         let spec = Spec::parse(text)?;
         if spec.stack_id == self.stack_id {

@@ -37,8 +37,8 @@ pub async fn publish(sns: &Client, topic: &Arn, notification: &Notification<'_>)
 /// Confirmed subscriptions that are asked for their filter; one is enough to know that somebody hears everything.
 const ASKED: usize = 20;
 
-/// Who subscribed to the alerts (<https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>). A topic
-/// that is gone has nobody.
+/// Who subscribed to the alerts (<https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>). A
+/// topic that is gone has nobody.
 pub async fn subscriptions(sns: &Client, topic: &Arn) -> Result<Vec<Subscription>, AwsError> {
     let pages = sns.list_subscriptions_by_topic().topic_arn(topic.to_string()).into_paginator().items().send();
     let listed = pages.collect::<Result<Vec<_>, _>>().await.map_err(AwsError::of("sns:ListSubscriptionsByTopic"));

@@ -1,29 +1,29 @@
-//! Owns waiting until something settles: until AWS shows a change, lets a request in, or is not disturbed any more.
+//! Owns waiting: until AWS shows a change, permits a request, or no other request interferes.
 //!
-//! How soon a write shows is documented for hardly any service. A write that AWS accepted has worked in any case, so what
-//! does not show in time is for the caller to judge.
+//! Hardly any service documents how soon a write shows. A write that AWS accepted has worked in any case, so the caller
+//! decides what it means if it does not show in time.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long to wait for what shows within seconds: 3 s in all.
+/// The pauses before each further read of what shows within seconds: 3 s in all.
 pub const BRIEFLY: &[Duration] = &millis([200, 400, 800, 1600]);
-/// Before an answer that did not arrive is sent again: 1.4 s in all.
+/// The pauses before an answer that did not arrive is sent again: 1.4 s in all.
 pub const FOR_AN_ANSWER: &[Duration] = &millis([200, 400, 800]);
-/// Before work that another request disturbed is begun anew: 3 s in all.
+/// The pauses before work starts over after another request interfered: 3 s in all.
 pub const UNTIL_UNDISTURBED: &[Duration] = &millis([200, 800, 2000]);
 /// For Amazon Connect, which allows two calls a second: 4.5 s in all.
 pub const FOR_CONNECT: &[Duration] = &millis([300, 600, 1200, 2400]);
 /// Before an entry of the ledger that another invocation wrote meanwhile is changed anew: 4.4 s in all.
 pub const FOR_THE_LEDGER: &[Duration] = &millis([20, 50, 100, 200, 400, 800, 1200, 1600]);
-/// For everything that a repair changed: 7 s in all.
+/// For all that a repair changed: 7 s in all.
 pub const FOR_A_REPAIR: &[Duration] = &millis([1000, 2000, 4000]);
 /// For a change that takes its time, such as a domain's access policy: a minute in all.
 pub const FOR_A_MINUTE: &[Duration] = &millis([1000, 2000, 4000, 8000, 15_000, 30_000]);
 
-/// Reads until it is `enough`, pausing before each further read, and returns what was read last.
+/// Reads until the result is `enough`, or `pauses` are used up. Returns the last result.
 pub async fn until<T>(pauses: &[Duration], read: impl AsyncFn() -> T, enough: impl Fn(&T) -> bool) -> T {
     const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
     until_or_late(pauses, Instant::now() + NEVER, read, enough).await
@@ -63,7 +63,8 @@ pub async fn until_spread<T>(pauses: &[Duration], read: impl AsyncFn() -> T, eno
     seen
 }
 
-/// Reads again after each `pause`, for as long in all as what was read is worth waiting for; returns what was read last.
+/// Reads again after each `pause`, for at most as long in all as `patience` gives the last result. Returns the last
+/// result.
 pub async fn patiently<T>(pause: Duration, read: impl AsyncFn() -> T, patience: impl Fn(&T) -> Duration) -> T {
     let started = Instant::now();
     loop {

@@ -1,5 +1,5 @@
 //! Owns applying changes to policy documents, which AWS keeps without a version: each is read again right before it is
-//! written, and what is not as it was when the change was decided is left alone.
+//! written, and left alone if it has changed since the change was decided.
 
 use emite_core::policies::emite_role::POLICY;
 use emite_core::policies::trust::Admission;
@@ -11,7 +11,7 @@ use crate::clients::Aws;
 use crate::error::AwsError;
 use crate::{iam, opensearch, wait};
 
-/// Lets `statements` be in the access policy of `domain`, which accepts one change at a time.
+/// Merges `statements` into the access policy of `domain`, which accepts one change at a time.
 pub(super) async fn admit_to_domain(
     aws: &Aws,
     domain: &str,
@@ -29,7 +29,7 @@ pub(super) async fn admit_to_domain(
         document.put(|live| merge::merged(live, statements), read, write).await
     };
     match put().await {
-        // The change that was in the way may have ended before it could be seen: read, compare and write once more.
+        // The other change may have ended before it could be observed: read, compare and write once more.
         Err(ApplyError::Aws(error)) if error.is_invalid_request() => put().await,
         outcome => outcome,
     }
@@ -37,8 +37,8 @@ pub(super) async fn admit_to_domain(
 
 /// Sets the access policy.
 ///
-/// While another change to the domain is in progress, AWS rejects this one with a `ValidationException`, the code of every other
-/// invalid request. Whether that is the reason is read from the domain, not from the message.
+/// While another change to the domain is in progress, AWS rejects this one with a `ValidationException`, the code of
+/// every other invalid request. Whether that is the reason is read from the domain, not from the message.
 async fn set_access_policy(aws: &Aws, domain: &str, policy: String) -> Result<(), ApplyError> {
     match opensearch::set_access_policy(aws.opensearch(), domain, policy).await {
         Err(error) if error.is_invalid_request() => {
@@ -58,7 +58,7 @@ pub(super) async fn in_force(aws: &Aws, domain: &str) {
     }
 }
 
-/// Lets only `admission` into `role`.
+/// Merges the trust policy of `role` so that it admits only `admission`.
 pub(super) async fn set_trust(
     aws: &Aws,
     role: &str,
@@ -71,7 +71,7 @@ pub(super) async fn set_trust(
     document.put(|live| admission.merged_into(live), read, write).await
 }
 
-/// Lets `statements` be in the stack's inline policy of `role`.
+/// Merges `statements` into the stack's inline policy of `role`.
 pub(super) async fn set_role_policy(
     aws: &Aws,
     role: &str,
@@ -84,7 +84,7 @@ pub(super) async fn set_role_policy(
     document.put(|live| merge::merged(live, statements), read, write).await
 }
 
-/// A policy document as it was seen when a change of it was decided; null if there was none.
+/// A policy document as it was when a change to it was decided; null if there was none.
 struct PolicyDocument<'a> {
     what: &'static str,
     seen: &'a Value,

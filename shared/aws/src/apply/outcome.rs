@@ -10,9 +10,9 @@ pub enum Applied {
     Done,
     /// It was as wanted already, so nothing was written.
     Unchanged,
-    /// Somebody else had made it so before us: it is not ours to undo.
+    /// A third party had made the same change before us, so it is not ours to undo.
     AlreadyThere,
-    /// What was to be put back does not exist any more; nothing stands there now.
+    /// What was to be restored does not exist any more; nothing is configured now.
     PreviousIsGone,
 }
 
@@ -25,19 +25,19 @@ pub enum ApplyError {
     /// The ledger could not be read or written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Something else is there than when the change was decided: look again and decide anew.
+    /// The configuration differs from what the change was decided on: read again and decide anew.
     #[error("{0} changed in between")]
     ChangedMeanwhile(String),
     /// AWS is carrying out another change to it, and accepts no second one until then.
     #[error("another change to {0} is in progress")]
     InProgress(&'static str),
-    /// It was done, and undone again, as the stack turned out to be going.
+    /// It was done, and undone again, because the stack turned out to be in deletion.
     #[error("this was done and undone again: the stack gave its claim on {0} up meanwhile")]
     Undone(String),
 }
 
 impl ApplyError {
-    /// Whether somebody else was there in between.
+    /// Whether another request or person changed something in between.
     pub fn is_changed_meanwhile(&self) -> bool {
         matches!(self, Self::ChangedMeanwhile(_) | Self::Ledger(LedgerError::ChangedMeanwhile(_)))
     }

@@ -8,7 +8,7 @@ use super::outcome::{Applied, ApplyError};
 use crate::error::AwsError;
 use crate::{ec2, wait};
 
-/// Gives the server the instance profile `to`, if it still has `from`.
+/// Attaches the instance profile `to` to the server, if it still has `from`.
 pub(super) async fn attach_profile(
     client: &Client,
     instance: &str,
@@ -52,8 +52,8 @@ pub(super) async fn associate_address(
     .await
 }
 
-/// Waits until the write shows. A write that was refused may still have been made, by an attempt whose answer got lost; one
-/// that was accepted and does not show worked all the same.
+/// Waits until the write shows. A write that was rejected may still have been made, by an attempt whose answer got
+/// lost. One that was accepted has worked, even if it does not show.
 async fn written_or_there(
     written: Result<(), AwsError>,
     what: &'static str,

@@ -1,5 +1,5 @@
-//! Owns applying changes to settings of one value: each is read again right before it is written, and one that is not as
-//! it was when the change was decided is left alone.
+//! Owns applying changes to settings of one value: each is read again right before it is written, and left alone if it
+//! has changed since the change was decided.
 
 use emite_core::arn::Arn;
 
@@ -8,8 +8,8 @@ use crate::clients::Aws;
 use crate::error::AwsError;
 use crate::{iam, kinesis};
 
-/// Raises the retention to `to` hours, if it still is `from`. AWS refuses hours that are not more than those that the stream
-/// has: then an attempt of ours whose answer got lost, or another change, came first.
+/// Raises the retention to `to` hours, if it still is `from`. AWS rejects a value that is not higher than the current
+/// one. In that case an attempt of ours whose answer got lost, or another change, came first.
 pub(super) async fn raise_retention(aws: &Aws, stream: &str, from: u32, to: u32) -> Result<Applied, ApplyError> {
     let live = retention_hours(aws, stream).await?;
     if live >= to {

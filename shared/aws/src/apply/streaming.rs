@@ -1,4 +1,4 @@
-//! Owns applying changes to what Amazon Connect streams where, and to its approved origins.
+//! Owns applying changes to the data streaming of Amazon Connect, and to its approved origins.
 
 use emite_core::links::approved_origin::Place;
 use emite_core::links::data_streaming::{Association, Claim, Source, Target};
@@ -10,7 +10,7 @@ use crate::keys::streaming_key;
 use crate::ledger::Ledger;
 use crate::{connect, firehose, kinesis, wait};
 
-/// What applying a change to a storage config came to, and what Connect shows since.
+/// What applying a change to a storage config came to, and the association since then.
 #[derive(Clone, Debug)]
 pub(crate) struct Streamed {
     pub(crate) applied: Applied,
@@ -18,7 +18,8 @@ pub(crate) struct Streamed {
     pub(crate) live: Association,
 }
 
-/// Streams to `to` instead of `from`. Where nothing was seen, nothing is read again: Connect itself refuses a second association.
+/// Streams to `to` instead of `from`. Without `from`, nothing is read first: Connect itself rejects a second
+/// association.
 pub(crate) async fn stream_to(
     aws: &Aws,
     ledger: &Ledger,
@@ -50,7 +51,7 @@ pub(crate) async fn stream_to(
     }
 }
 
-/// Says that the old association is gone already, which the refusal of the new one does not.
+/// Adds to the error of the new association that the old one is gone already.
 fn half_done(error: ApplyError, from: &Association) -> ApplyError {
     match error {
         ApplyError::Aws(error) => {
@@ -84,7 +85,7 @@ pub(super) async fn restore(
     }
     match associate(aws, source, to).await {
         Err(ApplyError::Aws(error)) if error.is_refused_value() => match exists(aws, to).await? {
-            // Refused for another reason, so it is not given up: the ledger knows that nothing is there because of us.
+            // Rejected for another reason, so try again later: the ledger notes that we left the source unassociated.
             true => Err(error.into()),
             false => Ok(Applied::PreviousIsGone),
         },
@@ -92,7 +93,7 @@ pub(super) async fn restore(
     }
 }
 
-/// The association through which the records go to `to` already. Anything else but `from` is a change in between.
+/// The association that streams to `to` already; none if `from` is unchanged. Anything else is a change in between.
 async fn already_at(
     aws: &Aws,
     source: &Source,
@@ -139,8 +140,8 @@ pub(super) async fn stop_streaming(aws: &Aws, source: &Source, from: &Associatio
     Ok(Applied::Done)
 }
 
-/// Takes an association away so that another one can be made, having noted so: if we die in between, whoever comes
-/// next knows that nothing is there because of us.
+/// Removes an association so that another one can be made. The claim notes this first: if the function dies in between,
+/// the next request knows that we left the source unassociated.
 async fn detach(aws: &Aws, ledger: &Ledger, source: &Source, from: &Association) -> Result<(), ApplyError> {
     let key = streaming_key(source);
     let claim = ledger.read::<Claim>(&key).await?.ok_or_else(|| changed(source))?;
@@ -189,7 +190,7 @@ async fn exists(aws: &Aws, target: &Target) -> Result<bool, AwsError> {
     }
 }
 
-/// Looks until `enough`, for a few seconds at most, and returns what was seen last.
+/// Reads the association until it is `enough`, for a few seconds at most. Returns the last result.
 pub async fn observe_until(
     aws: &Aws,
     source: &Source,
@@ -199,8 +200,8 @@ pub async fn observe_until(
     wait::until(wait::FOR_CONNECT, read, |live| live.as_ref().map_or(true, |live| enough(live.as_ref()))).await
 }
 
-/// Waits until a write shows, so that whoever reads next is not misled, and returns what shows then. The write worked in any
-/// case, so not seeing it is no error.
+/// Waits until a write shows, so that the next reader is not misled, and returns the association that shows; none if it
+/// does not show in time. The write worked in any case, so that is no error.
 async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) -> Option<Association> {
     match observe_until(aws, source, |live| live.map(|live| &live.target) == expected).await {
         Ok(live) if live.as_ref().map(|live| &live.target) == expected => return live,
@@ -210,8 +211,8 @@ async fn settled(aws: &Aws, source: &Source, expected: Option<&Target>) -> Optio
     None
 }
 
-/// The spelling in which the instance lists an origin, once it does (or once it does not, as `expected`); or after a few
-/// seconds.
+/// The spelling in which the instance lists an origin. Waits a few seconds at most for it to be listed, or to be gone,
+/// as `expected`.
 pub async fn observe_origin_until(aws: &Aws, place: &Place, expected: bool) -> Result<Option<String>, AwsError> {
     let read = async || connect::origin(aws.connect(), place).await;
     wait::until(wait::FOR_CONNECT, read, |listed| listed.as_ref().map_or(true, |listed| listed.is_some() == expected))

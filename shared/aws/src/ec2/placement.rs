@@ -60,7 +60,8 @@ pub async fn has_key_pair(ec2: &Client, name: &str) -> Result<bool, AwsError> {
     Ok(if_there(answer.map_err(AwsError::of("ec2:DescribeKeyPairs")))?.is_some())
 }
 
-/// How many Elastic IPs the account may have in the region; none if it does not say. Needs `ec2:DescribeAccountAttributes`
+/// How many Elastic IPs the account may have in the region; none if it does not say. Needs
+/// `ec2:DescribeAccountAttributes`
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAccountAttributes.html>).
 pub async fn address_limit(ec2: &Client) -> Result<Option<usize>, AwsError> {
     const LIMIT: &str = "vpc-max-elastic-ips";

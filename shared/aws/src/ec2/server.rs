@@ -1,6 +1,7 @@
 //! Owns the calls of EC2 that read the eMite server of this account.
 //!
-//! What belongs to it is asked for at once and stands for itself: a denied look at its address hides nothing of its state.
+//! What belongs to it is asked for at once and stands for itself: a denied look at its address hides nothing of its
+//! state.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +15,8 @@ use crate::error::{AwsError, if_there};
 use crate::look::unseen;
 
 /// The server with its status, address, profile and groups; none if it is gone
-/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>). AWS shows a terminated instance for
-/// about an hour, with nothing attached to it any more.
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>). AWS shows a terminated
+/// instance for about an hour, with nothing attached to it any more.
 pub async fn server(ec2: &Client, wanted: &ServerSpec) -> Result<Option<Server>, AwsError> {
     let id = wanted.instance_id.as_str();
     let (instance, status, address, profile) =
@@ -75,8 +76,8 @@ pub async fn machine(ec2: &Client, id: &str) -> Result<Option<Machine>, AwsError
     }))
 }
 
-/// AWS's checks (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceStatus.html>), which leaves out
-/// what does not run unless it is asked for all.
+/// AWS's checks (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceStatus.html>), which
+/// leaves out what does not run unless it is asked for all.
 async fn status(ec2: &Client, id: &str) -> Result<StatusChecks, AwsError> {
     const ACTION: &str = "ec2:DescribeInstanceStatus";
     let request = ec2.describe_instance_status().instance_ids(id).include_all_instances(true);

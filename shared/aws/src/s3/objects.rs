@@ -130,9 +130,8 @@ impl Bucket {
         Ok(())
     }
 
-    /// Copies the version `etag` of an object, without its tags, which would take rights of their own; encryption is the
-    /// bucket's own
-    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>).
+    /// Copies the version `etag` of an object, without its tags, which would take rights of their own; encryption is
+    /// the bucket's own (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>).
     ///
     /// # Errors
     /// [`AwsError`] of `s3:PutObject`.
