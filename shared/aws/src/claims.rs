@@ -1,8 +1,8 @@
-//! Owns changes to what outlives the stack in Amazon Connect: each is claimed in the ledger first, with what stood
-//! there before, so that deleting the stack can put that back, whoever made the change: a deployment or a repair.
+//! Owns changes to what outlives the stack in Amazon Connect. Each is claimed in the ledger first, together with the
+//! original configuration, so that deleting the stack can restore it, whether a deployment or a repair made the change.
 //!
-//! Every write to Connect follows a write to the ledger that names the version it saw, and is followed by another look
-//! at the ledger: who finds the claim given up meanwhile undoes what it did.
+//! Every write to Connect follows a conditional write to the ledger. After it the ledger is read again: if the claim has
+//! been given up meanwhile, the change is undone.
 
 use emite_core::change::Change;
 use emite_core::diff;
@@ -18,7 +18,7 @@ use crate::connect;
 use crate::keys::{origin_key, streaming_key};
 use crate::ledger::{Entry, Key, Ledger};
 
-/// Who wants what.
+/// What is to be streamed where, and by which request.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
     /// Which records of which instance.
@@ -29,14 +29,14 @@ pub struct Order<'a> {
     pub request_id: &'a str,
 }
 
-/// What was there when a decision was made.
+/// What was observed when a decision was made.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Where the records go.
     pub live: Option<Association>,
-    /// None too if it was released.
+    /// The stack's claim; none also if it was released.
     pub claim: Option<Claim>,
-    /// The version of the ledger's entry, which a write has to name.
+    /// The version of the ledger entry, which a write has to name; none if there is no entry.
     pub version: Option<u64>,
 }
 
@@ -51,8 +51,8 @@ pub struct Claimed {
     pub claim: Entry<Claim>,
 }
 
-/// Claims, tells Connect, and notes that it worked. None: the claim was given up meanwhile, and what was done is
-/// undone.
+/// Writes the claim, changes Connect, and notes in the claim that it worked. None if the claim was given up meanwhile:
+/// then the change is undone.
 pub async fn stream(aws: &Aws, ledger: &Ledger, order: Order<'_>, seen: &Seen) -> Result<Option<Claimed>, ApplyError> {
     let Order { source, target, .. } = order;
     let set_before = seen.claim.as_ref().is_some_and(|claim| claim.set_by_us(target));
@@ -78,18 +78,18 @@ pub async fn stream(aws: &Aws, ledger: &Ledger, order: Order<'_>, seen: &Seen) -
     Ok(Some(Claimed { applied, live, claim: Entry { value: accepted, version } }))
 }
 
-/// The claim that has to stand in the ledger before Connect is told to stream to the target.
+/// The claim that has to be in the ledger before Connect streams to the target.
 fn claim_for(order: Order<'_>, seen: &Seen) -> Claim {
     let live = seen.live.as_ref();
     let ours = |claim: &Claim| !claim.adopted && live.is_none_or(|live| claim.set_by_us(&live.target));
-    // What is there now is what to put back, unless it is ours and what to put back is known already.
+    // The live target is what to restore, unless it is ours and the claim knows already what to restore.
     let mut claim = match &seen.claim {
         Some(claim) if ours(claim) => claim.clone(),
         Some(claim) => Claim { previous: live.map(|live| live.target.clone()), adopted: false, ..claim.clone() },
         None => Claim::on(live, order.request_id),
     };
     claim.life = Life::Held;
-    // A data stream may have been theirs before ours: our delivery stream reads from it all the same.
+    // A data stream may be a third party's, and our delivery stream reads from it all the same.
     let read_by_us = |left: &Target| matches!(left, Target::KinesisStream(_)) && claim.accepted.contains(left);
     if let Some(left) = live.filter(|live| claim.set_by_us(&live.target) || read_by_us(&live.target)) {
         note_drain(&mut claim, &left.target, order.source);
@@ -106,8 +106,8 @@ pub fn note_drain(claim: &mut Claim, left: &Target, source: &Source) {
     }
 }
 
-/// Has the instance list the origin under a claim. The claim as it stands then, with what applying came to if it was
-/// not listed. None: the claim was given up meanwhile, and what was done is undone.
+/// Adds the origin to the list of the instance, under a claim. Returns the claim as it is then, and what applying the
+/// change came to. None if the claim was given up meanwhile: then the change is undone.
 pub async fn allow_origin(
     aws: &Aws,
     ledger: &Ledger,
@@ -144,8 +144,8 @@ pub async fn allow_origin(
     Ok(Some((ready, applied)))
 }
 
-/// Applies a change that a repair decided on, under a claim where one is needed. Nothing is done for a stack that has
-/// given its claim up, and a change that did not come about leaves the claim as it was.
+/// Applies a change that a repair decided on, under a claim where one is needed. Does nothing for a stack that has given
+/// its claim up. A change that fails leaves the claim as it was.
 pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &str) -> Result<Applied, ApplyError> {
     match change {
         Change::StreamTo { source, to, .. } => {
@@ -191,7 +191,7 @@ pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &st
     }
 }
 
-/// The entry, unless its claim was given up: what a repair set up then, nobody would ever take away.
+/// The entry, unless its claim was given up: nothing would ever remove what a repair set up then.
 fn held<T>(entry: Option<Entry<T>>, life: impl Fn(&T) -> Life, what: &str) -> Result<Option<Entry<T>>, ApplyError> {
     match entry {
         Some(entry) if life(&entry.value) != Life::Held => {
@@ -205,8 +205,8 @@ fn undone(what: &str) -> ApplyError {
     ApplyError::Undone(what.to_owned())
 }
 
-/// Puts a claim back that was written for a change which did not come about: else the stack would put back, one day,
-/// what stood there then.
+/// Restores the claim that was replaced for a change that then failed. Otherwise deleting the stack would one day restore
+/// what was live at that time.
 async fn take_back<T>(ledger: &Ledger, key: &Key, before: Option<Entry<T>>, may: impl Fn(&T) -> bool)
 where
     T: Serialize + DeserializeOwned + PartialEq,

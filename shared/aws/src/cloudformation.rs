@@ -1,4 +1,4 @@
-//! Owns looking at the stack itself: while it is being changed, what is there differs from what was asked for.
+//! Owns the calls of CloudFormation: whether the stack is being changed, and what that means for checks and repairs.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::convert::timestamp;
 use crate::error::AwsError;
 use crate::look::log;
 
-/// How long looking may take. Not knowing is no reason to keep silent.
+/// How long the read may take. The health check runs if the state is not known.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a change keeps the health check silent. One that takes longer hangs, most likely, and what breaks meanwhile
-/// has to be told.
+/// How long a change keeps the health check silent. A change that takes longer is most likely stuck, and what breaks
+/// meanwhile has to be reported.
 const LONGEST: SignedDuration = SignedDuration::from_hours(3);
 
-/// Whether the stack has been changing for no longer than a change takes. Needs `cloudformation:DescribeStacks`
+/// Whether a change of the stack is in progress that does not seem to be stuck. Needs `cloudformation:DescribeStacks`
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>).
 pub async fn is_changing(cloudformation: &Client, stack_id: &Arn, now: Timestamp) -> bool {
     match tokio::time::timeout(PATIENCE, state(cloudformation, stack_id)).await {
@@ -32,9 +32,9 @@ pub async fn is_changing(cloudformation: &Client, stack_id: &Arn, now: Timestamp
     }
 }
 
-/// Why nothing of the stack's may be mended now; nothing, if it may. Needs `cloudformation:DescribeStacks`.
+/// Why nothing of the stack may be repaired now; none if it may. Needs `cloudformation:DescribeStacks`.
 ///
-/// Other than for telling, not knowing is a reason here: what is set up for a stack that is going would stay.
+/// Other than [`is_changing`], this fails if the state is not known: what is set up for a stack in deletion would stay.
 pub async fn objection(cloudformation: &Client, stack_id: &Arn) -> Result<Option<&'static str>, AwsError> {
     Ok(objects(&state(cloudformation, stack_id).await?.0))
 }

@@ -206,8 +206,8 @@ fn incomplete(error: impl fmt::Display) -> AwsError {
     AwsError::unusable("connect:AssociateInstanceStorageConfig", error.to_string())
 }
 
-/// Counts the attempts of one call. A refusal as "already there" on the first attempt is about somebody else's thing;
-/// on a later one it may be about our own, made by an attempt whose answer got lost.
+/// Counts the attempts of one call. "Already there" on the first attempt means that a third party made the thing; on a later
+/// one it may be our own, made by an attempt whose answer got lost.
 #[derive(Clone, Debug, Default)]
 pub struct Attempts(Arc<AtomicU32>);
 

@@ -1,4 +1,4 @@
-//! Owns putting reports on the account's default event bus.
+//! Owns the calls of EventBridge: putting events on the account's default event bus.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;

@@ -1,4 +1,4 @@
-//! Owns the latch in the ledger, which remembers since when the streams of a stack are watched and read.
+//! Owns the latch in the ledger, which remembers since when the streams of a stack have been watched and read.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::error::AwsError;
 use crate::ledger::{Entry, Key, Ledger, LedgerError};
 use crate::look::log;
 
-/// How long remembering may take; the next run makes up for it.
+/// How long the write may take. If it takes longer, the next run makes up for it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Other streams are another watch: what was seen of the old ones says nothing of them.
+/// The key names the streams: what was observed of other streams says nothing about these.
 fn key(spec: &Spec) -> Key {
     let sort = format!("{}|{}", spec.agent_event_stream_name(), spec.delivery_stream_name());
     Key { partition: format!("latch#{}", spec.stack_id), sort }

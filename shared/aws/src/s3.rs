@@ -1,5 +1,5 @@
-//! Owns the calls of S3: how many failed records wait in the bucket, since when, and why; and where a bucket is and
-//! what it encrypts with.
+//! Owns the calls of S3: how many failed records wait in the bucket, since when, and why; where a bucket is and what it
+//! encrypts with; and storing a document.
 
 pub mod objects;
 
@@ -19,9 +19,9 @@ use crate::look::log;
 
 /// Pages of a listing that are read in one run, of a thousand objects each.
 const PAGES: usize = 5;
-/// What is read of one object to tell why its records were refused.
+/// What is read of one object to find out why its records failed.
 const BEGINNING: &str = "bytes=0-65535";
-/// How long that may take. Not knowing why hides nothing: that records wait is known.
+/// How long that may take. If it takes longer, the finding does not give the reason.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What waits in the folders of failed records and in `quarantine/`; none if the bucket is gone.
@@ -148,7 +148,7 @@ async fn listing(s3: &Client, bucket: &str, prefix: &str, is_ours: impl Fn(&str)
     Ok(listing)
 }
 
-/// Why the records of an object were refused.
+/// Why the records of an object failed.
 async fn kind(s3: &Client, bucket: &str, key: &str) -> Option<ErrorKind> {
     const ACTION: &str = "s3:GetObject";
     let answer = s3.get_object().bucket(bucket).key(key).range(BEGINNING).send().await;

@@ -34,18 +34,19 @@ pub async fn publish(sns: &Client, topic: &Arn, notification: &Notification<'_>)
     publish.send().await.map(drop).map_err(AwsError::of(ACTION))
 }
 
-/// Confirmed subscriptions that are asked for their filter; one is enough to know that somebody hears everything.
+/// How many confirmed subscriptions are asked for their filter. One without a filter is enough to know that all alerts reach
+/// a recipient.
 const ASKED: usize = 20;
 
-/// Who subscribed to the alerts (<https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>). A
-/// topic that is gone has nobody.
+/// The subscriptions of the alert topic; none if the topic does not exist
+/// (<https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>).
 pub async fn subscriptions(sns: &Client, topic: &Arn) -> Result<Vec<Subscription>, AwsError> {
     let pages = sns.list_subscriptions_by_topic().topic_arn(topic.to_string()).into_paginator().items().send();
     let listed = pages.collect::<Result<Vec<_>, _>>().await.map_err(AwsError::of("sns:ListSubscriptionsByTopic"));
     let mut asked = 0;
-    let looks = if_there(listed)?.unwrap_or_default().into_iter().filter_map(|subscription| {
+    let reads = if_there(listed)?.unwrap_or_default().into_iter().filter_map(|subscription| {
         let arn = subscription.subscription_arn.filter(|arn| arn != "Deleted")?;
-        // Until somebody confirms it, a literal stands in place of the ARN.
+        // Until it is confirmed, a literal stands in place of the ARN.
         let confirmed = arn.starts_with("arn:");
         asked += usize::from(confirmed);
         let ask = confirmed && asked <= ASKED;
@@ -56,7 +57,7 @@ pub async fn subscriptions(sns: &Client, topic: &Arn) -> Result<Vec<Subscription
             Subscription { protocol, endpoint, confirmed, filtered }
         })
     });
-    Ok(join_all(looks).await)
+    Ok(join_all(reads).await)
 }
 
 /// An SNS topic.

@@ -66,8 +66,8 @@ pub async fn set_profile(ec2: &Client, instance: &str, from: Option<&Profile>, p
 }
 
 /// Associates an Elastic IP with the server. Needs `ec2:AssociateAddress`
-/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateAddress.html>), which takes an address from
-/// whatever has it only if `takes_over` is set.
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateAddress.html>), which takes an address from its
+/// current holder only if `takes_over` is set.
 pub async fn associate_address(
     ec2: &Client,
     instance: &str,

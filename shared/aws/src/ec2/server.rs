@@ -1,7 +1,6 @@
 //! Owns the calls of EC2 that read the eMite server of this account.
 //!
-//! What belongs to it is asked for at once and stands for itself: a denied look at its address hides nothing of its
-//! state.
+//! What belongs to the server is read at once, and each read is independent: if its address is denied, its state is not.
 
 use std::collections::BTreeSet;
 
