@@ -1,4 +1,4 @@
-//! Owns attribution: which finding explains which, so that people are told of causes and not of each consequence.
+//! Owns attribution: which finding explains which, so that alerts are about causes and not about each consequence.
 //!
 //! Each check says what follows from it, by part and not by check alone: a lost association of contact records explains why
 //! nothing is delivered, and nothing about agents. What could not be observed explains nothing and is explained by nothing.
@@ -18,7 +18,7 @@ fn applies(row: &Explains, cause: &Finding, consequence: &Finding) -> bool {
 }
 
 /// Names the root cause of each finding that another one explains. The consequence keeps what it says; its severity and
-/// its date of loss are lifted onto the root, because the root is what people are told of.
+/// its date of loss are lifted onto the root, because alerts are about the root.
 pub fn attribute(mut findings: Vec<Finding>) -> Vec<Finding> {
     let roots: Vec<Option<usize>> = (0..findings.len()).map(|index| root(&findings, index)).collect();
     let lifts: Vec<(usize, Severity, Option<Timestamp>)> = roots

@@ -1,8 +1,8 @@
 //! Owns changes: what is to be done to one link, decided by a pure function and carried out elsewhere.
 //!
-//! A change states an intent and what was seen when it was decided, never a finished document. Whoever applies it looks
-//! again before it writes. The JSON form of [`PlannedChange`] is a contract: it says what a change is about and what it
-//! means for others; the [`Change`] itself, with what was seen, never leaves the process that looked.
+//! A change states an intent and what was observed when it was decided, never a finished document. `apply` reads again
+//! before it writes. The JSON form of [`PlannedChange`] is a contract: it says what a change is about and what it means
+//! for others. The [`Change`] itself, with what was observed, never leaves the process.
 
 use std::collections::BTreeSet;
 
@@ -15,14 +15,15 @@ use crate::links::data_streaming::{Association, Source, Target};
 use crate::links::emite_server::{Address, Profile};
 use crate::policies::trust::Admission;
 
-/// What one change would do to somebody else's configuration.
+/// What one change would do to a third-party configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
     /// Touches only what is ours, or fills what is empty.
     Safe,
-    /// Replaces what somebody else set up. Where it outlives the stack, it is remembered, and put back when the stack goes.
+    /// Replaces what a third party set up. If it outlives the stack, it is remembered, and restored when the stack is
+    /// deleted.
     ReplacesForeign,
-    /// Would replace what could not be put back, so it is never done.
+    /// Would replace what could not be restored, so it is never done.
     Irreversible,
 }
 
@@ -33,11 +34,11 @@ pub enum Change {
     StreamTo {
         /// Which records of which instance.
         source: Source,
-        /// What was seen; none if they went nowhere.
+        /// What was observed; none if they went nowhere.
         from: Option<Association>,
-        /// Where they shall go.
+        /// Where they are to go.
         to: Target,
-        /// What that means for somebody else.
+        /// What that means for a third party.
         consent: Consent,
     },
     /// Stream to where the records went before us; if that stream is gone, to nowhere.
@@ -86,7 +87,7 @@ pub enum Change {
         /// What it has to say.
         statements: Vec<Value>,
     },
-    /// Let eMite, and nobody else, assume the role.
+    /// Let only eMite assume the role.
     SetTrust {
         /// The role's name.
         role: String,
@@ -94,7 +95,7 @@ pub enum Change {
         seen: Value,
         /// Who may assume it, and how.
         admission: Admission,
-        /// Whether somebody else loses the role by it.
+        /// Whether a third party loses the role by it.
         consent: Consent,
     },
     /// Let sessions of the role last for so long.
@@ -145,7 +146,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// What it would do to somebody else's configuration.
+    /// What it would do to a third-party configuration.
     pub fn consent(&self) -> Consent {
         match self {
             Self::StreamTo { consent, .. } | Self::SetTrust { consent, .. } => *consent,
@@ -157,7 +158,7 @@ impl Change {
         }
     }
 
-    /// Whether somebody who gets or may do something now will not any more.
+    /// Whether anyone loses access or stops receiving records.
     pub fn interrupts(&self) -> bool {
         match self {
             Self::StreamTo { consent, .. } => *consent != Consent::Safe,
@@ -168,7 +169,7 @@ impl Change {
         }
     }
 
-    /// What stands in AWS now and nowhere else once it is applied; none, if nothing of it goes.
+    /// The configuration that is lost once it is applied; none if nothing is.
     pub fn replaced(&self) -> Option<Value> {
         match self {
             Self::SetTrust { seen, .. } => Some(seen.clone()),
@@ -226,13 +227,13 @@ impl Change {
     }
 }
 
-/// A change, told.
+/// A change, as reports describe it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlannedChange {
     /// `<check>/<resource>/<action>`.
     pub id: String,
-    /// The check whose finding it mends.
+    /// The check whose finding it repairs.
     pub check: String,
     /// What is done, such as `associate`.
     pub action: String,
@@ -242,9 +243,9 @@ pub struct PlannedChange {
     pub from: Option<String>,
     /// What it will be.
     pub to: Option<String>,
-    /// It replaces what somebody else set up, so that it has to be asked for.
+    /// It replaces what a third party set up, so it is applied only on request.
     pub replaces_foreign: bool,
-    /// Somebody who gets or may do something now will not any more.
+    /// Someone loses access or stops receiving records.
     pub interrupts: bool,
     /// The IAM actions with which it is applied.
     pub iam: Vec<String>,

@@ -1,6 +1,6 @@
-//! Owns the registry of health checks. Each is a pure judge in a file of its own, named like the check, with everything
-//! that hangs on it: its parts, their titles and commands, and what follows from them. Adding one is that file and one
-//! line of [`CHECKS`].
+//! Owns the registry of health checks. Each check is a pure judge in a file of its own, named like the check, together
+//! with its parts, their titles and commands, and what follows from them. To add one, add that file and one line of
+//! [`CHECKS`].
 
 mod agent_event_flow;
 mod agent_event_stream;

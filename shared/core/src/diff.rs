@@ -74,7 +74,7 @@ pub fn domain_access(spec: &Spec, live: &Value) -> Option<Change> {
     (merged(live, &statements) != *live).then(|| Change::AdmitToDomain { domain, seen: live.clone(), statements })
 }
 
-/// What has to change so that eMite, with its external id, and nobody else can assume the role. Pure.
+/// What has to change so that only eMite, with its external id, can assume the role. Pure.
 pub fn role_trust(spec: &Spec, role: &Role) -> Option<Change> {
     let admission = Admission::of(spec);
     if admission.merged_into(&role.trust) == role.trust {

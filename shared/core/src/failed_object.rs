@@ -1,4 +1,4 @@
-//! Owns reading why the search domain refused the records of one object that Firehose put aside.
+//! Owns reading why the search domain rejected the records of one object that Firehose stored.
 //!
 //! Such an object holds whole contact records, and the engine's messages quote them. So nothing of its text leaves this
 //! module but the status, an error type of a fixed list, and the path of a field with customers' own names masked.
@@ -11,7 +11,7 @@ use crate::snapshot::ErrorKind;
 /// What is read at most: the caller asks the bucket for no more.
 const MOST: usize = 64 * 1024;
 
-/// The engine's error types that are told; any other may be made of somebody's text.
+/// The engine's error types that may be shown; any other could contain a customer's text.
 const ERROR_TYPES: &[&str] = &[
     "circuit_breaking_exception",
     "cluster_block_exception",
@@ -36,7 +36,7 @@ const ERROR_TYPES: &[&str] = &[
 ];
 
 /// The words after which the engine names the whole path of a field. Where it names the last part of the path alone, as
-/// in `dynamic introduction of […]`, that could be a contact attribute's name, which could not be told from any other.
+/// in `dynamic introduction of […]`, that could be a contact attribute's name, which cannot be recognised as one.
 const BEFORE_FIELD: &[&str] = &[
     "failed to parse field [",
     "failed to parse [",
@@ -62,19 +62,19 @@ struct Refused {
     error_message: Value,
 }
 
-/// Why the domain refused the first readable record of an object that begins with `beginning`; none if that cannot be
-/// told. The last line may be cut off.
+/// Why the domain rejected the first readable record of an object that begins with `beginning`; none if that is
+/// unclear. The last line may be cut off.
 pub fn kind_of(beginning: &[u8]) -> Option<ErrorKind> {
     let beginning = beginning.get(..MOST).unwrap_or(beginning);
     beginning.split(|byte| *byte == b'\n').find_map(kind_of_line)
 }
 
-/// Why the domain refused the one record that `line` is; none if that cannot be told.
+/// Why the domain rejected the one record that `line` is; none if that is unclear.
 pub fn kind_of_line(line: &[u8]) -> Option<ErrorKind> {
     kind(&serde_json::from_slice(line).ok()?)
 }
 
-/// `name` if it is one of the engine's types of error that may be told.
+/// `name` if it is one of the engine's error types that may be shown.
 pub fn known_type(name: &str) -> Option<&'static str> {
     ERROR_TYPES.iter().find(|known| **known == name).copied()
 }

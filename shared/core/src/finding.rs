@@ -24,16 +24,16 @@ pub enum Status {
     Unexpected,
     /// It is as specified and does not work.
     Unhealthy,
-    /// It could not be looked at: neither healthy nor broken.
+    /// It could not be read: neither healthy nor broken.
     Unobservable,
 }
 
 /// How urgent a finding is. The order is that of urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
-    /// Worth knowing; nobody has to act.
+    /// Worth knowing; no action needed.
     Info,
-    /// Somebody should act within days.
+    /// Needs action within days.
     Warning,
     /// Records are being lost, or soon will be.
     Critical,
@@ -55,7 +55,7 @@ pub struct Finding {
     pub summary: String,
     /// What was specified.
     pub expected: String,
-    /// What was seen.
+    /// What was observed.
     pub observed: String,
     /// What it costs while it lasts.
     pub impact: String,

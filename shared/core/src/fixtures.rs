@@ -29,7 +29,7 @@ pub fn spec() -> Spec {
     Spec::parse(SPEC).unwrap()
 }
 
-/// The same with the eMite server in this account, and nobody at eMite who may assume the role.
+/// The same with the eMite server in this account; no principal of eMite may assume the role.
 pub fn self_hosted() -> Spec {
     let mut text: serde_json::Value = serde_json::from_str(SPEC).unwrap();
     for (name, value) in [
@@ -47,7 +47,7 @@ pub fn self_hosted() -> Spec {
     Spec::parse(&text.to_string()).unwrap()
 }
 
-/// The same with contact records that come through a stream: everything that a check can have to look at.
+/// The same with contact records that come through a stream: everything that a check can judge.
 pub fn whole() -> Spec {
     let records = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/contact-records";
     Spec { contact_record_stream: Some(records.parse().unwrap()), ..self_hosted() }
@@ -261,7 +261,7 @@ pub fn put(snapshot: &mut Snapshot, id: &'static str, series: Series) {
     assert!(replaced.is_some(), "no check asks for {id}");
 }
 
-/// A look that failed for `cause`.
+/// A read that failed for `cause`.
 pub fn unseen(cause: Cause) -> Unseen {
     Unseen { action: "test:Look", cause, request_id: None }
 }
@@ -300,7 +300,7 @@ pub fn only(check: &Check, spec: &Spec, snapshot: &Snapshot) -> Finding {
     found.remove(0)
 }
 
-/// Asserts that the check says Unobservable, with the cause, when the look that `blind` takes away fails for each cause.
+/// Asserts that the check is unobservable, with the cause, when the read that `blind` removes fails for each cause.
 pub fn is_unobservable_without(check: &Check, blind: impl Fn(&mut Snapshot, Unseen)) {
     for spec in [spec(), self_hosted()] {
         if is_applicable(check, &spec) {
@@ -313,7 +313,7 @@ pub fn is_unobservable_without(check: &Check, blind: impl Fn(&mut Snapshot, Unse
     }
 }
 
-/// Whether a stack of this spec has something for the check to look at.
+/// Whether a stack of this spec has something for the check to judge.
 pub fn is_applicable(check: &Check, spec: &Spec) -> bool {
     (check.judge)(spec, &healthy_of(spec)) != Ok(Verdict::NotApplicable)
 }
@@ -321,7 +321,7 @@ pub fn is_applicable(check: &Check, spec: &Spec) -> bool {
 /// Breaks something in a healthy snapshot.
 pub type Break = fn(&mut Snapshot);
 
-/// One way to break what each check looks at.
+/// One way to break what each check judges.
 pub const BROKEN: &[(&str, Break)] = &[
     ("connect-instance", |snapshot| snapshot.instance = Ok(None)),
     ("data-streaming", |snapshot| snapshot.contact_record_streaming = Ok(None)),

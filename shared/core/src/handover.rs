@@ -70,7 +70,7 @@ pub struct Item {
     pub problem: Option<String>,
 }
 
-/// An item that was changed, added (from nothing) or taken away (to nothing).
+/// An item that was changed, added (from nothing) or removed (to nothing).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ItemChange {

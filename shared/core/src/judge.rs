@@ -1,6 +1,6 @@
-//! Owns judging: what a snapshot comes to, as a report, and the changes that would repair what it found.
+//! Owns judging a snapshot: the report, and the changes that would repair what it found.
 //!
-//! Pure: repair judges in the same way what it found and what it left.
+//! Pure, so a repair judges the state before and after in the same way.
 
 use crate::attribution::attribute;
 use crate::change::{Change, Consent, PlannedChange};
@@ -34,7 +34,7 @@ impl Judgement {
     }
 }
 
-/// Judges what a run saw.
+/// Judges what a run observed.
 pub fn judge(spec: &Spec, snapshot: &Snapshot) -> Judgement {
     let (mut findings, mut checks, mut changes) = (Vec::new(), Vec::new(), Vec::new());
     let duration_ms = u64::try_from(snapshot.took.as_millis()).unwrap_or(u64::MAX);
@@ -84,7 +84,7 @@ fn planned(change: &Change, finding: &Finding, whole: &str) -> PlannedChange {
         Change::SetBoundary { from, to, .. } => (from.clone(), to.to_string()),
         Change::AttachProfile { from, to, .. } => (from.as_ref().map(|from| from.arn.clone()), to.to_string()),
         Change::AllowOrigin { place } => (None, place.origin.to_string()),
-        // Documents are shown as people read them, not as they are written.
+        // For documents, the finding's sentences are clearer than the text of the policy.
         _ => (Some(finding.observed.clone()), finding.expected.clone()),
     };
     // One change repairs what several findings say about the access policy.

@@ -1,39 +1,38 @@
-//! Owns the latch: since when these streams are watched, and whether agent events are read. Only a memory can tell a
-//! consumer that has stopped from one that has not begun, and metrics are seen for a day only.
+//! Owns the latch: since when these streams have been watched, and whether agent events are read. Metrics cover only
+//! one day, so without the latch a consumer that has stopped looks like one that has not begun.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Metrics, Series};
 
-/// What is remembered of the watching of one stack and its streams. It changes when reading begins or ends, not with
-/// every run.
+/// What is remembered about one stack and its streams. It changes when reading begins or ends, not with every run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Watch {
     /// When they were first checked.
     pub watched_since: Timestamp,
-    /// When agent events were first seen being read for longer than somebody tries it out; none if they never were.
+    /// When agent events were first read for longer than a short test; none if they never were.
     #[serde(default)]
     pub first_read: Option<Timestamp>,
     /// When they were last read; none while they are, or if they never were.
     #[serde(default)]
     pub last_read: Option<Timestamp>,
-    /// Since when some are there that nobody has read; none while they are read.
+    /// Since when there are unread ones; none while they are read.
     #[serde(default)]
     pub unread_since: Option<Timestamp>,
 }
 
-/// How many periods of five minutes somebody has to read in one day to count as a consumer.
+/// In how many periods of five minutes a reader must be seen in one day to count as a consumer.
 const CONSUMER: usize = 6;
 
-/// How old the newest measurement may be while somebody reads.
+/// How old the newest measurement may be while there is a reader.
 const RECENT: SignedDuration = SignedDuration::from_mins(30);
 
 /// How late a metric may come.
 const LATE: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is known with these metrics. One that could not be looked at leaves everything as it was. Pure.
+/// What is known with these metrics. If one of them could not be read, everything stays as it was. Pure.
 pub fn after(remembered: Option<&Watch>, metrics: &Metrics, now: Timestamp) -> Watch {
     let fresh = Watch { watched_since: now, first_read: None, last_read: None, unread_since: None };
     let known = remembered.cloned().unwrap_or(fresh);
@@ -49,7 +48,7 @@ pub fn after(remembered: Option<&Watch>, metrics: &Metrics, now: Timestamp) -> W
     Watch { first_read, last_read, unread_since, ..known }
 }
 
-/// When the oldest record came that nobody has read.
+/// When the oldest unread record arrived.
 fn oldest_unread(events: &Series, last_read: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     let mut unread = events
         .points()

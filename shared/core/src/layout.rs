@@ -17,7 +17,7 @@ pub const RESULTS: &str = "results";
 /// The folder of the hand-over.
 pub const HANDOVER: &str = "handover";
 
-/// Folders at the bucket's root that Firehose names itself, in a stream that was made by hand
+/// Folders that Firehose names itself, at the bucket's root or below the prefix of a stream that was made by hand
 /// (<https://docs.aws.amazon.com/firehose/latest/APIReference/API_AmazonopensearchserviceDestinationConfiguration.html>).
 pub const FIREHOSE_FOLDERS: [&str; 4] = [
     "AmazonOpenSearchService-failed/",

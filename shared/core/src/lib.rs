@@ -1,7 +1,7 @@
 //! Owns what emite-connect knows and decides: types, checks, judging, diffs, policies, and words.
 //!
 //! Nothing here touches the outside: no AWS SDK, no network, no clock, no environment, no threads. So it cannot fail for
-//! reasons outside, and its tests take seconds. What reads and writes is the crate `emite-aws`.
+//! outside reasons, and its tests take seconds. The crate `emite-aws` reads and writes.
 //!
 //! Every thing that the stack manages in a customer's account is a *link* and has the same shape: an observation, a pure
 //! [`diff`] against what is wanted, and a [`change::Change`] that carries out the difference. Deployment, drift detection

@@ -1,13 +1,13 @@
-//! Owns looks: what reading one thing showed, or why there is nothing to show.
+//! Owns [`Look`]: what reading one thing showed, or why it could not be read.
 //!
-//! A look that failed is [`Unseen`], with its cause: neither healthy nor broken.
+//! A read that failed is [`Unseen`], with its cause: neither healthy nor broken.
 
 use serde::{Deserialize, Serialize};
 
-/// What a look showed, or why there is nothing to show.
+/// What reading one thing showed, or why it could not be read.
 pub type Look<T> = Result<T, Unseen>;
 
-/// A look that failed.
+/// A read that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
     /// The IAM action of the call, such as `kinesis:DescribeStreamSummary`.
@@ -18,12 +18,12 @@ pub struct Unseen {
     pub request_id: Option<String>,
 }
 
-/// Why a look failed.
+/// Why a read failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// A policy refused the function's role.
     Denied,
-    /// AWS asked to come back later, again and again.
+    /// AWS throttled the call, even after retries.
     Throttled,
     /// No answer in time.
     TimedOut,

@@ -112,7 +112,7 @@ impl Series {
 pub struct Metrics(pub BTreeMap<&'static str, Look<Series>>);
 
 impl Metrics {
-    /// The metric that was asked for as `id`. One that was never asked for is a failed look, not an absent metric.
+    /// The metric that was asked for as `id`. One that was never asked for counts as a failed read, not as absent.
     pub fn get(&self, id: &str) -> Look<&Series> {
         const ACTION: &str = "cloudwatch:GetMetricData";
         match self.0.get(id) {

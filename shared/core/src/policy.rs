@@ -28,7 +28,7 @@ pub struct Statement {
     pub sid: Option<String>,
     /// What it does.
     pub effect: Effect,
-    /// Whom it is about; in a role's own policy nobody is named.
+    /// The principals that it is about; a role's own policy names none.
     pub principals: Scope<Principal>,
     /// The conditions, all of which must hold.
     pub tests: Vec<Test>,
@@ -45,7 +45,7 @@ pub enum Scope<T> {
     Except(Vec<T>),
 }
 
-/// Somebody whom a statement names.
+/// A principal that a statement names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// `AWS`, `Service`, `Federated` or `CanonicalUser`.
@@ -69,7 +69,7 @@ pub struct Test {
     pub values: Vec<String>,
 }
 
-/// How a condition compares. Whether it is negated is told apart.
+/// How a condition compares; whether it is negated is [`Test::negated`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
     /// Equal texts.

@@ -1,5 +1,5 @@
-//! Owns collecting problems: whatever reads settings, parameters or events goes on after the first one, and reports all of them at
-//! once.
+//! Owns collecting problems: code that reads settings, parameters or events goes on after the first problem and reports
+//! all of them at once.
 
 /// What is wrong, in the order in which it was found. A problem is a text, or a type of the caller's that says more.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -49,13 +49,13 @@ pub struct Report {
 /// The state of the whole integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// Nothing is wrong that anybody has to act on.
+    /// Nothing is wrong that needs action.
     Healthy,
     /// Something is wrong, nothing is being lost.
     Degraded,
     /// Records are being lost, or soon will be.
     Failing,
-    /// Nothing is known to be wrong, but not everything could be looked at.
+    /// Nothing is known to be wrong, but not everything could be read.
     Unknown,
 }
 
@@ -80,7 +80,7 @@ pub struct CheckOutcome {
     pub name: String,
     /// What it came to.
     pub outcome: CheckResult,
-    /// How long looking took, in milliseconds; all checks look at once.
+    /// How long reading took, in milliseconds. Everything is read at once, so it is the same for all checks.
     pub duration_ms: u64,
 }
 
@@ -91,15 +91,15 @@ pub enum CheckResult {
     Passed,
     /// Something is wrong.
     Failed,
-    /// Something that it needs could not be looked at.
+    /// Something that it needs could not be read.
     Unobservable,
-    /// This stack has nothing for it to look at.
+    /// This stack has nothing for it to check.
     NotApplicable,
 }
 
 impl CheckResult {
-    /// What these findings of one check amount to. Part of a check that could not look, while the rest found nothing,
-    /// makes it unobservable.
+    /// What these findings of one check amount to. If one part could not be observed and the rest found nothing, the
+    /// check is unobservable.
     pub(crate) fn of(findings: &[Finding]) -> Self {
         if findings.iter().any(|finding| finding.severity > Severity::Info) {
             Self::Failed
@@ -112,14 +112,14 @@ impl CheckResult {
 }
 
 impl Report {
-    /// How many findings somebody has to act on or know of, root causes only.
+    /// How many findings need action or attention, root causes only.
     pub fn open_findings(&self) -> usize {
         let open = |finding: &&Finding| finding.caused_by.is_none() && finding.severity > Severity::Info;
         self.findings.iter().filter(open).count()
     }
 
-    /// The names of the checks that could not look at everything that they need. What such a check does not find may be
-    /// there all the same.
+    /// The names of the checks that could not read everything that they need. What such a check does not find may be
+    /// wrong all the same.
     pub fn unobservable(&self) -> BTreeSet<&str> {
         let blind = self.checks.iter().filter(|check| check.outcome == CheckResult::Unobservable);
         let partly = self.findings.iter().filter(|finding| finding.status == FindingStatus::Unobservable);

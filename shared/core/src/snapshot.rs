@@ -1,6 +1,7 @@
-//! Owns the snapshot: everything that the checks of one run judge, seen once.
+//! Owns the snapshot: everything that the checks of one run judge, read once.
 //!
-//! Each look stands for itself. One that failed is [`Unseen`](crate::look::Unseen), with its cause, and hides no other.
+//! Each observation is independent. A read that failed is [`Unseen`](crate::look::Unseen), with its cause, and hides no
+//! other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -14,12 +15,13 @@ use crate::links::emite_server::{Address, Profile};
 use crate::look::Look;
 use crate::metrics::Metrics;
 
-/// What one run saw. A thing that does not exist is `None`; one that could not be looked at is [`Unseen`](crate::look::Unseen).
+/// What one run observed. A thing that does not exist is `None`; one that could not be read is
+/// [`Unseen`](crate::look::Unseen).
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// When the run began.
     pub taken_at: Timestamp,
-    /// How long looking took; all looks run at once.
+    /// How long reading took; all reads run at once.
     pub took: Duration,
     /// The Amazon Connect instance.
     pub instance: Look<Option<Instance>>,
@@ -35,7 +37,7 @@ pub struct Snapshot {
     pub contact_record_stream: Look<Option<DataStream>>,
     /// The delivery stream of contact records.
     pub delivery_stream: Look<Option<DeliveryStream>>,
-    /// Records that the search domain refused and that wait in the bucket; none if there is no such bucket.
+    /// Failed records that wait in the bucket; none if there is no such bucket.
     pub failed_records: Look<Option<FailedRecords>>,
     /// The search domain.
     pub domain: Look<Option<Domain>>,
@@ -43,15 +45,15 @@ pub struct Snapshot {
     pub emite_role: Look<Option<Role>>,
     /// The eMite server; none too if it is terminated, or if this stack has none.
     pub server: Look<Option<Server>>,
-    /// Who hears alerts.
+    /// The subscriptions of the alert topic.
     pub subscriptions: Look<Vec<Subscription>>,
     /// How many events wait in the dead-letter queues.
     pub dead_letters: Look<u64>,
-    /// When the stream was first seen being read for longer than somebody tries it out, if ever.
+    /// When the stream was first read for longer than a short test, if ever.
     pub first_read: Look<Option<Timestamp>>,
     /// When the stream was last read, if ever.
     pub last_read: Look<Option<Timestamp>>,
-    /// Since when there are records in the stream that nobody has read, if there are any.
+    /// Since when there are unread records in the stream, if there are any.
     pub unread_since: Look<Option<Timestamp>>,
     /// When this stack was first checked.
     pub watched_since: Look<Timestamp>,
@@ -133,7 +135,7 @@ pub struct FailedRecords {
     pub more: bool,
     /// When the oldest of them was written.
     pub oldest: Option<Timestamp>,
-    /// What the domain answered to the records of the oldest object; none if it could not be told.
+    /// What the domain answered to the records of the oldest object; none if that could not be found out.
     pub kind: Option<ErrorKind>,
 }
 
@@ -202,7 +204,7 @@ pub struct Role {
     pub boundary: Option<String>,
 }
 
-/// An eMite server in this account, with looks of their own at what belongs to it.
+/// An eMite server in this account. What belongs to it is read separately.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// `pending`, `running`, `stopping` or `stopped`.
@@ -255,9 +257,9 @@ pub struct Subscription {
     pub protocol: String,
     /// The address or ARN.
     pub endpoint: String,
-    /// Somebody confirmed it.
+    /// It is confirmed.
     pub confirmed: bool,
-    /// It has a filter policy. Nobody asks those that are not confirmed.
+    /// It has a filter policy. Subscriptions that are not confirmed are not asked.
     pub filtered: Look<bool>,
 }
 

@@ -1,7 +1,7 @@
 //! Owns the spec: what the stack was asked to set up, as the health check and repair need it.
 //!
 //! The template writes it to one SSM parameter, as one flat JSON object. An unknown field, or an impossible value, is a
-//! configuration error, and all of them are told at once; nothing falls back to a default in silence.
+//! configuration error, and all of them are reported at once; nothing falls back to a default in silence.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -84,9 +84,9 @@ pub struct Spec {
     pub dead_letter_queue: String,
     /// The name of the function that checks all this.
     pub health_check_function: String,
-    /// The name of the function that mends on demand.
+    /// The name of the function that repairs on demand.
     pub repair_function: String,
-    /// The state machine that puts refused records back.
+    /// The state machine that sends failed records again.
     pub redrive_state_machine: Arn,
     /// The customer's time zone.
     pub time_zone: TimeZone,
@@ -98,7 +98,7 @@ pub struct Spec {
     pub thresholds: Thresholds,
 }
 
-/// A thing that can be there before the stack. Its own ones it makes by itself.
+/// A resource that can exist before the stack, which otherwise makes its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Existing {
     /// The stream of agent events.

@@ -1,4 +1,4 @@
-//! Owns the metrics that a run leaves behind: who watches the watcher looks for them.
+//! Owns the names of our own metrics, which the watchdog alarm and the dashboard read.
 
 use crate::arn::Arn;
 
@@ -6,7 +6,7 @@ use crate::arn::Arn;
 pub const NAMESPACE: &str = "EmiteConnect";
 /// Counts completed runs. Its absence is what the watchdog alarm waits for.
 pub const COMPLETED: &str = "Completed";
-/// Counts what is wrong and somebody has to act on, root causes only.
+/// Counts what is wrong and needs action, root causes only.
 pub const OPEN_FINDINGS: &str = "OpenFindings";
 /// The one dimension of both: the name of the stack.
 pub const DIMENSION: &str = "Stack";

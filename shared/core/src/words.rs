@@ -1,4 +1,4 @@
-//! Owns how quantities are told to people: rounded, and no longer than needed.
+//! Owns quantities and lists in words: rounded, and no longer than needed.
 
 use jiff::SignedDuration;
 

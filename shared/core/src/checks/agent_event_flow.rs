@@ -1,7 +1,8 @@
 //! Owns the check `agent-event-flow`: agent events arrive while agents work.
 //!
-//! Amazon Connect has no measurement of what it failed to deliver, so this is told from silence. Whoever is logged in
-//! causes an event every two minutes; silence proves something only while agents work, or while calls are handled.
+//! Amazon Connect does not measure what it failed to deliver, so this is concluded from silence. Each agent who is
+//! logged in causes an event every two minutes. Silence proves something only while agents work, or while calls are
+//! handled.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -70,7 +71,7 @@ fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
     let witnesses = busy(calls, since, snapshot).max(busy(records, since, snapshot));
     let silent = match open_for {
         Some(_) => snapshot.since(since) >= enough,
-        // Nobody said when agents work. A day without any of them, and with an hour of calls, is none of theirs off.
+        // Opening hours are not known. A day with an hour of calls and without any event is not a day off.
         None => last_event.is_none() && !is_start && witnesses >= WITNESSES_OF_A_DAY,
     };
     let silence = SilentPeriod { since, last_event, witnesses, is_start };

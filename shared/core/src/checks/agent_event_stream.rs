@@ -39,7 +39,7 @@ const fn part(name: &'static str, title: &'static str) -> Part {
     }
 }
 
-/// The key of AWS, whose policy nobody can change; Amazon Connect cannot use it.
+/// The AWS managed key, whose policy cannot be changed; Amazon Connect cannot use it.
 const MANAGED_KEY: &str = "alias/aws/kinesis";
 
 fn judge(spec: &Spec, snapshot: &Snapshot) -> Look<Verdict> {
@@ -202,7 +202,8 @@ fn objection(spec: &Spec, live: Option<&str>) -> Option<Objection> {
     }
 }
 
-/// The two names are of two keys. A key's id says nothing about its alias, so these are never told apart.
+/// Whether the two names belong to two keys. A key's id says nothing about its alias, so an id and an alias count as
+/// the same.
 fn differ(live: &str, wanted: &str) -> bool {
     fn name(key: &str) -> &str {
         let name = if key.starts_with("arn:") { key.rsplit(':').next().unwrap_or(key) } else { key };

@@ -1,4 +1,4 @@
-//! Owns the check `alert-path`: whether anybody hears of what the other checks find.
+//! Owns the check `alert-path`: whether alerts about what the other checks find reach a recipient.
 
 use std::collections::BTreeSet;
 

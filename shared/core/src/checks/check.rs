@@ -15,7 +15,7 @@ use crate::spec::Spec;
 /// What a judge says of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// This stack has nothing for the check to look at.
+    /// This stack has nothing for the check to judge.
     NotApplicable,
     /// What is wrong; nothing, if the link is healthy.
     Judged(Vec<Finding>),

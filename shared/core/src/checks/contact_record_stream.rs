@@ -1,5 +1,5 @@
-//! Owns the check `contact-record-stream`: the data stream that contact records go through on their way to Firehose, where
-//! somebody else reads them too.
+//! Owns the check `contact-record-stream`: the data stream that contact records go through on their way to Firehose,
+//! and that other applications read as well.
 
 use super::check::{Check, Explains, Part, Verdict, no_metrics, no_repair, seen};
 use super::{delivery_stream, firehose_delivery};

@@ -158,7 +158,7 @@ fn differs(spec: &Spec, destination: &Destination, source: Option<&str>) -> Opti
     })
 }
 
-/// What AWS told and differs; what it did not tell is not taken for different.
+/// The settings that differ. One that AWS does not report does not count as different.
 fn differences(spec: &Spec, live: &Destination, source: Option<&str>) -> Vec<Difference> {
     let bucket = format!("arn:{}:s3:::{}", spec.home.partition, spec.backup_bucket);
     let told = live.prefix.is_some() || live.error_prefix.is_some();

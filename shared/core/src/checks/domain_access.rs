@@ -82,7 +82,7 @@ fn remedy(change: &str) -> String {
     )
 }
 
-/// The actions that are not allowed to whom `is_about` and `holds` tell.
+/// The actions that are not allowed to the principals that `is_about` and `holds` select.
 fn lacking(
     spec: &Spec,
     statements: &[Statement],
@@ -136,7 +136,7 @@ fn passes(test: &Test, server: Ipv4Net, effect: Effect) -> Option<bool> {
 fn account(spec: &Spec, statements: &[Statement], snapshot: &Snapshot) -> Option<Finding> {
     let root = root(spec);
     let delivery_role = spec.delivery_role.to_string();
-    // Whoever signs as a role of this account comes from an address of AWS that nobody can list.
+    // A request that is signed as a role of this account comes from an address of AWS, which cannot be listed.
     let anywhere = |test: &Test| {
         let by_address = test.key == SOURCE_IP && test.operator == Operator::Ip;
         by_address.then(|| test.networks().iter().any(policy::is_wide) != test.negated)
@@ -183,7 +183,7 @@ fn delivered(snapshot: &Snapshot) -> Option<bool> {
     newest.map(|(_, ratio)| ratio > 0.0)
 }
 
-/// The statements that let anybody do something with at least a part of the domain.
+/// The statements that let anyone do something with at least a part of the domain.
 fn open<'a>(spec: &Spec, statements: &'a [Statement]) -> Vec<&'a Statement> {
     let everything = format!("{}/*", spec.domain);
     let about = |one: &Statement, action: &str| match one.effect {

@@ -1,4 +1,4 @@
-//! Owns the check `emite-role`: eMite, and nobody else, can assume the role and read with it what it needs.
+//! Owns the check `emite-role`: only eMite can assume the role, and can read with it what it needs.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Owns the check `emite-server`: the eMite server of this account runs, has its address and its role, and is open to nobody
-//! beyond what was asked for.
+//! Owns the check `emite-server`: the eMite server of this account runs, has its address and its role, and is open to
+//! no more than was asked for.
 
 mod part;
 
@@ -86,7 +86,7 @@ fn accepts_profile(server: &Server, live: Option<&Profile>) -> bool {
     }
 }
 
-/// When the first agent event is lost, if nobody reads from now on.
+/// When the first agent event is lost, if none is read from now on.
 fn lost_from(spec: &Spec, snapshot: &Snapshot) -> Timestamp {
     let unread = snapshot.unread_since.as_ref().ok().copied().flatten();
     let kept = SignedDuration::from_hours(spec.agent_event_retention_hours.into());

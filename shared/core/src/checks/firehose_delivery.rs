@@ -65,7 +65,7 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(10);
 const CRITICAL: SignedDuration = SignedDuration::from_hours(12);
 /// How long Firehose keeps what it cannot deliver, if Amazon Connect sends it there directly.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
-/// How long Firehose buffers if the stream could not be looked at, in seconds.
+/// How long Firehose buffers if the stream could not be read, in seconds.
 const USUAL_BUFFER: u32 = 300;
 /// In how many periods something must be seen to be believed.
 const BELIEVED: usize = 2;
@@ -73,7 +73,7 @@ const BELIEVED: usize = 2;
 const CERTAIN: usize = 6;
 const PERIOD: SignedDuration = SignedDuration::from_secs(PERIOD_SECONDS as i64);
 
-/// What is wrong; a finding tells all of one kind, the worst first.
+/// What is wrong; one finding reports all of one kind, the worst first.
 struct Trouble {
     severity: Severity,
     summary: String,

@@ -1,6 +1,7 @@
 //! Owns the check `iterator-age`: eMite reads the agent events, and in time.
 //!
-//! Amazon measures a reader's delay only while somebody reads. No measurement while records wait means that nobody does.
+//! AWS measures a reader's delay only while there is a reader. No measurement while records wait means that there is
+//! none.
 
 use jiff::{SignedDuration, Timestamp};
 

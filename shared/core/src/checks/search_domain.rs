@@ -214,7 +214,7 @@ fn snapshots(spec: &Spec, snapshot: &Snapshot) -> Found {
     }
     let series = snapshot.metrics.get("domain_snapshot_failure")?;
     let since = series.holds_since(|value| value >= 1.0);
-    // What fails in all that is seen of it began before, nobody knows when.
+    // If the whole series shows the failure, it began earlier, at an unknown time.
     let began = since.filter(|since| series.points().first().is_some_and(|(first, _)| first < since));
     let least = if began.is_none() { "at least " } else { "" };
     let lasting = since.map(|since| format!(" for {least}{}", in_words(snapshot.since(since)))).unwrap_or_default();

@@ -81,7 +81,7 @@ pub struct Place {
 pub struct Claim {
     /// Whether the stack still holds the claim.
     pub life: Life,
-    /// We put the origin there, so we take it away. False: it was there before.
+    /// We added the origin, so we remove it. False: it was listed before.
     pub added: bool,
     /// The CloudFormation request that made the claim, or `repair:` and that of a repair. The late duplicate of a request must
     /// not bring back what was deleted.

@@ -31,7 +31,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Whether somebody loses an address when the server gets this one.
+    /// Whether an address is lost when the server gets this one: by its current holder, or by the server itself.
     pub fn is_taken(&self) -> bool {
         self.holder.is_some() || !self.instead.is_empty()
     }

@@ -1,7 +1,7 @@
 //! Owns judging and merging the trust policy of the role that eMite assumes.
 //!
-//! Whatever is written here admits nobody but eMite and, where the customer hosts the server, servers of this account. Other people's statements stay where they admit nobody: those that
-//! deny, and those about something else than assuming the role.
+//! A merged policy admits only eMite and, where the customer hosts the server, servers of this account. Third-party
+//! statements stay if they admit no one: those that deny, and those about something else than assuming the role.
 
 use serde_json::{Value, json};
 
@@ -38,12 +38,12 @@ impl Admission {
             && (!self.server || servers_are_admitted(statements))
     }
 
-    /// Whether nobody can assume the role as eMite without the external id.
+    /// Whether the role cannot be assumed as eMite without the external id.
     pub fn is_guarded(&self, statements: &[Statement]) -> bool {
         self.emite.as_ref().is_none_or(|emite| emite.is_guarded(statements))
     }
 
-    /// Whom statements admit who shall not be. A principal that was deleted is nobody.
+    /// The principals that statements admit and should not. A deleted principal does not count.
     pub fn strangers(&self, statements: &[Statement]) -> Vec<String> {
         let mut strangers = Vec::new();
         for statement in allowing(statements) {
@@ -63,12 +63,13 @@ impl Admission {
             || (self.server && is_ec2(principal))
     }
 
-    /// Whether [`Admission::merged_into`] would shut somebody else out.
+    /// Whether [`Admission::merged_into`] would remove the access of a third party.
     pub fn drops_strangers(&self, document: &Value) -> bool {
         !self.strangers(&policy::statements(document)).is_empty()
     }
 
-    /// Whether [`Admission::merged_into`] would take a way in from anybody who exists, eMite by another external id included.
+    /// Whether anyone who exists would lose access by [`Admission::merged_into`], eMite with another external id
+    /// included.
     pub fn drops_anybody(&self, document: &Value) -> bool {
         let gone: Vec<Statement> =
             listed(document).iter().filter(|one| !self.may_stay(one)).filter_map(parse).collect();
@@ -79,7 +80,7 @@ impl Admission {
         allowing(&gone).any(exists)
     }
 
-    /// `document`, admitting those who shall be and nobody else.
+    /// `document`, changed to admit this admission and no one else.
     pub fn merged_into(&self, document: &Value) -> Value {
         let before = listed(document);
         let mut statements: Vec<Value> = before.iter().filter(|one| self.may_stay(one)).cloned().collect();
@@ -97,7 +98,7 @@ impl Admission {
         if statements == before { document.clone() } else { with_statements(document, statements) }
     }
 
-    /// Whether a statement admits nobody but eMite with its external id, or servers of this account.
+    /// Whether a statement admits only eMite with its external id, or servers of this account, or no one.
     fn may_stay(&self, statement: &Value) -> bool {
         let Some(one) = parse(statement) else { return false };
         if allowing(std::slice::from_ref(&one)).next().is_none() {
@@ -181,7 +182,7 @@ impl Emite {
     }
 }
 
-/// The statements that let somebody assume the role.
+/// The statements that let a principal assume the role.
 pub fn allowing(statements: &[Statement]) -> impl Iterator<Item = &Statement> {
     let assuming = |statement: &&Statement| ASSUME.iter().any(|action| statement.covers_action(action));
     statements.iter().filter(|statement| statement.effect == Effect::Allow).filter(assuming)

@@ -1,4 +1,4 @@
-//! Owns putting statements into somebody's policy document so that nothing of what is there is lost.
+//! Owns merging statements into an existing policy document, so that nothing that it says is lost.
 //!
 //! Structural, and careful: a statement counts as said already only if one of the document's says all of it, and one of
 //! the document's is replaced only by one of the same name that says all that it said.
@@ -71,7 +71,7 @@ fn unnamed(statement: &Value) -> Value {
     statement
 }
 
-/// Whether `larger` says all that `smaller` says. What cannot be told is a no.
+/// Whether `larger` says all that `smaller` says. False if that is unclear.
 fn is_within(smaller: &Statement, larger: &Statement) -> bool {
     let text =
         |smaller: &String, larger: &[String]| any_matches(larger, |larger| matches(larger, smaller)) == Some(true);

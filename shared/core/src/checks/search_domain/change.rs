@@ -1,7 +1,7 @@
-//! Owns changes of the domain: one that AWS refuses or does not finish is told.
+//! Owns changes of the domain: reports one that AWS rejects or does not finish.
 //!
 //! While AWS replaces nodes, some of them seem to be missing and storage comes and goes. A change excuses that, but not
-//! for ever.
+//! permanently.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -16,9 +16,9 @@ pub(super) const ENGINE: Part = Part {
 };
 pub(super) const UPDATE: Part = part("update", "the search domain needs an update");
 
-/// How early the end of support is told as something to act on.
+/// How early the end of support is a warning.
 const SUPPORT_NOTICE: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// How early an update is told that AWS installs by itself.
+/// How early an update is reported that AWS installs by itself.
 const UPDATE_NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How long after its date AWS may take to install it.
 const UPDATE_PATIENCE: SignedDuration = SignedDuration::from_hours(3 * 24);
