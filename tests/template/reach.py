@@ -42,7 +42,8 @@ class Definition(NamedTuple):
 
 def code(path: Path) -> str:
     """The source of a file without its unit tests and comments."""
-    text = path.read_text(encoding="utf-8").split("#[cfg(test)]\nmod ")[0]
+    text = re.sub(r"#\[cfg\(test\)\]\nmod \w+;\n", "", path.read_text(encoding="utf-8"))
+    text = text.split("#[cfg(test)]\nmod ")[0]
     return re.sub(r"(?m)^\s*//.*$", "", text)
 
 
@@ -73,7 +74,8 @@ def definitions() -> list[Definition]:
 def _types(text: str) -> set[str]:
     """The types of `shared/aws` that this text names."""
     found = {one.type for one in definitions() if one.type and re.search(rf"\b{one.type}\b", text)}
-    return found | {"Ledger"} if "Services" in found else found
+    # Most get it as a field of `Services`.
+    return found | {"Ledger"} if re.search(r"\bledger\b", text) else found
 
 
 def _named(text: str, file: Path, types: set[str] | None = None) -> list[Definition]:
