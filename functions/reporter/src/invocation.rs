@@ -1,6 +1,7 @@
 //! Owns carrying out one invocation: it changes the ledger entry by what was decided, publishes what the entry holds, and
 //! takes each message out afterwards.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use emite_aws::error::AwsError;

@@ -43,18 +43,27 @@ pub async fn domain(opensearch: &Client, name: &str) -> Result<Option<Domain>, A
     }))
 }
 
-/// The access policy that was last asked for, which the next change replaces; null if there is none. And whether it is
-/// in force yet. Needs `es:DescribeDomainConfig`
+/// The access policy that was last asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessPolicy {
+    /// What the next change replaces; null if there is none.
+    pub document: Value,
+    /// Whether it is in force yet.
+    pub is_in_force: bool,
+}
+
+/// The access policy that was last asked for. Needs `es:DescribeDomainConfig`
 /// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomainConfig.html>).
-pub async fn access_policy(opensearch: &Client, domain: &str) -> Result<(Value, bool), AwsError> {
+pub async fn access_policy(opensearch: &Client, domain: &str) -> Result<AccessPolicy, AwsError> {
     let answer = opensearch.describe_domain_config().domain_name(domain).send().await;
     let answer = answer.map_err(AwsError::of("es:DescribeDomainConfig"))?;
     let policies = answer.domain_config.and_then(|config| config.access_policies);
-    let in_force = policies
+    let is_in_force = policies
         .as_ref()
         .and_then(|policies| policies.status.as_ref())
         .is_none_or(|status| status.state == OptionState::Active);
-    Ok((parsed(policies.as_ref().map(|policies| policies.options.as_str()))?, in_force))
+    let document = parsed(policies.as_ref().map(|policies| policies.options.as_str()))?;
+    Ok(AccessPolicy { document, is_in_force })
 }
 
 /// The text of an access policy, parsed.

@@ -90,11 +90,6 @@ impl Series {
         (!points.is_empty()).then(|| points.iter().map(|(_, value)| value).sum())
     }
 
-    /// The largest point since `from`; none if there are none.
-    pub fn max_since(&self, from: Timestamp) -> Option<f64> {
-        self.since(from).iter().map(|(_, value)| *value).reduce(f64::max)
-    }
-
     /// The smallest point since `from`; none if there are none.
     pub fn min_since(&self, from: Timestamp) -> Option<f64> {
         self.since(from).iter().map(|(_, value)| *value).reduce(f64::min)
@@ -134,7 +129,7 @@ mod tests {
     fn absent_is_not_zero() {
         let series = Series::new(vec![(at(0), 3.0)]);
         assert_eq!(series.sum_since(at(1)), None);
-        assert_eq!(series.max_since(at(1)), None);
+        assert_eq!(series.min_since(at(1)), None);
         assert_eq!(Series::new(vec![(at(0), 0.0)]).sum_since(at(0)), Some(0.0));
     }
 
@@ -143,7 +138,7 @@ mod tests {
         let series = Series::new(vec![(at(10), 2.0), (at(0), 9.0), (at(5), 1.0)]);
         assert_eq!(series.last(), Some((at(10), 2.0)));
         assert_eq!(series.sum_since(at(5)), Some(3.0));
-        assert_eq!((series.min_since(at(0)), series.max_since(at(0))), (Some(1.0), Some(9.0)));
+        assert_eq!(series.min_since(at(0)), Some(1.0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! what the rest of the stack has to know of them. What only differs from the guide in a way that works is left to the health
 //! check.
 
-use emite_aws::error::{AwsError, if_there};
+use emite_aws::error::AwsError;
 use emite_aws::{firehose, iam, kinesis, opensearch};
 use emite_core::arn::Home;
 use emite_core::layout::failed_prefix;

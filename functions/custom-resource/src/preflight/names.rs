@@ -1,6 +1,6 @@
 //! Owns checking that the names of what the stack is about to create are free.
 
-use emite_aws::error::{AwsError, if_there};
+use emite_aws::error::AwsError;
 use emite_aws::{firehose, iam, kinesis, opensearch};
 
 use super::chain::{

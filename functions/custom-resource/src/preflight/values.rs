@@ -16,7 +16,7 @@ use super::readers::{
     Hosting, connect_instance, domain_logs, domain_name, has_types, hosting, index, on_existing, rotation, topic,
 };
 use super::server_parameters::{self, ServerParameters};
-use crate::parameters::{bucket_name, given, kms_key, name, time_zone};
+use crate::parameters::{bucket_name, customer_id, given, kms_key, name, time_zone};
 use crate::properties::Properties;
 use crate::request::Object;
 

@@ -19,12 +19,12 @@ pub(super) async fn admit_to_domain(
     statements: &[Value],
 ) -> Result<Applied, ApplyError> {
     const WHAT: &str = "the access policy of the search domain";
-    if !opensearch::access_policy(aws.opensearch(), domain).await?.1 {
+    if !opensearch::access_policy(aws.opensearch(), domain).await?.is_in_force {
         return Err(ApplyError::InProgress(WHAT));
     }
     let document = PolicyDocument { what: WHAT, seen };
     let put = async || {
-        let read = async || Ok(opensearch::access_policy(aws.opensearch(), domain).await?.0);
+        let read = async || Ok(opensearch::access_policy(aws.opensearch(), domain).await?.document);
         let write = async |policy: String| set_access_policy(aws, domain, policy).await;
         document.put(|live| merge::merged(live, statements), read, write).await
     };
@@ -52,7 +52,8 @@ async fn set_access_policy(aws: &Aws, domain: &str, policy: String) -> Result<()
 
 /// Waits a minute at most until the access policy of `domain` is in force.
 pub(super) async fn in_force(aws: &Aws, domain: &str) {
-    let read = async || opensearch::access_policy(aws.opensearch(), domain).await.is_ok_and(|(_, in_force)| in_force);
+    let read =
+        async || opensearch::access_policy(aws.opensearch(), domain).await.is_ok_and(|policy| policy.is_in_force);
     if !wait::until(wait::FOR_A_MINUTE, read, |in_force| *in_force).await {
         tracing::warn!(domain, "the domain has accepted its new access policy and not put it in force yet");
     }
