@@ -182,7 +182,11 @@ fn short(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(bounded(without_controls(&text))),
         Value::Array(values) => values.into_iter().map(short).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, short(value))).collect(),
+        Value::Object(fields) => {
+            // By name, whatever order `serde_json` is built to keep.
+            let sorted: BTreeMap<String, Value> = fields.into_iter().collect();
+            sorted.into_iter().map(|(name, value)| (name, short(value))).collect()
+        }
         other => other,
     }
 }

@@ -34,7 +34,6 @@ const BUCKET: Part =
     Part { suffix: "", status: Some(Status::Missing), commands: FAILED.commands, ..Part::new("bucket", UNSTORED) };
 /// Records that were rejected again, in a folder of their own.
 const QUARANTINE: Part = Part {
-    suffix: "",
     commands: |spec| command::redrive(spec, &spec.quarantine_prefix()),
     ..Part::new("quarantine", "contact records are in quarantine")
 };
