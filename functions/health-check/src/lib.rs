@@ -111,7 +111,8 @@ pub enum RunOutcome {
 /// is nearly always the same; if it is not, that observation is thrown away.
 async fn check(services: &Services, last: &Mutex<Option<Arc<Known>>>, now: Timestamp) -> Result<Report, CheckError> {
     let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let read = async |spec: &Spec| observe(&services.aws, &services.ledger, spec, Latch::Moves, now).await;
+    let ledger = services.ledger();
+    let read = async |spec: &Spec| observe(&services.aws, &ledger, spec, Latch::Moves, now).await;
     let early = async {
         match &known {
             Some(known) => Some((known, Box::pin(read(&known.spec)).await)),

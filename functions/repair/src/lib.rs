@@ -94,10 +94,10 @@ pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<RepairReport
             Ok(repair.answer(planned.into_iter().map(|(planned, _)| planned).collect(), before))
         }
         Mode::Apply => {
-            let lock =
-                lock::take(&services.ledger, &context.request_id, clock::until_epoch_ms(context.deadline)).await?;
+            let ledger = services.ledger();
+            let lock = lock::take(&ledger, &context.request_id, clock::until_epoch_ms(context.deadline)).await?;
             let answer = Box::pin(repair.apply(deadline)).await;
-            lock.release(&services.ledger).await;
+            lock.release(&ledger).await;
             answer
         }
     }
@@ -151,7 +151,7 @@ async fn in_turn(
 
 impl Repair<'_> {
     async fn judge(&self) -> Judgement {
-        let Services { aws, ledger, .. } = self.services;
+        let (aws, ledger) = (&self.services.aws, &self.services.ledger());
         judge(self.spec, &Box::pin(observe(aws, ledger, self.spec, Latch::Stays, clock::now())).await)
     }
 
@@ -175,7 +175,7 @@ impl Repair<'_> {
     }
 
     async fn apply(&self, deadline: Instant) -> Result<RepairReport, RepairError> {
-        let Services { aws, ledger, .. } = self.services;
+        let (aws, ledger) = (&self.services.aws, &self.services.ledger());
         let (planned, before) = self.plan().await;
         let (planned, changes): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
         let audit = Audit::begin(ledger, self.input, self.request_id, &planned, &changes).await?;
@@ -223,7 +223,7 @@ impl Repair<'_> {
         if Instant::now() >= until {
             return refused("there was no time left to begin it: run the repair again");
         }
-        let Services { aws, ledger, .. } = self.services;
+        let (aws, ledger) = (&self.services.aws, &self.services.ledger());
         let request_id = format!("repair:{}", self.request_id);
         match tokio::time::timeout_at(until, claims::repair(aws, ledger, change, &request_id)).await {
             Ok(Ok(Applied::Done)) => outcome(ChangeResult::Applied, None),

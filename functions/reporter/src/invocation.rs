@@ -100,14 +100,15 @@ impl Invocation<'_> {
     /// wrote in between.
     async fn change<T>(&self, change: impl Fn(State) -> (State, T)) -> Result<T, LedgerError> {
         let key = Key { partition: "alert#episodes".to_owned(), sort: self.services.stack_id.to_string() };
+        let ledger = self.services.ledger();
         let attempt = async || {
-            let entry: Option<Entry<State>> = self.services.ledger.read(&key).await?;
+            let entry: Option<Entry<State>> = ledger.read(&key).await?;
             let (before, version) = entry.map_or((State::default(), None), |entry| (entry.value, Some(entry.version)));
             let (after, result) = change(before.clone());
             if after == before {
                 return Ok(result);
             }
-            self.services.ledger.write(&key, &after, version, None).await.map(|_| result)
+            ledger.write(&key, &after, version, None).await.map(|_| result)
         };
         let undisturbed = |written: &Result<T, LedgerError>| !matches!(written, Err(LedgerError::ChangedMeanwhile(_)));
         wait::until_spread(wait::FOR_THE_LEDGER, attempt, undisturbed).await

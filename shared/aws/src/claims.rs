@@ -148,18 +148,15 @@ pub async fn allow_origin(
 /// its claim up. A change that fails leaves the claim as it was.
 pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &str) -> Result<Applied, ApplyError> {
     match change {
-        Change::StreamTo { source, to, .. } => {
+        Change::StreamTo { source, from, to, .. } => {
             let entry =
                 held(ledger.read::<Claim>(&streaming_key(source)).await?, |claim| claim.life, &source.to_string())?;
             let live = connect::association(aws.connect(), source).await?;
-            if let Change::StreamTo { from, .. } = change
-                && live != *from
-                && live.as_ref().is_none_or(|live| live.target != *to)
-            {
-                return Err(ApplyError::ChangedMeanwhile(format!("the streaming of the {source}")));
-            }
             if live.as_ref().is_some_and(|live| live.target == *to) {
                 return Ok(Applied::Unchanged);
+            }
+            if live != *from {
+                return Err(ApplyError::ChangedMeanwhile(format!("the streaming of the {source}")));
             }
             let (claim, version) = entry.clone().map(|entry| (entry.value, entry.version)).unzip();
             let order = Order { source, target: to, request_id };

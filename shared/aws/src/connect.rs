@@ -61,7 +61,11 @@ pub async fn association(connect: &Client, source: &Source) -> Result<Option<Ass
 /// Makes the first association of `source`, and returns its id, if Connect names it. Needs
 /// `connect:AssociateInstanceStorageConfig` and what Connect asks of the caller behind it. By the number of attempts, the
 /// caller knows whether "already there" can be our own lost answer.
-pub async fn associate(connect: &Client, source: &Source, to: &Target) -> (Result<Option<String>, AwsError>, u32) {
+pub(crate) async fn associate(
+    connect: &Client,
+    source: &Source,
+    to: &Target,
+) -> (Result<Option<String>, AwsError>, u32) {
     const OPERATION: &str = "connect:AssociateInstanceStorageConfig";
     let config = match storage_config(to) {
         Ok(config) => config,
@@ -83,7 +87,7 @@ pub async fn associate(connect: &Client, source: &Source, to: &Target) -> (Resul
 
 /// Points an association at another stream, without a gap. Needs `connect:UpdateInstanceStorageConfig` and what
 /// Connect asks of the caller behind it.
-pub async fn update_association(
+pub(crate) async fn update_association(
     connect: &Client,
     source: &Source,
     association_id: &str,
@@ -102,7 +106,7 @@ pub async fn update_association(
 }
 
 /// Ends an association; one that is gone already is fine. Needs `connect:DisassociateInstanceStorageConfig`.
-pub async fn disassociate(connect: &Client, source: &Source, association_id: &str) -> Result<(), AwsError> {
+pub(crate) async fn disassociate(connect: &Client, source: &Source, association_id: &str) -> Result<(), AwsError> {
     let answer = connect
         .disassociate_instance_storage_config()
         .instance_id(source.instance.as_str())
@@ -138,7 +142,7 @@ pub async fn origin(connect: &Client, place: &Place) -> Result<Option<String>, A
 
 /// Adds the origin. Needs `connect:AssociateApprovedOrigin`. The number of attempts tells whether "already there" can
 /// be our own lost answer.
-pub async fn add_origin(connect: &Client, place: &Place) -> (Result<(), AwsError>, u32) {
+pub(crate) async fn add_origin(connect: &Client, place: &Place) -> (Result<(), AwsError>, u32) {
     let attempts = Attempts::default();
     let answer = connect
         .associate_approved_origin()
@@ -152,7 +156,7 @@ pub async fn add_origin(connect: &Client, place: &Place) -> (Result<(), AwsError
 }
 
 /// Removes the origin as `listed`; one that is gone already is fine. Needs `connect:DisassociateApprovedOrigin`.
-pub async fn remove_origin(connect: &Client, instance: &InstanceId, listed: &str) -> Result<(), AwsError> {
+pub(crate) async fn remove_origin(connect: &Client, instance: &InstanceId, listed: &str) -> Result<(), AwsError> {
     let answer = connect
         .disassociate_approved_origin()
         .instance_id(instance.as_str())

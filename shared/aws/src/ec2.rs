@@ -6,7 +6,8 @@ mod server;
 
 #[cfg(test)]
 pub(crate) use attachments::of_instance;
-pub use attachments::{address, associate_address, profile, set_profile};
+pub use attachments::{address, profile};
+pub(crate) use attachments::{associate_address, set_profile};
 pub use placement::{
     Subnet, address_count, address_limit, has_internet_route, has_key_pair, offers_instance_type, subnet,
 };

@@ -1,7 +1,9 @@
 //! Owns the calls of Amazon Data Firehose.
 
 use aws_sdk_firehose::Client;
-use aws_sdk_firehose::types::{AmazonopensearchserviceDestinationDescription, DestinationDescription};
+use aws_sdk_firehose::types::{
+    AmazonopensearchserviceDestinationDescription, DestinationDescription, S3DestinationDescription,
+};
 use emite_core::snapshot::{DeliveryStream, Destination};
 
 use crate::convert::count;
@@ -34,31 +36,36 @@ fn destination_of(described: DestinationDescription) -> Option<Destination> {
         return Some(of_opensearch(search));
     }
     let search = described.elasticsearch_destination_description?;
-    let bucket = search.s3_destination_description;
     Some(Destination {
         domain_arn: search.domain_arn,
         index: search.index_name,
         rotation: search.index_rotation_period.map(|rotation| rotation.as_str().to_owned()),
         document_type: search.type_name,
         role_arn: search.role_arn,
-        prefix: bucket.as_ref().and_then(|bucket| bucket.prefix.clone()),
-        error_prefix: bucket.as_ref().and_then(|bucket| bucket.error_output_prefix.clone()),
-        bucket_arn: bucket.map(|bucket| bucket.bucket_arn),
         buffer_seconds: search.buffering_hints.and_then(|hints| hints.interval_in_seconds).map(count),
+        ..in_bucket(search.s3_destination_description)
     })
 }
 
 fn of_opensearch(search: AmazonopensearchserviceDestinationDescription) -> Destination {
-    let bucket = search.s3_destination_description;
     Destination {
         domain_arn: search.domain_arn,
         index: search.index_name,
         rotation: search.index_rotation_period.map(|rotation| rotation.as_str().to_owned()),
         document_type: search.type_name,
         role_arn: search.role_arn,
-        prefix: bucket.as_ref().and_then(|bucket| bucket.prefix.clone()),
-        error_prefix: bucket.as_ref().and_then(|bucket| bucket.error_output_prefix.clone()),
-        bucket_arn: bucket.map(|bucket| bucket.bucket_arn),
         buffer_seconds: search.buffering_hints.and_then(|hints| hints.interval_in_seconds).map(count),
+        ..in_bucket(search.s3_destination_description)
+    }
+}
+
+/// What a destination says of its bucket for failed records.
+fn in_bucket(bucket: Option<S3DestinationDescription>) -> Destination {
+    let Some(bucket) = bucket else { return Destination::default() };
+    Destination {
+        bucket_arn: Some(bucket.bucket_arn),
+        prefix: bucket.prefix,
+        error_prefix: bucket.error_output_prefix,
+        ..Destination::default()
     }
 }

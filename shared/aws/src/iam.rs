@@ -75,20 +75,20 @@ pub fn document(action: &'static str, encoded: &str) -> Result<Value, AwsError> 
 }
 
 /// Sets the trust policy. Needs `iam:UpdateAssumeRolePolicy`.
-pub async fn set_trust(iam: &Client, role: &str, policy: String) -> Result<(), AwsError> {
+pub(crate) async fn set_trust(iam: &Client, role: &str, policy: String) -> Result<(), AwsError> {
     let answer = iam.update_assume_role_policy().role_name(role).policy_document(policy).send().await;
     answer.map(drop).map_err(AwsError::of("iam:UpdateAssumeRolePolicy"))
 }
 
 /// Sets an inline policy. Needs `iam:PutRolePolicy`.
-pub async fn set_inline_policy(iam: &Client, role: &str, name: &str, document: String) -> Result<(), AwsError> {
+pub(crate) async fn set_inline_policy(iam: &Client, role: &str, name: &str, document: String) -> Result<(), AwsError> {
     let answer = iam.put_role_policy().role_name(role).policy_name(name).policy_document(document).send().await;
     answer.map(drop).map_err(AwsError::of("iam:PutRolePolicy"))
 }
 
 /// Sets the longest session. Needs `iam:UpdateRole`
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>).
-pub async fn set_max_session(iam: &Client, role: &str, seconds: u32) -> Result<(), AwsError> {
+pub(crate) async fn set_max_session(iam: &Client, role: &str, seconds: u32) -> Result<(), AwsError> {
     let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
     let answer = iam.update_role().role_name(role).max_session_duration(seconds).send().await;
     answer.map(drop).map_err(AwsError::of("iam:UpdateRole"))
@@ -96,7 +96,7 @@ pub async fn set_max_session(iam: &Client, role: &str, seconds: u32) -> Result<(
 
 /// Sets the permissions boundary. Needs `iam:PutRolePermissionsBoundary`
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePermissionsBoundary.html>).
-pub async fn set_boundary(iam: &Client, role: &str, boundary: &Arn) -> Result<(), AwsError> {
+pub(crate) async fn set_boundary(iam: &Client, role: &str, boundary: &Arn) -> Result<(), AwsError> {
     let call = iam.put_role_permissions_boundary().role_name(role).permissions_boundary(boundary.to_string());
     call.send().await.map(drop).map_err(AwsError::of("iam:PutRolePermissionsBoundary"))
 }

@@ -37,7 +37,7 @@ pub async fn exists(kinesis: &Client, name: &str) -> Result<bool, AwsError> {
 /// Raises the retention of a data stream to `hours`
 /// (<https://docs.aws.amazon.com/kinesis/latest/APIReference/API_IncreaseStreamRetentionPeriod.html>). Needs
 /// `kinesis:IncreaseStreamRetentionPeriod`.
-pub async fn increase_retention(kinesis: &Client, name: &str, hours: u32) -> Result<(), AwsError> {
+pub(crate) async fn increase_retention(kinesis: &Client, name: &str, hours: u32) -> Result<(), AwsError> {
     let hours = i32::try_from(hours).unwrap_or(i32::MAX);
     let call = kinesis.increase_stream_retention_period().stream_name(name).retention_period_hours(hours);
     call.send().await.map(drop).map_err(AwsError::of("kinesis:IncreaseStreamRetentionPeriod"))

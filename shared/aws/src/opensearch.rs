@@ -20,7 +20,7 @@ pub async fn domain(opensearch: &Client, name: &str) -> Result<Option<Domain>, A
     let processing = is_changing(&domain);
     let requires_credentials = requires_credentials(&domain);
     let forbids_explicit_index = forbids_explicit_index(&domain);
-    let access_policy = parsed(domain.access_policies.as_deref())?;
+    let access_policy = parsed(ACTION, domain.access_policies.as_deref())?;
     let required = domain
         .service_software_options
         .filter(|software| software.update_available == Some(true) && software.optional_deployment == Some(false));
@@ -55,26 +55,26 @@ pub struct AccessPolicy {
 /// The access policy that was last asked for. Needs `es:DescribeDomainConfig`
 /// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_DescribeDomainConfig.html>).
 pub async fn access_policy(opensearch: &Client, domain: &str) -> Result<AccessPolicy, AwsError> {
-    let answer = opensearch.describe_domain_config().domain_name(domain).send().await;
-    let answer = answer.map_err(AwsError::of("es:DescribeDomainConfig"))?;
+    const ACTION: &str = "es:DescribeDomainConfig";
+    let answer = opensearch.describe_domain_config().domain_name(domain).send().await.map_err(AwsError::of(ACTION))?;
     let policies = answer.domain_config.and_then(|config| config.access_policies);
     let is_in_force = policies
         .as_ref()
         .and_then(|policies| policies.status.as_ref())
         .is_none_or(|status| status.state == OptionState::Active);
-    let document = parsed(policies.as_ref().map(|policies| policies.options.as_str()))?;
+    let document = parsed(ACTION, policies.as_ref().map(|policies| policies.options.as_str()))?;
     Ok(AccessPolicy { document, is_in_force })
 }
 
-/// The text of an access policy, parsed.
-fn parsed(text: Option<&str>) -> Result<Value, AwsError> {
-    let unusable = |_| AwsError::unusable("es:DescribeDomain", "the access policy is not JSON".to_owned());
+/// The text of an access policy, parsed; `action` is the call that returned it.
+fn parsed(action: &'static str, text: Option<&str>) -> Result<Value, AwsError> {
+    let unusable = |_| AwsError::unusable(action, "the access policy is not JSON".to_owned());
     text.filter(|text| !text.is_empty()).map_or(Ok(Value::Null), |text| serde_json::from_str(text).map_err(unusable))
 }
 
 /// Sets the access policy; nothing else of the domain changes, and it goes on serving. Needs `es:UpdateDomainConfig`
 /// (<https://docs.aws.amazon.com/opensearch-service/latest/APIReference/API_UpdateDomainConfig.html>).
-pub async fn set_access_policy(opensearch: &Client, domain: &str, policy: String) -> Result<(), AwsError> {
+pub(crate) async fn set_access_policy(opensearch: &Client, domain: &str, policy: String) -> Result<(), AwsError> {
     let answer = opensearch.update_domain_config().domain_name(domain).access_policies(policy).send().await;
     answer.map(drop).map_err(AwsError::of("es:UpdateDomainConfig"))
 }

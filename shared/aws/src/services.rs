@@ -47,10 +47,9 @@ impl SpecError {
 pub struct Services {
     /// The clients.
     pub aws: Aws,
-    /// The ledger of the stack.
-    pub ledger: Ledger,
     /// The one stack that the function serves.
     pub stack_id: Arn,
+    ledger_table: String,
     spec_parameter: String,
 }
 
@@ -61,15 +60,20 @@ impl Services {
     /// [`BadSettings`] with every setting that is missing or invalid.
     pub async fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
         let mut settings = Settings::new(lookup);
-        let table = settings.required::<String>("LEDGER_TABLE");
+        let ledger_table = settings.required("LEDGER_TABLE");
         let spec_parameter = settings.required("SPEC_PARAMETER");
         let stack_id = settings.required("STACK_ID");
         settings.finish()?;
-        let (Some(table), Some(spec_parameter), Some(stack_id)) = (table, spec_parameter, stack_id) else {
+        let (Some(ledger_table), Some(spec_parameter), Some(stack_id)) = (ledger_table, spec_parameter, stack_id)
+        else {
             return Err(BadSettings(Vec::new()));
         };
-        let aws = Aws::from_env().await;
-        Ok(Self { ledger: Ledger::new(aws.dynamodb().clone(), table), aws, stack_id, spec_parameter })
+        Ok(Self { aws: Aws::from_env().await, stack_id, ledger_table, spec_parameter })
+    }
+
+    /// The ledger of the stack. Only a function that asks for it builds the client.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::new(self.aws.dynamodb().clone(), self.ledger_table.clone())
     }
 
     /// The text of the spec, read from SSM. Needs `ssm:GetParameter`.

@@ -25,39 +25,41 @@ pub const FOR_A_MINUTE: &[Duration] = &millis([1000, 2000, 4000, 8000, 15_000, 3
 
 /// Reads until the result is `enough`, or `pauses` are used up. Returns the last result.
 pub async fn until<T>(pauses: &[Duration], read: impl AsyncFn() -> T, enough: impl Fn(&T) -> bool) -> T {
-    const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
-    until_or_late(pauses, Instant::now() + NEVER, read, enough).await
+    with_pauses(pauses.iter().copied(), read, |seen, _| enough(seen)).await
 }
 
-/// The same, where no read may begin after `latest`.
+/// The same, where no further read may begin after `latest`.
 pub async fn until_or_late<T>(
     pauses: &[Duration],
     latest: Instant,
     read: impl AsyncFn() -> T,
     enough: impl Fn(&T) -> bool,
 ) -> T {
-    let mut seen = read().await;
-    for pause in pauses {
-        if enough(&seen) || Instant::now() + *pause > latest {
-            break;
-        }
-        sleep(*pause).await;
-        seen = read().await;
-    }
-    seen
+    with_pauses(pauses.iter().copied(), read, |seen, pause| enough(seen) || Instant::now() + pause > latest).await
 }
 
 /// Like [`until`], but each pause is half of the one given and up to as much again, at random, so that several processes do
-/// not come back at once.
+/// not retry at the same moment.
 pub async fn until_spread<T>(pauses: &[Duration], read: impl AsyncFn() -> T, enough: impl Fn(&T) -> bool) -> T {
+    let spread = pauses.iter().map(|pause| {
+        let most = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);
+        *pause / 2 + Duration::from_millis(RandomState::new().hash_one(most) % most)
+    });
+    with_pauses(spread, read, |seen, _| enough(seen)).await
+}
+
+/// Reads, and again after each of `pauses`, until it `ends`; that is given the pause that would come next.
+async fn with_pauses<T>(
+    pauses: impl Iterator<Item = Duration>,
+    read: impl AsyncFn() -> T,
+    ends: impl Fn(&T, Duration) -> bool,
+) -> T {
     let mut seen = read().await;
     for pause in pauses {
-        if enough(&seen) {
+        if ends(&seen, pause) {
             break;
         }
-        let most = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);
-        let random = RandomState::new().hash_one(most) % most;
-        sleep(*pause / 2 + Duration::from_millis(random)).await;
+        sleep(pause).await;
         seen = read().await;
     }
     seen
@@ -107,6 +109,13 @@ mod tests {
         let latest = begun + Duration::from_secs(2);
         let read = async || begun.elapsed();
         assert_eq!(until_or_late(FOR_A_REPAIR, latest, read, |_| false).await, Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn spread_pauses_are_between_half_and_one_and_a_half_of_those_given() {
+        let begun = Instant::now();
+        until_spread(BRIEFLY, async || (), |()| false).await;
+        assert!((Duration::from_millis(1500)..Duration::from_millis(4500)).contains(&begun.elapsed()));
     }
 
     #[tokio::test(start_paused = true)]

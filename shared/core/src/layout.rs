@@ -31,7 +31,12 @@ const LONGEST_KEY: usize = 1024;
 
 /// The prefix of one of a stack's own folders.
 pub fn folder(delivery_stream: &str, name: &str) -> String {
-    format!("{ROOT}{delivery_stream}/{name}/")
+    format!("{}{name}/", own(delivery_stream))
+}
+
+/// What a stack's own folders are in.
+fn own(delivery_stream: &str) -> String {
+    format!("{ROOT}{delivery_stream}/")
 }
 
 /// The delivery stream of the stack that has this prefix for the folder `name`; none if no stack has.
@@ -66,7 +71,7 @@ pub struct StreamFolders {
 impl StreamFolders {
     /// Those of a delivery stream that the stack made, which puts failed records below `failed_prefix`.
     pub fn managed(delivery_stream: &str, failed_prefix: &str) -> Self {
-        Self { own: format!("{ROOT}{delivery_stream}/"), failed: vec![failed_prefix.to_owned()], names: None }
+        Self { own: own(delivery_stream), failed: vec![failed_prefix.to_owned()], names: None }
     }
 
     /// Those of a delivery stream that existed before the stack. Below `failed_prefix` it has failed records in a folder that
@@ -74,7 +79,7 @@ impl StreamFolders {
     /// (<https://docs.aws.amazon.com/firehose/latest/dev/s3-object-name.html>).
     pub fn existing(delivery_stream: &str, failed_prefix: &str) -> Self {
         Self {
-            own: format!("{ROOT}{delivery_stream}/"),
+            own: own(delivery_stream),
             failed: FIREHOSE_FOLDERS.into_iter().map(|folder| format!("{failed_prefix}{folder}")).collect(),
             names: Some(format!("{delivery_stream}-")),
         }

@@ -50,7 +50,12 @@ pub(crate) fn of_instance(id: &str) -> Filter {
 /// Gives the server the instance profile `profile`, instead of `from` if it has one. Needs `iam:PassRole`, and
 /// `ec2:AssociateIamInstanceProfile`, or `ec2:ReplaceIamInstanceProfileAssociation` where there is one
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateIamInstanceProfile.html>).
-pub async fn set_profile(ec2: &Client, instance: &str, from: Option<&Profile>, profile: &Arn) -> Result<(), AwsError> {
+pub(crate) async fn set_profile(
+    ec2: &Client,
+    instance: &str,
+    from: Option<&Profile>,
+    profile: &Arn,
+) -> Result<(), AwsError> {
     let wanted = IamInstanceProfileSpecification::builder().arn(profile.to_string()).build();
     match from {
         None => {
@@ -68,7 +73,7 @@ pub async fn set_profile(ec2: &Client, instance: &str, from: Option<&Profile>, p
 /// Associates an Elastic IP with the server. Needs `ec2:AssociateAddress`
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateAddress.html>), which takes an address from its
 /// current holder only if `takes_over` is set.
-pub async fn associate_address(
+pub(crate) async fn associate_address(
     ec2: &Client,
     instance: &str,
     allocation: &str,

@@ -32,7 +32,8 @@ const FAILED: Part = Part { commands: |spec| command::redrive(spec, &spec.failed
 /// The bucket is missing.
 const BUCKET: Part =
     Part { suffix: "", status: Some(Status::Missing), commands: FAILED.commands, ..Part::new("bucket", UNSTORED) };
-/// Records that were rejected again, in a folder of their own.
+/// Records that were rejected again, in a folder of their own, which is the resource of its findings. They are never worth more
+/// than Info, so no message needs to recognise them in a report that names no part.
 const QUARANTINE: Part = Part {
     commands: |spec| command::redrive(spec, &spec.quarantine_prefix()),
     ..Part::new("quarantine", "contact records are in quarantine")
