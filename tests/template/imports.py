@@ -68,7 +68,7 @@ def circles(found: Iterable[Import]) -> list[Circle]:
     return [{file: [one for one in graph[file] if one.target in ring] for file in ring} for ring in rings]
 
 
-def told(circle: Circle, root: Path = ROOT, most: int | None = None) -> str:
+def described(circle: Circle, root: Path = ROOT, most: int | None = None) -> str:
     """A circle's files, each with what it imports of the others, or of no more than so many of them."""
     lines = [f"A circle of {len(circle)} files:"]
     for file, found in circle.items():
@@ -424,7 +424,7 @@ def _needs_test(predicate: list[_Token]) -> bool:
 def _main(root: Path) -> int:
     found = [circle for crate in crates(root) for circle in circles(imports(crate))]
     for circle in found:
-        print(told(circle, root))
+        print(described(circle, root))
     if not found:
         print("No file imports itself by way of others.")
     return bool(found)

@@ -108,7 +108,7 @@ def test_each_target_of_the_workspace_is_read(packages):
 def test_no_files_of_a_crate_import_each_other_in_a_circle(crate):
     found = imports.circles(imports.imports(crate))
     if found:
-        pytest.fail("\n".join(imports.told(circle, most=1) for circle in found), pytrace=False)
+        pytest.fail("\n".join(imports.described(circle, most=1) for circle in found), pytrace=False)
 
 
 # The reader of imports, by small crates.
@@ -150,7 +150,7 @@ READS = [
     ("a path in an attribute", '#[serde(with = "crate::b")]\nstruct X;', ["1 b.rs"]),
     ("a path by a module that is imported", "use crate::b;\nfn f() { b::d::g() }", ["1 b.rs", "2 b/d.rs"]),
     ("a path by another name", "use crate::b as other;\nfn f() { other::d::g() }", ["1 b.rs", "2 b/d.rs"]),
-    ("an item is told once", "use crate::b::Item;\nfn f() { Item::new() }", ["1 b.rs"]),
+    ("an item is reported once", "use crate::b::Item;\nfn f() { Item::new() }", ["1 b.rs"]),
     ("a use in a function", "fn f() {\n    use crate::c::Kind::*;\n}", ["2 c.rs"]),
     ("a restricted item", "pub(in crate::b) struct X;\npub(crate) use crate::c::Y;", ["2 c.rs"]),
     ("not in unit tests", "#[cfg(not(test))]\nuse crate::b::Item;", ["2 b.rs"]),
@@ -177,10 +177,10 @@ def test_the_imports_of_a_file_are_read(text, expected, tmp_path):
     assert _edges(tmp_path, files) == {f"a.rs:{one}" for one in expected}
 
 
-def test_a_circle_is_found_and_told_with_a_line_of_each_file(tmp_path):
+def test_a_circle_is_found_and_described_with_a_line_of_each_file(tmp_path):
     files = {"lib.rs": THREE, "a.rs": "\nuse crate::b::B;\nuse crate::c::C;", "b.rs": "fn f() { super::c::g() }", "c.rs": "use crate::{a::A};"}
     [circle] = imports.circles(imports.imports(_written(tmp_path, files)))
-    assert imports.told(circle, tmp_path, most=1).splitlines() == [
+    assert imports.described(circle, tmp_path, most=1).splitlines() == [
         "A circle of 3 files:",
         "  a.rs",
         "    imports b.rs: crate::b::B (line 2)",
@@ -189,7 +189,7 @@ def test_a_circle_is_found_and_told_with_a_line_of_each_file(tmp_path):
         "  c.rs",
         "    imports a.rs: crate::a::A (line 1)",
     ]
-    assert "    imports c.rs: crate::c::C (line 3)" in imports.told(circle, tmp_path).splitlines()
+    assert "    imports c.rs: crate::c::C (line 3)" in imports.described(circle, tmp_path).splitlines()
 
 
 def test_two_circles_are_told_apart_and_the_larger_comes_first(tmp_path):

@@ -261,6 +261,13 @@ pub fn put(snapshot: &mut Snapshot, id: &'static str, series: Series) {
     assert!(replaced.is_some(), "no check asks for {id}");
 }
 
+/// The snapshot of a healthy integration, but for the metric `id`.
+pub fn with(id: &'static str, series: Series) -> Snapshot {
+    let mut snapshot = healthy();
+    put(&mut snapshot, id, series);
+    snapshot
+}
+
 /// A read that failed for `cause`.
 pub fn unseen(cause: Cause) -> Unseen {
     Unseen { action: "test:Look", cause, request_id: None }

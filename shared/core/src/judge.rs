@@ -260,21 +260,21 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_told_in_the_form_that_others_read() {
+    fn a_plan_has_the_form_that_others_read() {
         #[derive(serde::Serialize)]
-        struct Told {
+        struct Plan {
             broken: &'static str,
             planned: Vec<PlannedChange>,
         }
-        let told: Vec<_> = mendable()
+        let plans: Vec<_> = mendable()
             .map(|(spec, broken, break_it)| {
                 let mut snapshot = healthy_of(&spec);
                 break_it(&mut snapshot);
                 let plan = judge(&spec, &snapshot).plan(&[]);
-                Told { broken, planned: plan.into_iter().map(|(planned, _)| planned).collect() }
+                Plan { broken, planned: plan.into_iter().map(|(planned, _)| planned).collect() }
             })
             .collect();
-        insta::assert_json_snapshot!(told);
+        insta::assert_json_snapshot!(plans);
     }
 
     #[test]

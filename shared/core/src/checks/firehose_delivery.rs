@@ -292,15 +292,11 @@ fn merged(spec: &Spec, part: &Part, mut troubles: Vec<Trouble>) -> Option<Findin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{findings, flat, healthy, is_unobservable_without, noon, only, put, series, spec, unseen};
+    use crate::fixtures::{
+        findings, flat, healthy, is_unobservable_without, noon, only, put, series, spec, unseen, with,
+    };
     use crate::look::Cause;
     use crate::snapshot::DataStream;
-
-    fn with(id: &'static str, values: &[f64]) -> Snapshot {
-        let mut snapshot = healthy();
-        put(&mut snapshot, id, series(values));
-        snapshot
-    }
 
     fn idle() -> Snapshot {
         let mut snapshot = healthy();
@@ -329,15 +325,15 @@ mod tests {
 
     #[test]
     fn some_failed_deliveries_are_worth_a_warning_and_one_dip_is_not() {
-        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("delivery_success", &[1.0, 0.503, 0.999])));
-        assert_eq!(findings(&CHECK, &spec(), &with("delivery_success", &[1.0, 0.0, 1.0, 0.5])), []);
-        assert_eq!(findings(&CHECK, &spec(), &with("delivery_success", &[0.5])), []);
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("delivery_success", series(&[1.0, 0.503, 0.999]))));
+        assert_eq!(findings(&CHECK, &spec(), &with("delivery_success", series(&[1.0, 0.0, 1.0, 0.5]))), []);
+        assert_eq!(findings(&CHECK, &spec(), &with("delivery_success", series(&[0.5]))), []);
     }
 
     #[test]
     fn half_an_hour_without_any_delivery_is_critical() {
-        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("delivery_success", &[0.0; 7])));
-        assert_eq!(only(&CHECK, &spec(), &with("delivery_success", &[0.0; 5])).severity, Severity::Warning);
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("delivery_success", series(&[0.0; 7]))));
+        assert_eq!(only(&CHECK, &spec(), &with("delivery_success", series(&[0.0; 5]))).severity, Severity::Warning);
         let old = Series::new((7..20).map(|steps| (noon() - SignedDuration::from_mins(5 * steps), 0.0)).collect());
         let mut snapshot = healthy();
         put(&mut snapshot, "delivery_success", old);
@@ -346,12 +342,12 @@ mod tests {
 
     #[test]
     fn records_that_are_late_are_told_with_when_firehose_drops_them() {
-        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("delivery_freshness", &[1200.0, 1500.0])));
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("delivery_freshness", series(&[1200.0, 1500.0]))));
         let hours = |hours: f64| hours * 3600.0;
-        let critical = only(&CHECK, &spec(), &with("delivery_freshness", &[hours(13.0), hours(14.0)]));
+        let critical = only(&CHECK, &spec(), &with("delivery_freshness", series(&[hours(13.0), hours(14.0)])));
         assert_eq!(critical.severity, Severity::Critical);
         assert_eq!(critical.data_loss_at, Some(noon() + SignedDuration::from_hours(10)));
-        assert_eq!(only(&CHECK, &spec(), &with("delivery_freshness", &[1e300; 2])).data_loss_at, Some(noon()));
+        assert_eq!(only(&CHECK, &spec(), &with("delivery_freshness", series(&[1e300; 2]))).data_loss_at, Some(noon()));
     }
 
     /// Records that Firehose reads from a data stream which keeps them for so long.
@@ -360,7 +356,7 @@ mod tests {
             DataStream { status: "ACTIVE".into(), retention_hours, shards: 1, mode: "PROVISIONED".into(), key: None };
         let records = "arn:aws:kinesis:ap-southeast-2:111122223333:stream/ctr".parse().unwrap();
         let spec = Spec { contact_record_stream: Some(records), ..spec() };
-        (spec, Snapshot { contact_record_stream: Ok(Some(stream)), ..with(id, values) })
+        (spec, Snapshot { contact_record_stream: Ok(Some(stream)), ..with(id, series(values)) })
     }
 
     #[test]
@@ -386,9 +382,9 @@ mod tests {
 
     #[test]
     fn a_buffer_and_its_margin_are_not_late_and_neither_is_a_single_peak() {
-        assert_eq!(findings(&CHECK, &spec(), &with("delivery_freshness", &[900.0, 900.0])), []);
-        assert_eq!(findings(&CHECK, &spec(), &with("delivery_freshness", &[280.0, 5000.0])), []);
-        let mut slow = with("delivery_freshness", &[1200.0, 1200.0]);
+        assert_eq!(findings(&CHECK, &spec(), &with("delivery_freshness", series(&[900.0, 900.0]))), []);
+        assert_eq!(findings(&CHECK, &spec(), &with("delivery_freshness", series(&[280.0, 5000.0]))), []);
+        let mut slow = with("delivery_freshness", series(&[1200.0, 1200.0]));
         let stream = slow.delivery_stream.as_mut().unwrap().as_mut().unwrap();
         stream.destination.as_mut().unwrap().buffer_seconds = Some(900);
         assert_eq!(findings(&CHECK, &spec(), &slow), []);
@@ -401,7 +397,8 @@ mod tests {
         for (id, name) in
             [("delivery_success", "delivery_success_legacy"), ("delivery_freshness", "delivery_freshness_legacy")]
         {
-            let mut snapshot = with(name, if name.contains("success") { &[0.5, 0.5] } else { &[5000.0, 5000.0] });
+            let mut snapshot =
+                with(name, series(if name.contains("success") { &[0.5, 0.5] } else { &[5000.0, 5000.0] }));
             put(&mut snapshot, id, Series::default());
             assert_eq!(only(&CHECK, &spec(), &snapshot).severity, Severity::Warning, "{name}");
         }
@@ -409,12 +406,12 @@ mod tests {
 
     #[test]
     fn a_backup_bucket_that_takes_nothing_is_critical() {
-        let mut snapshot = with("backup_success", &[1.0, 0.0, 0.5]);
+        let mut snapshot = with("backup_success", series(&[1.0, 0.0, 0.5]));
         insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
         put(&mut snapshot, "delivery_freshness", Series::default());
         assert_eq!(only(&CHECK, &spec(), &snapshot).data_loss_at, Some(noon()));
         for retried in [&[0.0, 1.0][..], &[1.0, 0.0], &[0.0]] {
-            assert_eq!(findings(&CHECK, &spec(), &with("backup_success", retried)), [], "{retried:?}");
+            assert_eq!(findings(&CHECK, &spec(), &with("backup_success", series(retried))), [], "{retried:?}");
         }
         let old = Series::new(vec![(noon() - HOUR * 2, 0.0), (noon() - RECENT, 0.0)]);
         put(&mut snapshot, "backup_success", old);
@@ -423,8 +420,8 @@ mod tests {
 
     #[test]
     fn a_stream_that_refuses_records_needs_a_higher_quota() {
-        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("firehose_throttled", &[7.0, 0.0, 7.0])));
-        assert_eq!(findings(&CHECK, &spec(), &with("firehose_throttled", &[7.0, 0.0])), []);
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("firehose_throttled", series(&[7.0, 0.0, 7.0]))));
+        assert_eq!(findings(&CHECK, &spec(), &with("firehose_throttled", series(&[7.0, 0.0]))), []);
     }
 
     /// A contact record so many minutes before noon.
@@ -474,7 +471,7 @@ mod tests {
 
     #[test]
     fn several_troubles_are_one_finding_that_begins_with_the_worst() {
-        let mut snapshot = with("backup_success", &[0.0, 0.0]);
+        let mut snapshot = with("backup_success", series(&[0.0, 0.0]));
         put(&mut snapshot, "delivery_success", series(&[0.9, 0.9]));
         put(&mut snapshot, "delivery_freshness", series(&[4000.0, 4000.0]));
         put(&mut snapshot, "firehose_throttled", series(&[1.0, 1.0]));

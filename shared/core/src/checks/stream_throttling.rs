@@ -143,24 +143,18 @@ fn shards(spec: &Spec, snapshot: &Snapshot) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{findings, healthy, is_unobservable_without, noon, only, put, series, spec, unseen};
+    use crate::fixtures::{findings, is_unobservable_without, noon, only, put, series, spec, unseen, with};
     use crate::look::Cause;
     use crate::metrics::Series;
 
-    fn with(id: &'static str, values: &[f64]) -> Snapshot {
-        let mut snapshot = healthy();
-        put(&mut snapshot, id, series(values));
-        snapshot
-    }
-
     #[test]
     fn refused_writes_are_worth_a_warning() {
-        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("write_throttled", &[3.0, 0.0, 5.0])));
+        insta::assert_json_snapshot!(only(&CHECK, &spec(), &with("write_throttled", series(&[3.0, 0.0, 5.0]))));
     }
 
     #[test]
     fn writes_that_are_refused_for_long_are_lost() {
-        let mut snapshot = with("write_throttled", &[4.0; 6]);
+        let mut snapshot = with("write_throttled", series(&[4.0; 6]));
         put(&mut snapshot, "read_throttled", series(&[1.0; 4]));
         snapshot.agent_event_stream = Err(unseen(Cause::Denied));
         insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
@@ -168,24 +162,24 @@ mod tests {
 
     #[test]
     fn refused_reads_ask_who_else_reads() {
-        let mut snapshot = with("read_throttled", &[9.0, 9.0, 9.0]);
+        let mut snapshot = with("read_throttled", series(&[9.0, 9.0, 9.0]));
         snapshot.agent_event_stream.as_mut().unwrap().as_mut().unwrap().shards = 3;
         insta::assert_json_snapshot!(only(&CHECK, &spec(), &snapshot));
     }
 
     #[test]
     fn a_stream_that_sizes_itself_is_left_alone() {
-        let mut snapshot = with("write_throttled", &[3.0, 3.0]);
+        let mut snapshot = with("write_throttled", series(&[3.0, 3.0]));
         snapshot.agent_event_stream.as_mut().unwrap().as_mut().unwrap().mode = "ON_DEMAND".into();
         assert!(!only(&CHECK, &spec(), &snapshot).remedy.contains("AgentEventShards"));
     }
 
     #[test]
     fn a_short_peak_an_old_one_and_none_are_fine() {
-        assert_eq!(findings(&CHECK, &spec(), &with("write_throttled", &[100.0])), []);
-        assert_eq!(findings(&CHECK, &spec(), &with("read_throttled", &[100.0, 100.0])), []);
-        assert_eq!(findings(&CHECK, &spec(), &with("write_throttled", &[])), []);
-        let mut snapshot = with("read_throttled", &[]);
+        assert_eq!(findings(&CHECK, &spec(), &with("write_throttled", series(&[100.0]))), []);
+        assert_eq!(findings(&CHECK, &spec(), &with("read_throttled", series(&[100.0, 100.0]))), []);
+        assert_eq!(findings(&CHECK, &spec(), &with("write_throttled", series(&[]))), []);
+        let mut snapshot = with("read_throttled", series(&[]));
         let old = (13..30).map(|steps| (noon() - SignedDuration::from_mins(5 * steps), 7.0)).collect();
         put(&mut snapshot, "write_throttled", Series::new(old));
         assert_eq!(findings(&CHECK, &spec(), &snapshot), []);

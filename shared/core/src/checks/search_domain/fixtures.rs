@@ -5,19 +5,12 @@ use jiff::SignedDuration;
 use super::CHECK;
 use crate::finding::Severity;
 use crate::fixtures::only;
-pub(super) use crate::fixtures::{findings, flat, healthy, noon, put, series, spec, unseen};
-use crate::metrics::Series;
+pub(super) use crate::fixtures::{findings, flat, healthy, noon, put, series, spec, unseen, with};
 use crate::snapshot::{Domain, Snapshot};
 
 pub(super) fn with_domain(change: impl Fn(&mut Domain)) -> Snapshot {
     let mut snapshot = healthy();
     change(snapshot.domain.as_mut().unwrap().as_mut().unwrap());
-    snapshot
-}
-
-pub(super) fn with(id: &'static str, series: Series) -> Snapshot {
-    let mut snapshot = healthy();
-    put(&mut snapshot, id, series);
     snapshot
 }
 
