@@ -85,6 +85,8 @@ def outcome(event, clock):
     request, properties, current = event.get("RequestType"), event.get("ResourceProperties") or {}, event.get("PhysicalResourceId")
     if request not in ("Create", "Update", "Delete"):
         return current or "nothing", f"RequestType is {request!r}"
+    if event.get("StackId") != os.environ["STACK_ID"]:
+        return current or "nothing", f"StackId is not {os.environ['STACK_ID']}, the one stack that this function serves."
     releases = event.get("ResourceType") != "Custom::CodeBucketContent"
     copies = releases and request != "Delete"
     if copies and (wrong := problems(properties)):
@@ -132,24 +134,31 @@ def copy(properties, own, clock):
     here = boto3.client("s3", region_name=os.environ["AWS_REGION"], config=CALLS)
     for name, digest in properties["Objects"].items():
         place = {"Bucket": properties["Bucket"], "Key": f"{own}/{name}"}
-        copied = digest_of(here, place, clock)
-        if copied and copied == digest:
+        copied = checksum_of_copy(here, place, clock)
+        if digest and copied == checksum(bytes.fromhex(digest)):
             continue
         key = f"{properties['SourcePrefix']}{properties['Release']}/{name}"
-        body = fetch(published, properties, key, bool(copied), clock)
+        # A copy that is not what this release is made of is never used, whoever put it there.
+        body = fetch(published, properties, key, copied is not None and not digest, clock)
         if body is None:
             continue
         found = hashlib.sha256(body).digest()
         if digest and found.hex() != digest:
             raise Problem(f"s3://{properties['SourceBucket']}/{key} is not the file of this release: its SHA-256 is {found.hex()} instead of "
                           f"{digest}. Use the template and the zips of one release, unchanged.")
-        clock.call(here.put_object, **place, Body=body, ChecksumSHA256=base64.b64encode(found).decode(), Metadata={"sha256": found.hex()})
+        clock.call(here.put_object, **place, Body=body, ChecksumSHA256=checksum(found))
 
 
-def digest_of(here, place, clock):
-    """The SHA-256 of our own copy; nothing if there is none."""
+def checksum(digest):
+    """A SHA-256 as S3 writes it."""
+    return base64.b64encode(digest).decode()
+
+
+def checksum_of_copy(here, place, clock):
+    """The SHA-256 that S3 computed of our own copy: empty where S3 has none, nothing if there is no copy. An object's metadata would
+    say whatever its writer claims."""
     try:
-        return clock.call(here.head_object, **place)["Metadata"].get("sha256")
+        return clock.call(here.head_object, **place, ChecksumMode="ENABLED").get("ChecksumSHA256", "")
     except ClientError as error:
         if code_of(error) in ("404", "NoSuchKey", "NotFound"):
             return None

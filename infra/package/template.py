@@ -280,7 +280,8 @@ def _code_resources(release: Release, zips: list[str], template: Json) -> Json:
             "Metadata": _skips(
                 CKV_AWS_115="Runs only while a stack changes; reserved concurrency would take from the account.",
                 CKV_AWS_116="A lost event is reported by CloudFormation itself, by ServiceTimeout.",
-                CKV_AWS_117="Calls public AWS endpoints only; a VPC would need a NAT gateway and could cut it off from CloudFormation."),
+                CKV_AWS_117="Calls public AWS endpoints only; a VPC would need a NAT gateway and could cut it off from CloudFormation.",
+                CKV_AWS_173="The environment holds the stack ID, nothing secret."),
             "Properties": {
                 "Description": "Copies the functions' code into this account, and takes it away with the stack.",
                 "Code": {"ZipFile": COPIER.read_text(encoding="utf-8")},
@@ -289,6 +290,7 @@ def _code_resources(release: Release, zips: list[str], template: Json) -> Json:
                 "Architectures": [release.architecture],
                 "MemorySize": 256,
                 "Timeout": 300,
+                "Environment": {"Variables": {"STACK_ID": {"Ref": "AWS::StackId"}}},
                 "Role": {"Fn::GetAtt": ["CodeCopyRole", "Arn"]},
                 "LoggingConfig": {"LogFormat": "JSON", "LogGroup": {"Ref": "CodeCopyLogGroup"}},
                 "Tags": _TAGS,

@@ -31,6 +31,7 @@ from localaws.launcher import LocalAws, Offer
 SECRET = "X-Amz-Signature=a-secret"
 SELLERS_REGION = "eu-west-2"
 ZIPS = {"health-check.zip": b"the health check", "redrive.zip": b"the redrive" * 100_000}
+STACK_ID = "arn:aws:cloudformation:us-east-1:111122223333:stack/s/1"
 DIGESTS = {name: hashlib.sha256(body).hexdigest() for name, body in ZIPS.items()}
 
 
@@ -136,7 +137,8 @@ def sellers(local: LocalAws) -> Any:
 @pytest.fixture
 def calls(offer: Offer, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     """The environment that Lambda gives the function."""
-    for name, value in {"AWS_ENDPOINT_URL": offer.endpoint, "AWS_REGION": offer.region, "PERMISSION_GRACE_SECONDS": "0"}.items():
+    for name, value in {"AWS_ENDPOINT_URL": offer.endpoint, "AWS_REGION": offer.region, "PERMISSION_GRACE_SECONDS": "0",
+                        "STACK_ID": STACK_ID}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     monkeypatch.setattr(copy_code.time, "sleep", lambda seconds: None)
@@ -166,10 +168,11 @@ def buckets(s3: Any, sellers: Any, offer: Offer) -> Iterator[None]:
 def ask(mailbox: Mailbox, calls: Calls, buckets: None, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
     """Sends a request, and answers what CloudFormation got; nothing secret is logged on the way."""
 
-    def send(request: str, physical_id: str | None = None, kind: str = "Custom::CopyCode", seconds: float = 300, **properties: Any) -> dict[str, Any]:
+    def send(request: str, physical_id: str | None = None, kind: str = "Custom::CopyCode", seconds: float = 300, stack: str = STACK_ID,
+             **properties: Any) -> dict[str, Any]:
         calls.made.clear()
         event = {
-            "RequestType": request, "ResponseURL": mailbox.url, "StackId": "arn:aws:cloudformation:::stack/s/1", "RequestId": "r-1",
+            "RequestType": request, "ResponseURL": mailbox.url, "StackId": stack, "RequestId": "r-1",
             "LogicalResourceId": "CodeCopy", "ResourceType": kind,
             "ResourceProperties": {"ServiceToken": "arn", "SourceBucket": "published", "SourceRegion": SELLERS_REGION, "SourcePrefix": "folder/",
                                    "Release": "1.0.0", "Objects": dict.fromkeys(ZIPS, ""), "Bucket": "own", **properties}}
@@ -221,6 +224,36 @@ def test_the_same_request_again_copies_nothing_twice(ask: Ask, calls: Calls, kep
     assert ask("Create", Objects=DIGESTS)["PhysicalResourceId"] == first["PhysicalResourceId"]
     assert set(calls.operations()) == {"HeadObject"}
     assert kept() == before
+
+
+def forge(s3: Any, digest: str) -> None:
+    """Puts other code in the place of our copy, with metadata that claim it is the release's."""
+    s3.put_object(Bucket="own", Key=f"{copy_code.folder({'Release': '1.0.0', 'Objects': DIGESTS})}/redrive.zip", Body=b"other code",
+                  Metadata={"sha256": digest}, ChecksumAlgorithm="SHA256")
+
+
+def test_a_copy_of_other_content_is_overwritten_whatever_its_metadata_claim(ask: Ask, s3: Any) -> None:
+    forge(s3, DIGESTS["redrive.zip"])
+    answer = ask("Create", Objects=DIGESTS)
+    assert answer["Status"] == "SUCCESS"
+    assert s3.get_object(Bucket="own", Key=f"{answer['PhysicalResourceId']}/redrive.zip")["Body"].read() == ZIPS["redrive.zip"]
+
+
+def test_a_copy_of_other_content_is_not_used_where_the_release_is_published_no_more(ask: Ask, s3: Any, sellers: Any) -> None:
+    forge(s3, DIGESTS["redrive.zip"])
+    sellers.delete_object(Bucket="published", Key="folder/1.0.0/redrive.zip")
+    answer = ask("Create", Objects=DIGESTS)
+    assert answer["Status"] == "FAILED"
+    assert "folder/1.0.0/redrive.zip" in answer["Reason"]
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
+@pytest.mark.parametrize("kind", ["Custom::CopyCode", "Custom::CodeBucketContent"])
+def test_another_stack_is_not_served(ask: Ask, calls: Calls, request_type: str, kind: str) -> None:
+    answer = ask(request_type, "release/1.0.0", kind=kind, stack="arn:aws:cloudformation:us-east-1:111122223333:stack/other/2")
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", "release/1.0.0")
+    assert STACK_ID in answer["Reason"]
+    assert calls.made == []
 
 
 def test_other_code_under_the_same_version_is_another_release(ask: Ask, sellers: Any) -> None:
