@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # Begins every recipe of several commands, so that the first failure ends it. GNU make 3.81, which macOS ships, ignores .SHELLFLAGS.
 strict := set -eu -o pipefail;
 .DEFAULT_GOAL := help
-.PHONY: help build demo up down test bench lint deploy package clean
+.PHONY: help own build demo up down test unit e2e snapshots bench lint deploy package clean
 
 # The first Python that is new enough; PYTHON=... names another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -25,16 +25,24 @@ export PYTHONDONTWRITEBYTECODE := 1
 venv = $$($(PYTHON) tests/venv.py $(1))
 localaws = $(strict) python="$(call venv,local)"; PYTHONPATH=tests "$$python" -m localaws
 package = PYTHONPATH=infra:tests "$$python" -m package
+# How all functions are built for Lambda, once the environment with cargo-lambda is in $$sam.
+ARCH ?= x86_64
+building = echo "Building for Lambda (the first time 15 to 20 minutes, then seconds) ..." >&2
+release = --cargo-lambda "$$(dirname "$$sam")/cargo-lambda" --architecture "$(ARCH)"
 needs_cargo = @command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo 'An example:  make up PARAMS="OnExistingStreaming=Replace EmiteServerCidrs=203.0.113.10/32,203.0.113.11/32"'
 
-build: ## compile everything (the first time 6 to 11 minutes)
+# Nothing that another clone built is run as this one's.
+own:
 	$(needs_cargo)
+	@$(PYTHON) tests/target.py
+
+build: own ## compile everything (the first time 6 to 11 minutes)
 	@echo "Building (the first time 6 to 11 minutes, then seconds) ..." >&2
 	@cargo build --locked --workspace --all-targets
 
@@ -50,43 +58,45 @@ down: ## delete that stack and stop the local AWS
 test: build ## run all tests
 	@$(strict) local="$(call venv,local)"; lint="$(call venv,lint)"; EMITE_PYTHON="$$local" LINT_PYTHON="$$lint" $(PYTHON) tests/total.py
 
-bench: ## measure start-up, memory, the health check and the redrive against Python, into docs/benchmarks.md
-	$(needs_cargo)
-	@echo "Building releases (the first time 15 to 25 minutes, then seconds) ..." >&2
-	@cargo build --locked --release --workspace
-	@$(strict) sam="$(call venv,sam)"; client="$(call venv,bench)"; python="$(call venv,local)"; \
-		PYTHONPATH=tests "$$python" -m bench --sam "$$sam" --client "$$client"
+unit: own ## run the tests of single functions and modules: no local AWS; T=name picks some
+	cargo test --locked --workspace --lib --bins -- $(T)
 
-lint: ## check format, lints, licences, template and Python
+# The functions first: Cargo would test whatever binaries are there.
+e2e: own ## run the end-to-end tests; T=name picks some
+	@cargo build --locked --workspace --bins --test e2e
+	@$(strict) python="$(call venv,local)"; EMITE_PYTHON="$$python" cargo test --locked --workspace --test e2e -- $(T)
+
+snapshots: own ## write the snapshots of unit tests anew, for you to read in the diff
+	@INSTA_UPDATE=always cargo test --quiet --locked --workspace --lib --bins
+	@git status --short -- '*.snap'
+
+bench: own ## measure start-up, memory, the health check and the redrive against Python, into docs/benchmarks.md
+	@$(strict) sam="$(call venv,sam)"; client="$(call venv,bench)"; python="$(call venv,local)"; $(building); \
+		binaries="$$($(package) build $(release) --also emite-connect-bench)"; \
+		PYTHONPATH=tests "$$python" -m bench --sam "$$sam" --client "$$client" --binaries "$$binaries"
+
+lint: own ## check format, lints, licences, template and Python
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	@$(strict) if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
-		else echo "!!! cargo-deny is not installed: licences and advisories were NOT checked (cargo install cargo-deny)" >&2; fi
+	$(PYTHON) tests/deny.py
 	"$(call venv,local)" -m ruff check tests
 	"$(call venv,local)" -m ruff check --config tests/ruff.toml infra/package
 	tests/template/lint
 
-# `sam build` cannot pass --locked to cargo, so check the lock file and fetch its crates first. DEPLOY_OPTIONS= deploys with the answers that
-# are in samconfig.toml.
+# ARCH=arm64 is the other one. DEPLOY_OPTIONS= deploys with the answers that are in samconfig.toml.
 deploy: DEPLOY_OPTIONS ?= --guided
-deploy: ## build for Lambda and deploy to the AWS account of your credentials, asking for the parameters
-	$(needs_cargo)
-	@$(strict) sam="$(call venv,sam)"; python="$(call venv,local)"; \
-		export PATH="$$(dirname "$$sam"):$$PATH" SAM_CLI_TELEMETRY=0; unset CARGO_TARGET_DIR; \
-		cargo fetch --locked; \
-		echo "Building for Lambda (the first time 15 to 25 minutes) ..." >&2; \
-		"$$sam" -m samcli build --template infra/template.yaml; \
+deploy: own ## build for Lambda and deploy to the AWS account of your credentials, asking for the parameters
+	@$(strict) sam="$(call venv,sam)"; python="$(call venv,local)"; export SAM_CLI_TELEMETRY=0; $(building); \
+		$(package) deployable $(release); \
 		$(package) questions; \
 		since=$$(date +%s); trap 'exit 130' INT; \
 		"$$sam" -m samcli deploy $(DEPLOY_OPTIONS) || { $(package) failures --since "$$since"; exit 1; }
 
 # BUCKET, BUCKET_REGION and KEY_PREFIX (with a / at its end) set where the release will be published; ICONS is a folder of AWS's icons for the diagram.
-package: ARCH ?= x86_64
 package: KEY_PREFIX ?= emite-connect/
-package: ## make infra/marketplace.yaml, and in dist/ all that is published for AWS Marketplace; ARCH=arm64 is the other one
-	$(needs_cargo)
-	@$(strict) sam="$(call venv,sam)"; python="$(call venv,local)"; echo "Building for Lambda (the first time 15 to 25 minutes) ..." >&2; \
-		$(package) bundle --cargo-lambda "$$(dirname "$$sam")/cargo-lambda" --architecture "$(ARCH)" \
+package: own ## make infra/marketplace.yaml, and in dist/ all that is published for AWS Marketplace; ARCH=arm64 is the other one
+	@$(strict) sam="$(call venv,sam)"; python="$(call venv,local)"; $(building); \
+		$(package) bundle $(release) \
 		--bucket "$(BUCKET)" --bucket-region "$(BUCKET_REGION)" --prefix "$(KEY_PREFIX)" $(if $(ICONS),--icons "$(ICONS)")
 
 clean: ## remove what was built here (the cache of all clones stays; its place is printed)

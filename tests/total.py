@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 _CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed")
 _PYTEST = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|errors?|skipped|deselected|xfailed|warnings?)\b.* in [\d.]+s")
+# In two processes. The tests of a file stay together: they share a local AWS, or what is slow to read.
+_RUN_PYTEST = ["-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "--numprocesses", "2", "--dist", "loadfile"]
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -66,9 +68,8 @@ def main() -> int:
     suites = [
         Suite("Rust: unit, property, boundary and end-to-end tests", ["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
               "5 to 12 minutes"),
-        Suite("the local AWS against botocore's model and real search engines", [
-            local, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "tests/standin"], "2 minutes"),
-        Suite("template", [lint, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "tests/template"], "under a minute"),
+        Suite("the local AWS against botocore's model and real search engines", [local, *_RUN_PYTEST, "tests/standin"], "3 minutes"),
+        Suite("template", [lint, *_RUN_PYTEST, "tests/template"], "under a minute"),
     ]
     for suite in suites:
         suite.run()

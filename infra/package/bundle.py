@@ -5,36 +5,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 
-from . import diagram, launch, sbom, template
+from . import build, diagram, launch, sbom, template
 
 DIST = template.ROOT / "dist"
 COSTS = template.ROOT / "docs" / "costs.md"
-# What the instruction set is called by AWS, by cargo-lambda, and in the head of a binary.
-ARCHITECTURES = {"x86_64": ("--x86-64", 0x3E), "arm64": ("--arm64", 0xB7)}
 # The earliest that a zip can say.
 _TIME = (1980, 1, 1, 0, 0, 0)
-# AWS Lambda's limit of what a zip unpacks to.
-_LARGEST_CODE = 250 * 1024 * 1024
-
-
-class Unusable(Exception):
-    """Why no bundle can be made."""
-
-
-def build(cargo_lambda: Path, architecture: str, names: list[str]) -> Path:
-    """Builds the functions for AWS Lambda as `make deploy` does, and answers the folder with their binaries."""
-    directory = Path(os.environ.get("CARGO_TARGET_DIR") or template.ROOT / "target") / "lambda"
-    wanted = [part for name in names for part in ("--bin", name)]
-    subprocess.run(
-        ["cargo", "lambda", "build", "--release", "--locked", ARCHITECTURES[architecture][0], "--lambda-dir", str(directory), *wanted],
-        cwd=template.ROOT, check=True, env={**os.environ, "PATH": f"{cargo_lambda.parent}{os.pathsep}{os.environ['PATH']}"})
-    return directory
 
 
 def write(binaries: dict[str, Path], release: template.Release, icons: Path | None = None, into: Path = DIST) -> Path:
@@ -61,17 +41,9 @@ def write(binaries: dict[str, Path], release: template.Release, icons: Path | No
 
 def zipped(binary: Path, architecture: str) -> bytes:
     """The zip of a function: its binary as AWS Lambda starts it, without a time or an owner."""
-    try:
-        code = binary.read_bytes()
-    except FileNotFoundError:
-        raise Unusable(f"{binary} is not built.") from None
-    if code[:4] != b"\x7fELF" or int.from_bytes(code[18:20], "little") != ARCHITECTURES[architecture][1]:
-        raise Unusable(f"{binary} is no Linux program for {architecture}.")
-    if len(code) > _LARGEST_CODE:
-        raise Unusable(f"{binary} has {len(code)} bytes; AWS Lambda takes {_LARGEST_CODE}.")
     entry = zipfile.ZipInfo("bootstrap", _TIME)
     entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o100755 << 16
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(entry, code, compresslevel=9)
+        archive.writestr(entry, build.code(binary, architecture), compresslevel=9)
     return buffer.getvalue()

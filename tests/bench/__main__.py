@@ -28,6 +28,7 @@ ColdStarts = dict[tuple[str, str], list[rie.ColdStart]]
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--sam", required=True, metavar="PYTHON", help="the Python of the environment with the SAM CLI")
+    parser.add_argument("--binaries", required=True, type=Path, metavar="FOLDER", help="the releases, each as NAME/bootstrap")
     parser.add_argument("--client", required=True, metavar="PYTHON", help="the Python of the environment with the OpenSearch client")
     parser.add_argument("--runs", type=int, default=12, help=f"repetitions of each measurement, {_FEWEST_RUNS} at least")
     options = parser.parse_args()
@@ -39,7 +40,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="emite-connect-bench-") as work:
             _say("Deploying into a local AWS (about 20 s) ...")
-            with Stage(options.sam, Path(work)) as stage:
+            with Stage(options.sam, options.binaries, Path(work)) as stage:
                 _rehearse(stage)
                 content = "\n\n".join([_about(options.runs), *_start_up(stage, options.runs), *_health_check(stage, options.runs),
                                        *redrive.measure(stage, Path(work), _say),

@@ -11,7 +11,7 @@ from pathlib import Path
 from localaws.errors import LocalError
 
 from . import failed_records, figures
-from .stage import Stage, release_binary
+from .stage import Stage
 
 _TEXT_BYTES = 1_000_000_000
 _PACKED_OF = 200_000_000
@@ -26,7 +26,7 @@ def measure(stage: Stage, work: Path, say: Callable[[str], None]) -> list[str]:
         failed_records.write(text, _TEXT_BYTES, stage.local.offer.instanceArn)
         failed_records.pack(text, packed, _PACKED_OF)
         say(f"Making bulk requests of them {_REPETITIONS} times, in Rust and in Python in turn ...")
-        decoding = _decoding(text, packed, stage.peer("redrive_loop"))
+        decoding = _decoding(text, packed, stage.release("bench-redrive"), stage.peer("redrive_loop"))
         say("Planning the redrive of objects of up to 1 GB ...")
         return ["## Redrive: from failed records to bulk requests, on one core", *decoding,
                 "## Redrive: memory of the function", _memory(stage, text)]
@@ -35,10 +35,10 @@ def measure(stage: Stage, work: Path, say: Callable[[str], None]) -> list[str]:
         packed.unlink(missing_ok=True)
 
 
-def _decoding(text: Path, packed: Path, peer: Path) -> list[str]:
+def _decoding(text: Path, packed: Path, program: Path, peer: Path) -> list[str]:
     rust, python = [], []
     for _ in range(_REPETITIONS):
-        rust.append(_run([release_binary("bench-redrive"), text, packed]))
+        rust.append(_run([program, text, packed]))
         python.append(_run([sys.executable, peer, text]))
     if {run["records"] for run in rust} != {run["records"] for run in python}:
         raise LocalError(f"Rust and Python found different numbers of records: {rust[0]['records']}, {python[0]['records']}")

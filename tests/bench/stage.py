@@ -67,8 +67,10 @@ SUBJECTS = (
 class Stage:
     """A context manager that leaves no process and no file behind."""
 
-    def __init__(self, sam_python: str, work: Path) -> None:
+    def __init__(self, sam_python: str, binaries: Path, work: Path) -> None:
+        """Takes the functions from a folder of releases, each as NAME/bootstrap."""
         self._emulator = rie.binary(sam_python)
+        self._binaries = binaries
         self._work = work
         self._ending = ExitStack()
         self.local: LocalAws
@@ -97,7 +99,7 @@ class Stage:
     def _deploy(self) -> None:
         template, clients = Template.read(), Clients.of(self.local.offer)
         # What is measured is what is deployed, and nothing else has to be built.
-        with mock.patch.object(places, "binary", release_binary):
+        with mock.patch.object(places, "binary", self.release):
             deployed = deployer.deploy(
                 clients, template, samples.STACK_NAME, {"ConnectInstanceArn": self.local.offer.instanceArn},
                 terminal.ResourceProgress(terminal.stderr()))
@@ -129,14 +131,14 @@ class Stage:
             source.unlink()
 
     def rust(self, subject: Subject) -> rie.Function:
-        return self._function(subject, [str(self._bootstrap(subject.name)), "bootstrap"])
+        return self._function(subject, [str(self.release(subject.name)), "bootstrap"])
 
-    def _bootstrap(self, name: str) -> Path:
-        bootstrap = self._work / name / "bootstrap"
-        if not bootstrap.exists():
-            bootstrap.parent.mkdir()
-            shutil.copy2(release_binary(name), bootstrap)
-        return bootstrap
+    def release(self, name: str) -> Path:
+        """A program of the release."""
+        path = self._binaries / name / "bootstrap"
+        if not path.exists():
+            raise LocalError(f"{path} is not built yet. Run `make bench`.")
+        return path
 
     def python(self, subject: Subject) -> rie.Function:
         peer = self._peers / f"{subject.name.replace('-', '_')}.pyc"
@@ -151,7 +153,7 @@ class Stage:
         variables = {**self._variables["health-check"], "SPEC_PARAMETER": spec_parameter}
         environment = {**self._environment("redrive", variables), "AWS_ENDPOINT_URL": self.local.offer.endpoint,
                        "AWS_LAMBDA_FUNCTION_TIMEOUT": "900", "SSL_CERT_FILE": self.local.offer.searchAuthority}
-        command = [str(self._bootstrap("redrive")), "bootstrap"]
+        command = [str(self.release("redrive")), "bootstrap"]
         with rie.Function(self._emulator, command, environment, self._work / "function.log", patience_s=900) as function:
             return function.invoke(event)
 
@@ -171,7 +173,7 @@ class Stage:
         with text.open("rb") as file:
             clients.s3.upload_fileobj(Beginning(file, size), **place)
         try:
-            command = [str(self._bootstrap("redrive")), "bootstrap"]
+            command = [str(self.release("redrive")), "bootstrap"]
             # Straight to the local AWS: the proxy would hold whole objects in memory, on the same two cores.
             environment = {**self._environment("redrive", variables), "AWS_ENDPOINT_URL": self.local.offer.endpoint,
                            "AWS_LAMBDA_FUNCTION_TIMEOUT": "900"}
@@ -213,11 +215,3 @@ class Beginning:
         part = self._file.read(self._left if size < 0 else min(size, self._left))
         self._left -= len(part)
         return part
-
-
-def release_binary(name: str) -> Path:
-    target = os.environ.get("CARGO_TARGET_DIR")
-    path = (Path(target) if target else places.cache_dir() / "target") / "release" / name
-    if not path.exists():
-        raise LocalError(f"{path} is not built yet. Run `make bench`.")
-    return path

@@ -40,12 +40,7 @@ impl Process {
             environment.push((name.clone(), value.as_str().unwrap_or_default().to_owned()));
         }
         let url = proxy.url();
-        let authority = aws.endpoints.search_authority.display().to_string();
-        let network = [
-            ("AWS_ENDPOINT_URL", url.as_str()),
-            ("AWS_ENDPOINT_URL_CONNECT", url.as_str()),
-            ("SSL_CERT_FILE", authority.as_str()),
-        ];
+        let network = [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_ENDPOINT_URL_CONNECT", url.as_str())];
         for (name, value) in network.iter().chain(changes) {
             environment.retain(|(key, _)| key != name);
             environment.push(((*name).to_owned(), (*value).to_owned()));

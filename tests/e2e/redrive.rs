@@ -109,12 +109,10 @@ impl Depot {
         let input = json!({ "Name": parameter, "Value": spec, "Type": "String" });
         aws.json_call("ssm", "AmazonSSM.PutParameter", &input).await;
         let (key, secret) = aws.new_user(&format!("redrive-{number}"), &self.policy(&parameter)).await;
-        let authority = aws.endpoints.search_authority.display().to_string();
         let changes = [
             ("AWS_ENDPOINT_URL", self.proxy.url()),
             ("AWS_ACCESS_KEY_ID", key),
             ("AWS_SECRET_ACCESS_KEY", secret),
-            ("SSL_CERT_FILE", authority),
             ("LEDGER_TABLE", format!("redrive-ledger-{number}")),
             ("SPEC_PARAMETER", parameter),
             ("STACK_ID", stack_id),

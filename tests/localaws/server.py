@@ -66,9 +66,9 @@ async def _serve(settings: Settings, ready: TextIO) -> None:
     emulator_socket, connect_socket, search_socket = listen(), listen(), listen()
     emulator = f"http://{LOOPBACK}:{emulator_socket.getsockname()[1]}"
     connect = settings.connect_endpoint or f"http://{LOOPBACK}:{connect_socket.getsockname()[1]}"
-    made = certificates.make(Path(settings.state_dir) / "certificates")
+    made = certificates.make(Path(settings.state_dir) / "certificates", others_are_trusted=connect.startswith("https:"))
     os.environ.pop("PYTHONPATH", None)
-    os.environ.update(_environment(settings, emulator, connect), SSL_CERT_FILE=str(made.bundle))
+    os.environ.update(_environment(settings, emulator, connect), SSL_CERT_FILE=str(made.trusted))
 
     # Only now: the emulator reads its environment when it is imported.
     from hypercorn.asyncio import serve
@@ -100,7 +100,7 @@ async def _serve(settings: Settings, ready: TextIO) -> None:
         await start_stand_in(connect_socket, settings.account_id, settings.region)
     await _until_healthy(emulator, emulating)
     search = f"http://{LOOPBACK}:{search_socket.getsockname()[1]}"
-    print(json.dumps({"endpoint": emulator, "connectEndpoint": connect, "searchControl": search, "authority": str(made.bundle)}),
+    print(json.dumps({"endpoint": emulator, "connectEndpoint": connect, "searchControl": search, "authority": str(made.trusted)}),
           file=ready, flush=True)
     ready.close()
     await emulating

@@ -109,14 +109,15 @@ impl LocalAws {
     pub fn root_environment(&self) -> Vec<(String, String)> {
         let endpoints = &self.endpoints;
         [
-            ("AWS_ENDPOINT_URL", &endpoints.endpoint),
-            ("AWS_ENDPOINT_URL_CONNECT", &endpoints.connect_endpoint),
-            ("AWS_ACCESS_KEY_ID", &endpoints.access_key_id),
-            ("AWS_SECRET_ACCESS_KEY", &endpoints.secret_access_key),
-            ("AWS_REGION", &endpoints.region),
-            ("AWS_DEFAULT_REGION", &endpoints.region),
+            ("AWS_ENDPOINT_URL", endpoints.endpoint.clone()),
+            ("AWS_ENDPOINT_URL_CONNECT", endpoints.connect_endpoint.clone()),
+            ("AWS_ACCESS_KEY_ID", endpoints.access_key_id.clone()),
+            ("AWS_SECRET_ACCESS_KEY", endpoints.secret_access_key.clone()),
+            ("AWS_REGION", endpoints.region.clone()),
+            ("AWS_DEFAULT_REGION", endpoints.region.clone()),
+            ("SSL_CERT_FILE", endpoints.search_authority.display().to_string()),
         ]
-        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
     }
 

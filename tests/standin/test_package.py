@@ -22,7 +22,7 @@ from referencing import Registry, Resource
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra"))
 
 from package import __main__ as command
-from package import bundle, sbom
+from package import build, bundle, sbom
 from package import template as marketplace
 
 from localaws import places, short_forms
@@ -96,14 +96,41 @@ def test_its_template_knows_the_zips_and_where_they_will_be(made: Path) -> None:
 
 
 @pytest.mark.parametrize(("code", "problem"), [
-    (program("x", 0xB7), "no Linux program for x86_64"), (b"#!/bin/sh\n" + bytes(30), "no Linux program"), (b"", "no Linux program"),
+    (program("x", 0xB7), "no Linux program for x86_64"),
+    (program("x") + b"\0GLIBC_2.4\0GLIBC_2.39\0", r"needs glibc 2\.39; AWS Lambda has 2\.34"),
+    (b"#!/bin/sh\n" + bytes(30), "no Linux program"), (b"", "no Linux program"),
     (None, "not built"),
 ])
 def test_what_lambda_could_not_start_is_refused(code: bytes | None, problem: str, tmp_path: Path) -> None:
     if code is not None:
         (tmp_path / "x").write_bytes(code)
-    with pytest.raises(bundle.Unusable, match=problem):
+    with pytest.raises(build.Unusable, match=problem):
         bundle.zipped(tmp_path / "x", "x86_64")
+
+
+@pytest.mark.parametrize("needed", [b"", b"\0GLIBC_2.2.5\0GLIBC_2.34\0", b"GLIBC_9.9 in a text"])
+def test_what_lambda_can_start_is_taken_as_it_is(needed: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(program("x") + needed)
+    assert build.code(tmp_path / "x", "x86_64") == program("x") + needed
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
+def test_what_is_deployed_is_the_template_with_the_functions_that_were_built(architecture: str, tmp_path: Path) -> None:
+    machine = build.ARCHITECTURES[architecture][1]
+    binaries = {name: tmp_path / name for name in NAMES}
+    for name, path in binaries.items():
+        path.write_bytes(program(name, machine))
+    place = build.write_deployable(binaries, architecture, tmp_path / "deployed" / "template.yaml")
+    written, source = yaml.load(place.read_text(encoding="utf-8"), short_forms.Loader), marketplace.source()
+    for logical_id, name in marketplace.functions(source).items():
+        bootstrap = place.parent / written["Resources"][logical_id]["Properties"]["CodeUri"] / "bootstrap"
+        assert (bootstrap.read_bytes(), bootstrap.stat().st_mode & 0o777) == (program(name, machine), 0o755)
+        # Nothing else differs.
+        given = source["Resources"][logical_id]
+        given["Properties"] |= {"CodeUri": name, "Architectures": [architecture]}
+        for key in ("BuildMethod", "BuildProperties"):
+            given["Metadata"].pop(key, None)
+    assert written == source
 
 
 def test_the_other_architecture_is_the_same_all_through(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ DOCUMENTS = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
+    "DEVELOPMENT.md",
+    "SECURITY.md",
     *(str(path.relative_to(documents.ROOT)) for path in sorted((documents.ROOT / "docs").glob("**/*.md"))),
 ]
 

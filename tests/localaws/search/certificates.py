@@ -40,16 +40,16 @@ subjectAltName = IP:127.0.0.1, DNS:localhost
 
 @dataclass(frozen=True)
 class Certificates:
-    """`authority` alone, `bundle`: that and whatever was trusted already, and the gate's own with its key."""
+    """`trusted`: what functions trust; and the gate's own with its key."""
 
-    authority: Path
-    bundle: Path
+    trusted: Path
     gate: Path
     key: Path
 
 
-def make(directory: Path) -> Certificates:
-    """Makes new ones in that directory. With the `openssl` command, which whoever has Python's `ssl` is likely to have too."""
+def make(directory: Path, others_are_trusted: bool) -> Certificates:
+    """Makes new ones in that directory. Functions trust this machine's authorities only where they have to reach somebody else: each process
+    reads them all, which takes longer than its work. With the `openssl` command, which whoever has Python's `ssl` is likely to have too."""
     if not shutil.which("openssl"):
         raise LocalError("The local AWS needs the `openssl` command, for the TLS of its search domains. Install OpenSSL.")
     directory.mkdir(parents=True, exist_ok=True)
@@ -61,9 +61,10 @@ def make(directory: Path) -> Certificates:
     _openssl(directory, "req", "-new", *key, "-keyout", "gate.key", "-out", "gate.csr", "-config", "gate.cnf")
     _openssl(directory, "x509", "-req", "-in", "gate.csr", "-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial",
              "-out", "gate.pem", "-days", _DAYS, "-extfile", "gate.cnf", "-extensions", "extensions")
-    authority, bundle = directory / "authority.pem", directory / "bundle.pem"
-    bundle.write_text(_trusted_already() + authority.read_text(encoding="ascii"), encoding="utf-8")
-    return Certificates(authority, bundle, directory / "gate.pem", directory / "gate.key")
+    trusted = directory / "trusted.pem"
+    others = _trusted_already() if others_are_trusted else ""
+    trusted.write_text(others + (directory / "authority.pem").read_text(encoding="ascii"), encoding="utf-8")
+    return Certificates(trusted, directory / "gate.pem", directory / "gate.key")
 
 
 def context(certificates: Certificates) -> ssl.SSLContext:
@@ -76,7 +77,7 @@ def context(certificates: Certificates) -> ssl.SSLContext:
 
 
 def _trusted_already() -> str:
-    """Functions may also talk to a Connect endpoint of the user's, and SSL_CERT_FILE takes the place of all others."""
+    """What SSL_CERT_FILE takes the place of."""
     default = ssl.get_default_verify_paths()
     for path in (os.environ.get("SSL_CERT_FILE"), default.cafile, default.openssl_cafile):
         if path and Path(path).is_file():
