@@ -46,8 +46,8 @@ def _built(target: Path) -> Iterator[list[str]]:
 
 
 def _members() -> list[str]:
-    told = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=places.ROOT, check=True, stdout=subprocess.PIPE)
-    return [package["name"] for package in json.loads(told.stdout)["packages"]]
+    metadata = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=places.ROOT, check=True, stdout=subprocess.PIPE)
+    return [package["name"] for package in json.loads(metadata.stdout)["packages"]]
 
 
 if __name__ == "__main__":

@@ -58,11 +58,13 @@ def code(binary: Path, architecture: str) -> bytes:
 
 def write_deployable(binaries: dict[str, Path], architecture: str, into: Path = DEPLOYED) -> Path:
     """Writes a copy of the template whose functions are these binaries to where the SAM CLI looks for it, and answers that place."""
+    # What was deployed last stays in place if one of them is unusable.
+    contents = {name: code(binary, architecture) for name, binary in binaries.items()}
     shutil.rmtree(into.parent, ignore_errors=True)
-    for name, binary in binaries.items():
+    for name, content in contents.items():
         place = into.parent / name / "bootstrap"
         place.parent.mkdir(parents=True)
-        place.write_bytes(code(binary, architecture))
+        place.write_bytes(content)
         place.chmod(0o755)
     into.write_text(template.dump(_deployable(template.source(), architecture)), encoding="utf-8")
     return into

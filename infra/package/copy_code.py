@@ -138,7 +138,7 @@ def copy(properties, own, clock):
         if digest and copied == checksum(bytes.fromhex(digest)):
             continue
         key = f"{properties['SourcePrefix']}{properties['Release']}/{name}"
-        # A copy that is not what this release is made of is never used, whoever put it there.
+        # With a known digest, a copy of other content is no fallback, whoever put it there.
         body = fetch(published, properties, key, copied is not None and not digest, clock)
         if body is None:
             continue

@@ -133,6 +133,14 @@ def test_what_is_deployed_is_the_template_with_the_functions_that_were_built(arc
     assert written == source
 
 
+def test_a_function_that_is_unusable_leaves_what_was_deployed_last(binaries: dict[str, Path], tmp_path: Path) -> None:
+    place = build.write_deployable(binaries, "x86_64", tmp_path / "deployed" / "template.yaml")
+    before = content(place.parent)
+    with pytest.raises(build.Unusable, match="not built"):
+        build.write_deployable({**binaries, NAMES[-1]: tmp_path / "nothing"}, "x86_64", place)
+    assert content(place.parent) == before
+
+
 def test_the_other_architecture_is_the_same_all_through(tmp_path: Path) -> None:
     binaries = {name: tmp_path / name for name in NAMES}
     for name, path in binaries.items():

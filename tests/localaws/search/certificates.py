@@ -48,7 +48,7 @@ class Certificates:
 
 
 def make(directory: Path, others_are_trusted: bool) -> Certificates:
-    """Makes new ones in that directory. Functions trust this machine's authorities only where they have to reach somebody else: each process
+    """Makes new ones in that directory. Functions trust this machine's authorities only where the Connect endpoint needs them: each process
     reads them all, which takes longer than its work. With the `openssl` command, which whoever has Python's `ssl` is likely to have too."""
     if not shutil.which("openssl"):
         raise LocalError("The local AWS needs the `openssl` command, for the TLS of its search domains. Install OpenSSL.")
