@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +19,13 @@ _RUN_PYTEST = ["-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "--
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
+_E2E = ["cargo", "test", "--locked", "--workspace", "--test", "e2e"]
+# Each part has its own local AWS, which keeps one core busy; the tests mostly wait for it, or for time to pass.
+_THREADS = 3
+# One in this many of the other tests runs in the redrive's part.
+_SHARE = 3
+
+
 @dataclass
 class Suite:
     name: str
@@ -25,6 +33,7 @@ class Suite:
     takes: str
     passed: int = 0
     failed: int = 0
+    _report: list[str] = field(default_factory=list)
 
     def run(self) -> None:
         print(f"\n--- {self.name} (usually {self.takes})", flush=True)
@@ -35,12 +44,16 @@ class Suite:
                                    errors="replace", env=environment)
         assert process.stdout is not None
         for line in process.stdout:
-            print(line, end="", flush=True)
+            # Failure details are printed in one piece, as another suite may be running at the same time.
+            self._report.append(line)
+            if not self._report[0].startswith("failures:") or line.startswith("test result:"):
+                print("".join(self._report), end="", flush=True)
+                self._report.clear()
             self._count(_ANSI.sub("", line.strip()))
         if process.wait() != 0 and not self.failed:
             # It did not get as far as a test: that is a failure too.
             self.failed = 1
-        print(f"--- {self.name}: {self.passed} passed, {self.failed} failed in {time.monotonic() - begun:.0f} s", flush=True)
+        print(f"{''.join(self._report)}--- {self.name}: {self.passed} passed, {self.failed} failed in {time.monotonic() - begun:.0f} s", flush=True)
 
     def _count(self, line: str) -> None:
         if found := _CARGO.match(line):
@@ -62,17 +75,41 @@ def _without_engines(local: str) -> str | None:
     return process.stdout.strip() if process.returncode == 3 else None
 
 
+def _end_to_end() -> list[Suite]:
+    """The end-to-end tests in parts that run beside each other. Real search engines run in one of them only."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    listed = subprocess.run([*_E2E, "--", "--list", "--format", "terse"], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+    names = [line.removesuffix(": test") for line in listed.stdout.splitlines() if line.endswith(": test")]
+    if not names:
+        # It fails in the same way, and counts as a failure.
+        return [Suite("Rust: end-to-end tests", _E2E, "8 to 10 minutes")]
+    redrive = [name for name in names if name.startswith("redrive::")]
+    others = [name for name in names if name not in redrive]
+    parts = [[*redrive, *others[::_SHARE]], [name for at, name in enumerate(others) if at % _SHARE]]
+    options = ["--exact", "--test-threads", str(_THREADS)]
+    return [Suite(f"Rust: end-to-end tests, part {number} of {len(parts)}", [*_E2E, "--", *options, *part], "8 to 10 minutes")
+            for number, part in enumerate(parts, 1)]
+
+
+def _beside_each_other(suites: list[Suite]) -> None:
+    with ThreadPoolExecutor(len(suites)) as pool:
+        list(pool.map(Suite.run, suites))
+
+
 def main() -> int:
     local, lint = os.environ["EMITE_PYTHON"], os.environ["LINT_PYTHON"]
     missing = _without_engines(local)
-    suites = [
-        Suite("Rust: unit, property, boundary and end-to-end tests", ["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
-              "15 to 20 minutes"),
+    end_to_end = _end_to_end()
+    others = [
+        Suite("Rust: unit and property tests", ["cargo", "test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins"],
+              "half a minute"),
         Suite("the local AWS against botocore's model and real search engines", [local, *_RUN_PYTEST, "tests/standin"], "3 to 4 minutes"),
         Suite("template", [lint, *_RUN_PYTEST, "tests/template"], "1 to 2 minutes"),
     ]
-    for suite in suites:
+    for suite in others:
         suite.run()
+    _beside_each_other(end_to_end)
+    suites = [*others, *end_to_end]
     passed, failed = sum(suite.passed for suite in suites), sum(suite.failed for suite in suites)
     print(f"\n{passed} passed, {failed} failed", flush=True)
     if missing:

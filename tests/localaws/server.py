@@ -7,6 +7,7 @@ takes every function process with it."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -87,6 +88,7 @@ async def _serve(settings: Settings, ready: TextIO) -> None:
     await start_control(search_socket, gate)
     ending = asyncio.Event()
     _end_with_the_launcher(ending)
+    _save_time()
     config = Config()
     config.bind = [f"fd://{emulator_socket.fileno()}"]
     config.keep_alive_timeout = 75
@@ -104,6 +106,27 @@ async def _serve(settings: Settings, ready: TextIO) -> None:
           file=ready, flush=True)
     ready.close()
     await emulating
+
+
+def _save_time() -> None:
+    """Saves a third of the time of a busy local AWS. The web server keeps idle connections in a list that it searches at each request;
+    here it gets a set. And Python's garbage collector skips what was imported, and runs less often."""
+    from hypercorn.asyncio.worker_context import EventWrapper
+
+    class Waiters(set[asyncio.Future[bool]]):
+        """A set in place of asyncio's queue. The order does not matter, as all wait for the same end."""
+
+        append = set.add
+
+    make = EventWrapper.__init__
+
+    def made(self: EventWrapper) -> None:
+        make(self)
+        self._event._waiters = Waiters()  # type: ignore[assignment]
+
+    EventWrapper.__init__ = made  # type: ignore[method-assign]
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _environment(settings: Settings, emulator: str, connect: str) -> dict[str, str]:
