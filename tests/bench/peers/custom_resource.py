@@ -1,5 +1,5 @@
-"""The calls of custom-resource for an Update that changes nothing: what the ledger says, what is live, once more what is
-live, and the answer to CloudFormation."""
+"""The calls of custom-resource for an Update that changes nothing: what the ledger says, what is live, and the answer
+to CloudFormation."""
 
 import json
 import os
@@ -25,7 +25,6 @@ def handle(event):
     live = storage_configs(instance, resource_type)[0]
     if live["KinesisStreamConfig"]["StreamArn"] != properties["TargetArn"] or json.loads(claim["body"]["S"])["life"] != "held":
         raise ValueError("an Update that changes nothing was expected")
-    live = storage_configs(instance, resource_type)[0]
     answer = {
         "Status": "SUCCESS",
         "PhysicalResourceId": event["PhysicalResourceId"],
