@@ -27,7 +27,7 @@ localaws = $(strict) python="$(call venv,local)"; PYTHONPATH=tests "$$python" -m
 package = PYTHONPATH=infra:tests "$$python" -m package
 # How all functions are built for Lambda, once the environment with cargo-lambda is in $$sam.
 ARCH ?= x86_64
-building = echo "Building for Lambda (the first time 15 to 20 minutes, then seconds) ..." >&2
+building = echo "Building for Lambda (the first time 14 minutes, then seconds) ..." >&2
 release = --cargo-lambda "$$(dirname "$$sam")/cargo-lambda" --architecture "$(ARCH)"
 needs_cargo = @command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
 
@@ -78,6 +78,7 @@ bench: own ## measure start-up, memory, the health check and the redrive against
 lint: own ## check format, lints, licences, template and Python
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	$(PYTHON) tests/deny.py
 	"$(call venv,local)" -m ruff check tests
 	"$(call venv,local)" -m ruff check --config tests/ruff.toml infra/package

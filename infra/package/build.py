@@ -1,11 +1,10 @@
 """Owns the functions as AWS Lambda runs them: built in one pass, checked, and named in the copy of the template that `make deploy` deploys.
 
-One pass, since `sam build` builds them one after another and takes twice as long. One `--package` each: with `--workspace` Cargo would unite
+One pass, since `sam build` builds them one after another and takes longer. One `--package` each: with `--workspace` Cargo would unite
 the functions' features with those that only tests need."""
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import shutil
@@ -14,7 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import template
+from localaws.template import Template
+
+from . import exception_tables, template
 
 # What the instruction set is called by AWS, by cargo-lambda, and in the head of a binary.
 ARCHITECTURES = {"x86_64": ("--x86-64", 0x3E), "arm64": ("--arm64", 0xB7)}
@@ -22,6 +23,8 @@ ARCHITECTURES = {"x86_64": ("--x86-64", 0x3E), "arm64": ("--arm64", 0xB7)}
 NEWEST_GLIBC = (2, 34)
 # AWS Lambda's limit of what a zip unpacks to.
 _LARGEST_CODE = 250 * 1024 * 1024
+# The exception tables of what is linked take 1 MB; those of all libraries 11 MB.
+_LONGEST_TABLES = 2 * 1024 * 1024
 # Where the SAM CLI looks for what it deploys.
 DEPLOYED = template.ROOT / ".aws-sam" / "build" / "template.yaml"
 
@@ -32,12 +35,22 @@ class Unusable(Exception):
 
 def build(cargo_lambda: Path, architecture: str, packages: list[str]) -> Path:
     """Builds these packages as releases, and answers the folder with their binaries: NAME/bootstrap."""
-    directory = Path(os.environ.get("CARGO_TARGET_DIR") or template.ROOT / "target") / "lambda" / architecture
+    directory = _target() / "lambda" / architecture
     chosen = [part for name in packages for part in ("--package", name)]
+    environment = {
+        **os.environ,
+        "PATH": f"{cargo_lambda.parent}{os.pathsep}{os.environ['PATH']}",
+        "RUSTC_WRAPPER": exception_tables.__file__,
+        exception_tables.INNER: os.environ.get("RUSTC_WRAPPER", ""),
+    }
     subprocess.run(
         ["cargo", "lambda", "build", "--release", "--locked", ARCHITECTURES[architecture][0], "--lambda-dir", str(directory), *chosen],
-        cwd=template.ROOT, check=True, stdout=sys.stderr, env={**os.environ, "PATH": f"{cargo_lambda.parent}{os.pathsep}{os.environ['PATH']}"})
+        cwd=template.ROOT, check=True, stdout=sys.stderr, env=environment)
     return directory
+
+
+def _target() -> Path:
+    return Path(os.environ.get("CARGO_TARGET_DIR") or template.ROOT / "target")
 
 
 def code(binary: Path, architecture: str) -> bytes:
@@ -50,6 +63,9 @@ def code(binary: Path, architecture: str) -> bytes:
         raise Unusable(f"{binary} is no Linux program for {architecture}.")
     if len(content) > _LARGEST_CODE:
         raise Unusable(f"{binary} has {len(content)} bytes; AWS Lambda takes {_LARGEST_CODE}.")
+    if exception_tables.tables_bytes(content) > _LONGEST_TABLES:
+        raise Unusable(f"{binary} has the exception tables of functions that are not in it, since parts of it were built without "
+                       f"{Path(exception_tables.__file__).name}. Remove them: cargo clean --release --target-dir {_target()}")
     needed = max(((int(major), int(minor)) for major, minor in re.findall(rb"\0GLIBC_(\d+)\.(\d+)", content)), default=(0, 0))
     if needed > NEWEST_GLIBC:
         raise Unusable(f"{binary} needs glibc {'.'.join(map(str, needed))}; AWS Lambda has {'.'.join(map(str, NEWEST_GLIBC))}.")
@@ -72,10 +88,11 @@ def write_deployable(binaries: dict[str, Path], architecture: str, into: Path = 
 
 def _deployable(source: Any, architecture: str) -> Any:
     """The template with the code of each function in a folder beside it, which has the binary's name."""
-    made = copy.deepcopy(source)
-    for logical_id, name in template.functions(source).items():
+    binaries = template.functions(source)
+    made = Template(source).with_code(binaries)
+    for logical_id in binaries:
         function = made["Resources"][logical_id]
-        function["Properties"] |= {"CodeUri": name, "Architectures": [architecture]}
+        function["Properties"]["Architectures"] = [architecture]
         # It is built already.
         for key in ("BuildMethod", "BuildProperties"):
             function["Metadata"].pop(key, None)

@@ -11,15 +11,15 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from localaws import short_forms
+from localaws.template import Template
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "infra" / "template.yaml"
 TARGET = ROOT / "infra" / "marketplace.yaml"
 COPIER = Path(__file__).with_name("copy_code.py")
 
@@ -49,17 +49,12 @@ def version() -> str:
 
 
 def source() -> Json:
-    return yaml.load(SOURCE.read_text(encoding="utf-8"), short_forms.Loader)
+    return Template.read().content
 
 
 def functions(template: Json) -> dict[str, str]:
-    """The binary of each function of the source, by logical ID: as its build says, or as its folder is called."""
-    found = {}
-    for logical_id, resource in template["Resources"].items():
-        if resource["Type"] == f"{SERVERLESS}Function":
-            build = (resource.get("Metadata") or {}).get("BuildProperties") or {}
-            found[logical_id] = build.get("Binary") or PurePosixPath(resource["Properties"]["CodeUri"]).name
-    return found
+    """The binary of each function of the source, by logical ID."""
+    return Template(template).binaries()
 
 
 def generate(template: Json, release: Release) -> str:
@@ -108,9 +103,7 @@ def _transform(template: Json, zips: dict[str, str]) -> Json:
 
     # It would warn that nobody reads how long it took.
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
-    copied = copy.deepcopy(template)
-    for logical_id, zipped in zips.items():
-        copied["Resources"][logical_id]["Properties"]["CodeUri"] = f"s3://replaced/{zipped}"
+    copied = Template(template).with_code({logical_id: f"s3://replaced/{zipped}" for logical_id, zipped in zips.items()})
     defaults = {name: parameter["Default"] for name, parameter in template["Parameters"].items() if "Default" in parameter}
     return transform(copied, defaults, _NoManagedPolicies())
 

@@ -38,8 +38,8 @@ pub struct App {
 impl App {
     /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept and reported in each
     /// response; only a process that could not answer at all does not start.
-    pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        Ok(Self { provider: Provider::from_settings(lookup).await, mailer: Mailer::new()? })
+    pub fn start(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        Ok(Self { provider: Provider::from_settings(lookup), mailer: Mailer::new()? })
     }
 }
 

@@ -1,12 +1,13 @@
 //! The Lambda function behind the custom resources of emite-connect.
 
 use custom_resource::{App, handle};
+use emite_aws::logging;
 use emite_aws::settings::environment;
-use lambda_runtime::{Error, service_fn, tracing};
+use lambda_runtime::{Error, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
-    let app = App::start(environment).await?;
+    logging::start(environment);
+    let app = App::start(environment)?;
     lambda_runtime::run(service_fn(|event| handle(&app, event))).await
 }

@@ -24,8 +24,8 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    pub(crate) async fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
-        let mut settings = Settings::new(lookup);
+    pub(crate) fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
+        let mut settings = Settings::new(&lookup);
         let table = settings.required::<String>("LEDGER_TABLE");
         let stack_id = settings.required::<Arn>("STACK_ID");
         let grace = settings.optional::<u64>("PERMISSION_GRACE_SECONDS", 60);
@@ -33,7 +33,7 @@ impl Provider {
         let (Some(table), Some(stack_id), Some(grace)) = (table, stack_id, grace) else {
             return Err(BadSettings(Vec::new()));
         };
-        let aws = Aws::from_env().await;
+        let aws = Aws::from_environment(lookup);
         Ok(Self {
             ledger: Ledger::new(aws.dynamodb().clone(), table),
             aws,

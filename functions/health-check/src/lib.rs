@@ -40,8 +40,8 @@ struct Known {
 impl App {
     /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and each run fails
     /// with them.
-    pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        Self { services: Services::from_settings(lookup).await, known: Mutex::default() }
+    pub fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        Self { services: Services::from_settings(lookup), known: Mutex::default() }
     }
 }
 

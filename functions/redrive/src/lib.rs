@@ -66,9 +66,9 @@ pub struct App {
 impl App {
     /// Sets up what the function needs, with its settings from `lookup`. What is wrong with them is kept, and is
     /// the error of each invocation.
-    pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
         Self {
-            services: Services::from_settings(lookup).await,
+            services: Services::from_settings(lookup),
             https: https::client(Schemes::HttpsOnly).map_err(|error| error.kind().to_string()),
         }
     }

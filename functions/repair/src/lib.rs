@@ -44,8 +44,8 @@ pub struct App(Result<Services, BadSettings>);
 impl App {
     /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and each invocation
     /// fails with them.
-    pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        Self(Services::from_settings(lookup).await)
+    pub fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        Self(Services::from_settings(lookup))
     }
 }
 

@@ -39,8 +39,8 @@ pub struct App(Result<Services, BadSettings>);
 impl App {
     /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept, and each invocation
     /// fails with them.
-    pub async fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        Self(Services::from_settings(lookup).await)
+    pub fn start(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        Self(Services::from_settings(lookup))
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     async fn outcome(lookup: impl Fn(&str) -> Option<String>) -> String {
-        let app = App::start(lookup).await;
+        let app = App::start(lookup);
         let event = LambdaEvent::new(json!({"test": true}), Context::default());
         handle(&app, event).await.unwrap_err().to_string()
     }

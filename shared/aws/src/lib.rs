@@ -23,6 +23,7 @@ pub mod kinesis;
 pub mod kms;
 mod latch;
 pub mod ledger;
+pub mod logging;
 pub mod logs;
 pub mod look;
 #[cfg(test)]

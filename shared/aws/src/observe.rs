@@ -125,7 +125,8 @@ async fn server(aws: &Aws, spec: &Spec) -> Result<Option<Server>, AwsError> {
 
 #[cfg(test)]
 mod tests {
-    use aws_config::{BehaviorVersion, SdkConfig};
+    use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+    use aws_types::SdkConfig;
     use emite_core::fixtures::spec;
 
     use super::*;

@@ -58,8 +58,8 @@ impl Services {
     ///
     /// # Errors
     /// [`BadSettings`] with every setting that is missing or invalid.
-    pub async fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
-        let mut settings = Settings::new(lookup);
+    pub fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
+        let mut settings = Settings::new(&lookup);
         let ledger_table = settings.required("LEDGER_TABLE");
         let spec_parameter = settings.required("SPEC_PARAMETER");
         let stack_id = settings.required("STACK_ID");
@@ -68,7 +68,7 @@ impl Services {
         else {
             return Err(BadSettings(Vec::new()));
         };
-        Ok(Self { aws: Aws::from_env().await, stack_id, ledger_table, spec_parameter })
+        Ok(Self { aws: Aws::from_environment(lookup), stack_id, ledger_table, spec_parameter })
     }
 
     /// The ledger of the stack. Only a function that asks for it builds the client.

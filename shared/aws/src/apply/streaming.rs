@@ -228,6 +228,8 @@ mod tests {
     use aws_sdk_connect::types::error::{InternalServiceException, ResourceConflictException};
     use aws_sdk_connect::types::{InstanceStorageConfig, KinesisStreamConfig, StorageType};
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+    use aws_types::SdkConfig;
     use emite_core::arn::{Arn, InstanceId};
     use emite_core::change::{Change, Consent};
     use emite_core::links::data_streaming::ResourceType;
@@ -259,7 +261,7 @@ mod tests {
 
     /// Clients that answer the calls to Connect in this order, and fail any other call.
     fn aws(rules: &[&Rule]) -> (Aws, Ledger) {
-        let config = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let connect = mock_client!(aws_sdk_connect, RuleMode::Sequential, rules);
         let dynamodb = mock_client!(aws_sdk_dynamodb, []);
         let aws = Aws { connect: connect.into(), ..Aws::new(config) };
