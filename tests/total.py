@@ -17,8 +17,6 @@ _PYTEST = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|errors?|skipped|deselected|
 # In two processes. The tests of a file stay together: they share a local AWS, or what is slow to read.
 _RUN_PYTEST = ["-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "--numprocesses", "2", "--dist", "loadfile"]
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
 _E2E = ["cargo", "test", "--locked", "--workspace", "--test", "e2e"]
 # Each part has its own local AWS, which keeps one core busy; the tests mostly wait for it, or for time to pass.
 _THREADS = 3
@@ -38,10 +36,8 @@ class Suite:
     def run(self) -> None:
         print(f"\n--- {self.name} (usually {self.takes})", flush=True)
         begun = time.monotonic()
-        # Without the user's AWS settings: tests bring their own local AWS, and order faults of their own stand-in.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         process = subprocess.Popen(self.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   errors="replace", env=environment)
+                                   errors="replace", env=_environment())
         assert process.stdout is not None
         for line in process.stdout:
             # Failure details are printed in one piece, as another suite may be running at the same time.
@@ -67,6 +63,11 @@ class Suite:
                     self.failed += int(number)
 
 
+def _environment() -> dict[str, str]:
+    """Without the user's AWS settings: tests bring their own local AWS, and order faults of their own stand-in."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
 def _without_engines(local: str) -> str | None:
     """Gets the real search engines ready, which is long the first time; or why some tests will not run here."""
     process = subprocess.run([local, "-m", "engines", "prepare"], cwd=ROOT, stdout=subprocess.PIPE, text=True,
@@ -77,8 +78,8 @@ def _without_engines(local: str) -> str | None:
 
 def _end_to_end() -> list[Suite]:
     """The end-to-end tests in parts that run beside each other. Real search engines run in one of them only."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    listed = subprocess.run([*_E2E, "--", "--list", "--format", "terse"], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+    listed = subprocess.run([*_E2E, "--", "--list", "--format", "terse"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False,
+                            env=_environment())
     names = [line.removesuffix(": test") for line in listed.stdout.splitlines() if line.endswith(": test")]
     if not names:
         # It fails in the same way, and counts as a failure.

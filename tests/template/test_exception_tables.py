@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from package import exception_tables, template
+from package import build, exception_tables, template
 
 TARGET = "x86_64-unknown-linux-gnu"
 DEAD = 500
@@ -68,6 +68,18 @@ def test_tables_of_dropped_functions_are_dropped_and_a_panic_still_cleans_up(sou
     assert sizes[0] - sizes[1] > DEAD * 8
     ran = subprocess.run([str(linked)], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == ["cleaned up", "true"]
+
+
+def test_a_program_with_tables_of_functions_that_are_not_in_it_is_refused(sources, monkeypatch):
+    binary = program(sources, "plain")
+    longest = exception_tables.tables_bytes(binary.read_bytes())
+    # It is linked with whatever glibc this machine has.
+    monkeypatch.setattr(build, "NEWEST_GLIBC", (9, 9))
+    monkeypatch.setattr(build, "_LONGEST_TABLES", longest)
+    assert build.code(binary, "x86_64") == binary.read_bytes()
+    monkeypatch.setattr(build, "_LONGEST_TABLES", longest - 1)
+    with pytest.raises(build.Unusable, match=r"built without exception_tables\.py.*cargo clean"):
+        build.code(binary, "x86_64")
 
 
 def test_a_failure_of_rustc_is_passed_on(sources):
