@@ -59,7 +59,7 @@ test: build ## run all tests
 	@$(strict) local="$(call venv,local)"; lint="$(call venv,lint)"; EMITE_PYTHON="$$local" LINT_PYTHON="$$lint" $(PYTHON) tests/total.py
 
 unit: own ## run the tests of single functions and modules: no local AWS; T=name picks some
-	cargo test --locked --workspace --lib --bins -- $(T)
+	SEQUENCES=$${SEQUENCES:-100} cargo test --locked --workspace --lib --bins -- $(T)
 
 # The functions first: Cargo would test whatever binaries are there.
 e2e: own ## run the end-to-end tests; T=name picks some

@@ -103,7 +103,7 @@ def main() -> int:
     end_to_end = _end_to_end()
     others = [
         Suite("Rust: unit and property tests", ["cargo", "test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins"],
-              "half a minute"),
+              "2 minutes"),
         Suite("the local AWS against botocore's model and real search engines", [local, *_RUN_PYTEST, "tests/standin"], "3 to 4 minutes"),
         Suite("template", [lint, *_RUN_PYTEST, "tests/template"], "1 to 2 minutes"),
     ]

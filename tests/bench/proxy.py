@@ -48,6 +48,8 @@ class Proxy:
 
     upstream: str | None
     delay_s: float = 0.0
+    # What answers say instead of something else.
+    instead: dict[bytes, bytes] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -117,7 +119,10 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, [], b""
         self._upstream.request(self.command, self.path, body, headers)
         answer = self._upstream.getresponse()
-        return answer.status, answer.getheaders(), answer.read()
+        content = answer.read()
+        for said, instead in self.proxy.instead.items():
+            content = content.replace(said, instead)
+        return answer.status, answer.getheaders(), content
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass_on
 

@@ -63,6 +63,11 @@ SUBJECTS = (
     Subject("reporter", "ReporterFunction", "a test message", lambda _: {"test": True}),
 )
 
+# The custom resource works only while CloudFormation changes its stack.
+_CHANGING = {
+    f"<{name}>{state}_COMPLETE</{name}>".encode(): f"<{name}>UPDATE_IN_PROGRESS</{name}>".encode()
+    for name in ("StackStatus", "ResourceStatus") for state in ("CREATE", "UPDATE")}
+
 
 class Stage:
     """A context manager that leaves no process and no file behind."""
@@ -184,6 +189,7 @@ class Stage:
             clients.s3.delete_object(**place)
 
     def _function(self, subject: Subject, command: list[str]) -> rie.Function:
+        self._aws.instead = _CHANGING if subject.name == "custom-resource" else {}
         environment = self._environment(subject.name, self._variables[subject.name])
         return rie.Function(self._emulator, command, environment, self._work / "function.log")
 
@@ -192,6 +198,7 @@ class Stage:
             **self.local.offer.environment(),
             "AWS_ENDPOINT_URL": self._aws.endpoint,
             "AWS_ENDPOINT_URL_CONNECT": self._connect.endpoint,
+            "_EMITE_LOOPBACK_RESPONSES": "1",
             **variables,
             "PATH": os.defpath,
             "AWS_CONFIG_FILE": os.devnull,

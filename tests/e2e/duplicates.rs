@@ -90,7 +90,11 @@ async fn a_create_that_comes_again_after_its_delete_leaves_nothing_behind() {
         if !fresh.success {
             return Err(format!("a new Create afterwards FAILED: {}", fresh.reason));
         }
-        stage.take_away(scenario, &fresh.physical_id).await?;
+        let last = stage.world.try_send(&stage.create.delete(&fresh.physical_id), AMPLE).await?;
+        if !last.success {
+            return Err(format!("its Delete FAILED: {}", last.reason));
+        }
+        stage.compare_with_before().await?;
         stage.world.try_end().await
     })
     .await;

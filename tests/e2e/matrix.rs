@@ -66,7 +66,7 @@ impl Stage {
         answer: &Answer,
     ) -> Result<(), String> {
         check_physical_id(&answer.physical_id, &self, scenario)?;
-        judge(plan, answer)?;
+        judge(scenario.step, plan, answer)?;
         if answer.success {
             self.compare_with_clean(clean, answer, "after the step").await?;
         }
@@ -82,11 +82,13 @@ impl Stage {
 }
 
 /// What a fault may come to. A call that fails once must not be noticed; a refused one names its fix.
-fn judge(plan: &Plan, answer: &Answer) -> Result<(), String> {
+fn judge(step: Step, plan: &Plan, answer: &Answer) -> Result<(), String> {
     if plan.times == 1 && !answer.success {
         return Err(format!("a passing fault was not survived: {}", answer.reason));
     }
-    if plan.fault == Fault::Denied && plan.times > 1 && plan.nth == 1 && answer.success {
+    // A Delete whose stack may not be looked at does what the ledger says.
+    let may_be_denied = plan.action == STACK && step == Step::Delete;
+    if plan.fault == Fault::Denied && plan.times > 1 && plan.nth == 1 && answer.success && !may_be_denied {
         return Err("SUCCESS although the action is denied".to_owned());
     }
     let late = plan.fault != Fault::Denied && answer.reason.contains("time was up");
@@ -173,7 +175,9 @@ async fn matrix(link: Link, step: Step, befores: &[Before], expected: &[&str]) {
         let scenario = Scenario { link, step, before };
         let clean = scenario.clean_run().await.unwrap_or_else(|problem| panic!("{scenario:?}: {problem}"));
         called.extend(clean.calls.iter().cloned());
-        let plans = plans(&clean.calls);
+        let mut plans = plans(&clean.calls);
+        // Who asks is found out in the same way, whatever was there before.
+        plans.retain(|(plan, _)| before == Before::Nothing || !plan.action.starts_with("cloudformation:"));
         cells += plans.len();
         let problems = problems(plans, async |plan, then| cell(scenario, &clean, plan, then).await).await;
         all.extend(problems.into_iter().map(|problem| format!("{before:?}, {problem}")));
@@ -186,66 +190,73 @@ async fn matrix(link: Link, step: Step, befores: &[Before], expected: &[&str]) {
 
 #[tokio::test]
 async fn creating_agent_event_streaming_survives_every_fault() {
-    matrix(Link::AgentEvents, Step::Create, EVERYTHING, &[GET, PUT, LIST, ASSOCIATE, UPDATE]).await;
+    matrix(Link::AgentEvents, Step::Create, EVERYTHING, &[GET, PUT, STACK, RESOURCE, LIST, ASSOCIATE, UPDATE]).await;
 }
 
 #[tokio::test]
 async fn updating_agent_event_streaming_survives_every_fault() {
-    matrix(Link::AgentEvents, Step::Update, EVERYTHING, &[GET, PUT, LIST, UPDATE]).await;
+    matrix(Link::AgentEvents, Step::Update, EVERYTHING, &[GET, PUT, STACK, RESOURCE, LIST, UPDATE]).await;
 }
 
 #[tokio::test]
 async fn deleting_agent_event_streaming_survives_every_fault() {
-    matrix(Link::AgentEvents, Step::Delete, EVERYTHING, &[GET, PUT, LIST, UPDATE, DISASSOCIATE]).await;
+    matrix(Link::AgentEvents, Step::Delete, EVERYTHING, &[GET, PUT, STACK, LIST, UPDATE, DISASSOCIATE]).await;
 }
 
 #[tokio::test]
 async fn creating_contact_record_streaming_survives_every_fault() {
-    matrix(Link::ContactRecords, Step::Create, FOREIGN, &[GET, PUT, LIST, UPDATE]).await;
+    matrix(Link::ContactRecords, Step::Create, FOREIGN, &[GET, PUT, STACK, RESOURCE, LIST, UPDATE]).await;
 }
 
 #[tokio::test]
 async fn updating_contact_record_streaming_survives_every_fault() {
-    matrix(Link::ContactRecords, Step::Update, FOREIGN, &[GET, PUT, LIST, UPDATE]).await;
+    matrix(Link::ContactRecords, Step::Update, FOREIGN, &[GET, PUT, STACK, RESOURCE, LIST, UPDATE]).await;
 }
 
 #[tokio::test]
 async fn deleting_contact_record_streaming_survives_every_fault() {
-    matrix(Link::ContactRecords, Step::Delete, FOREIGN, &[GET, PUT, LIST, UPDATE]).await;
+    matrix(Link::ContactRecords, Step::Delete, FOREIGN, &[GET, PUT, STACK, LIST, UPDATE]).await;
 }
 
 #[tokio::test]
 async fn replacing_another_storage_type_survives_every_fault() {
-    matrix(Link::ContactRecordsAnew, Step::Create, FOREIGN, &[GET, PUT, LIST, ASSOCIATE, UPDATE, DISASSOCIATE]).await;
+    let calls = [GET, PUT, STACK, RESOURCE, LIST, ASSOCIATE, UPDATE, DISASSOCIATE, FIREHOSE];
+    matrix(Link::ContactRecordsAnew, Step::Create, FOREIGN, &calls).await;
 }
 
 #[tokio::test]
 async fn updating_to_another_storage_type_survives_every_fault() {
-    matrix(Link::ContactRecordsAnew, Step::Update, FOREIGN, &[GET, PUT, LIST, ASSOCIATE, UPDATE, DISASSOCIATE]).await;
+    let calls = [GET, PUT, STACK, RESOURCE, LIST, ASSOCIATE, UPDATE, DISASSOCIATE, STREAM];
+    matrix(Link::ContactRecordsAnew, Step::Update, FOREIGN, &calls).await;
 }
 
 #[tokio::test]
 async fn putting_another_storage_type_back_survives_every_fault() {
-    matrix(Link::ContactRecordsAnew, Step::Delete, FOREIGN, &[GET, PUT, LIST, ASSOCIATE, UPDATE, DISASSOCIATE]).await;
+    let calls = [GET, PUT, STACK, LIST, ASSOCIATE, UPDATE, DISASSOCIATE, STREAM];
+    matrix(Link::ContactRecordsAnew, Step::Delete, FOREIGN, &calls).await;
 }
 
 #[tokio::test]
 async fn creating_an_origin_survives_every_fault() {
-    matrix(Link::Origin, Step::Create, EVERYTHING, &[GET, PUT, ORIGINS, APPROVE]).await;
+    matrix(Link::Origin, Step::Create, EVERYTHING, &[GET, PUT, STACK, RESOURCE, ORIGINS, APPROVE]).await;
 }
 
 #[tokio::test]
 async fn updating_an_origin_survives_every_fault() {
-    matrix(Link::Origin, Step::Update, EVERYTHING, &[GET, PUT, ORIGINS, APPROVE]).await;
+    matrix(Link::Origin, Step::Update, EVERYTHING, &[GET, PUT, STACK, RESOURCE, ORIGINS, APPROVE]).await;
 }
 
 #[tokio::test]
 async fn deleting_an_origin_survives_every_fault() {
-    matrix(Link::Origin, Step::Delete, EVERYTHING, &[GET, PUT, ORIGINS, WITHDRAW]).await;
+    matrix(Link::Origin, Step::Delete, EVERYTHING, &[GET, PUT, STACK, LIST, ORIGINS, WITHDRAW]).await;
 }
 
+const STACK: &str = "cloudformation:DescribeStacks";
+const RESOURCE: &str = "cloudformation:DescribeStackResource";
 const GET: &str = "dynamodb:GetItem";
 const PUT: &str = "dynamodb:PutItem";
+const STREAM: &str = "kinesis:DescribeStream";
+const FIREHOSE: &str = "firehose:DescribeDeliveryStream";
 const LIST: &str = "connect:ListInstanceStorageConfigs";
 const ASSOCIATE: &str = "connect:AssociateInstanceStorageConfig";
 const UPDATE: &str = "connect:UpdateInstanceStorageConfig";

@@ -422,10 +422,6 @@ async fn every_right_that_is_missing_is_named_by_the_answer() {
         if action.starts_with("cloudwatch:") {
             return if answer.success { Ok(()) } else { Err(format!("{action}: {}", answer.reason)) };
         }
-        // Whoever does not know whether this is a rollback lets it pass.
-        if action.starts_with("cloudformation:") {
-            return if answer.success { Ok(()) } else { Err(format!("{action}: {}", answer.reason)) };
-        }
         // Nor is a hand-over that could not be announced, or of a server that could not be looked at.
         let may_succeed = ["ec2:DescribeInstances", "events:PutEvents"].contains(&action.as_str());
         // What its document says in full, its answer says in short.

@@ -13,7 +13,7 @@ use crate::matrix::is_read;
 use crate::process::Process;
 use crate::watch::{Breakage, EVENTS, access_policy, role_call, set_access_policy, set_role_policy, stop_streaming};
 use crate::watched::Watched;
-use crate::world::Targets;
+use crate::world::{Targets, delete_stream, make_stream};
 
 /// What a repair mends, and with which writes.
 const MENDED: [(Breakage, &str); 12] = [
@@ -348,11 +348,18 @@ async fn what_somebody_else_streams_to_is_replaced_only_on_request_and_given_bac
     let replaced = process.invoke(&apply()).await.unwrap();
     assert_eq!(outcomes(&replaced), [("Applied", "")]);
     assert_eq!(replaced["after"]["status"], "Healthy", "{replaced:#}");
+    // Somebody else comes by, and goes.
+    let passing = make_stream("e2e-passing-repair").await;
+    stop_streaming(&watched, EVENTS).await;
+    watched.aws.stream_to(&watched.stack.instance, EVENTS, &passing).await;
+    let replaced = process.invoke(&apply()).await.unwrap();
+    assert_eq!(outcomes(&replaced), [("Applied", "")]);
+    delete_stream("e2e-passing-repair").await;
     process.end().await;
     let (good, deletion) = watched.aws.delete(&watched.stack.name).await;
     assert!(good, "{deletion:#?}");
     let state = watched.aws.instance_state(&watched.stack.instance).await;
-    assert_eq!(state.target("AGENT_EVENTS").as_deref(), Some(foreign.as_str()), "it is given back");
+    assert_eq!(state.target(EVENTS).as_deref(), Some(foreign.as_str()), "it is given back");
 }
 
 /// Else the stack would put back, one day, what its owner took away on purpose.

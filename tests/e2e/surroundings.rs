@@ -327,9 +327,11 @@ async fn a_rollback_succeeds_over_what_somebody_else_chose_meanwhile_and_leaves_
     let update = create.update(&world.streaming("AGENT_EVENTS", &targets.stream_renamed, "Fail"), &made.physical_id);
     world.send(&update).await.succeeded();
     let chosen = somebody_else_chooses(&world).await;
+    world.stack_is("UPDATE_ROLLBACK_IN_PROGRESS");
     world.send(&update.update(&first, &made.physical_id)).await.succeeded();
+    world.stack_is("UPDATE_IN_PROGRESS");
     assert_eq!(world.state().await.target("AGENT_EVENTS"), Some(chosen.clone()));
-    // An update to what the stack never had is no rollback.
+    // An update that is no rollback is refused.
     let other = world.streaming("AGENT_EVENTS", &targets.foreign_stream, "Fail");
     world.send(&create.update(&other, &made.physical_id)).await.failed_naming(&[&chosen, "OnExistingStreaming"]);
     world.send(&create.delete(&made.physical_id)).await.succeeded();
@@ -396,7 +398,7 @@ async fn a_previous_target_that_is_gone_leaves_nothing_streaming_and_the_delete_
         let world = World::new().await;
         let delete = delete_after_the_previous_went(&world, resource_type).await;
         let deleted = world.send(&delete).await.succeeded();
-        assert!(deleted.reason.contains("does not exist"), "{}", deleted.reason);
+        assert!(deleted.reason.contains("no longer exists"), "{}", deleted.reason);
         assert_eq!(world.state().await.target(resource_type), None);
         world.end().await;
     }

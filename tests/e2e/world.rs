@@ -1,11 +1,12 @@
 //! Owns what each test has for itself: a Connect instance, a ledger, a network with faults, CloudFormation's end, and the
 //! function between them. Worlds share nothing but the emulator, so that tests run beside each other.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use emite_connect_tests::cloudformation::{Put, ResponseEnd};
-use emite_connect_tests::faults::{Call, Proxy};
+use emite_connect_tests::faults::{Call, Proxy, ShownStack};
 use emite_connect_tests::instance::{Instance, InstanceState};
 use emite_connect_tests::local_aws::{LocalAws, local_aws};
 use emite_connect_tests::runtime_api::{Ended, Function};
@@ -111,6 +112,9 @@ pub(crate) struct World {
     pub(crate) stack_id: String,
     pub(crate) proxy: Proxy,
     pub(crate) cloudformation: ResponseEnd,
+    stack_status: Mutex<Option<String>>,
+    stack_parameters: Mutex<Option<Vec<(String, String)>>>,
+    stack: Mutex<Option<ShownStack>>,
     function: Function,
 }
 
@@ -122,16 +126,37 @@ impl World {
 
     /// The same with other values of some variables; an empty one is removed.
     pub(crate) async fn with_environment(changes: &[(&str, &str)]) -> Self {
+        Self::on(local_aws().new_instance().await, changes).await
+    }
+
+    /// Another stack on the same instance.
+    pub(crate) async fn beside(other: &Self) -> Self {
+        Self::on(other.instance.clone(), &[]).await
+    }
+
+    /// A stack on that instance.
+    pub(crate) async fn on(instance: Instance, changes: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         let aws = local_aws();
-        let (instance, table) = tokio::join!(aws.new_instance(), aws.new_ledger());
+        let table = aws.new_ledger().await;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let stack_id = aws.arn("cloudformation", &format!("stack/e2e-{number}/00000000-0000-4000-8000-{number:012}"));
         let proxy = Proxy::start(&aws.endpoints.endpoint, &aws.endpoints.connect_endpoint).await;
         let cloudformation = ResponseEnd::start().await;
         let environment = environment(aws, &proxy.url(), &table, &stack_id, changes);
         let function = Function::start("custom-resource", &environment).await;
-        Self { aws, instance, table, stack_id, proxy, cloudformation, function }
+        Self {
+            aws,
+            instance,
+            table,
+            stack_id,
+            proxy,
+            cloudformation,
+            stack_status: Mutex::default(),
+            stack_parameters: Mutex::default(),
+            stack: Mutex::default(),
+            function,
+        }
     }
 
     /// Another process of the same function, as Lambda starts one for a second event at the same time.
@@ -174,8 +199,55 @@ impl World {
         self.aws.instance_state(&self.instance).await
     }
 
+    /// Lets CloudFormation show the stack as it is while it waits for the answer to `event`.
+    fn show(&self, event: &Event) {
+        let text = |field: &str| event.0[field].as_str().unwrap_or_default().to_owned();
+        let status = match text("RequestType").as_str() {
+            "Create" => "CREATE_IN_PROGRESS",
+            "Update" => "UPDATE_IN_PROGRESS",
+            _ => "DELETE_IN_PROGRESS",
+        };
+        if let Some(shown) = &*self.stack.lock().unwrap() {
+            return self.proxy.show(shown.clone());
+        }
+        self.proxy.show(ShownStack {
+            status: self.stack_status.lock().unwrap().clone().unwrap_or_else(|| "UPDATE_IN_PROGRESS".to_owned()),
+            parameters: self.stack_parameters.lock().unwrap().clone().unwrap_or_else(|| Self::parameters(event)),
+            resources: vec![[text("LogicalResourceId"), text("ResourceType"), status.to_owned(), String::new()]],
+        });
+    }
+
+    /// The parameters of a stack whose template says what `event` does.
+    fn parameters(event: &Event) -> Vec<(String, String)> {
+        // XML has no control characters.
+        let text = |name: &str| event.0["ResourceProperties"][name].as_str().filter(|text| !text.contains('\0'));
+        let property = |name: &str| text(name).unwrap_or_default().to_owned();
+        let stream = property("TargetArn").rsplit('/').next().unwrap_or_default().to_owned();
+        let named = ["ExistingAgentEventStreamName", "ExistingContactRecordStreamName", "ExistingDeliveryStreamName"];
+        let streams = named.map(|name| (name.to_owned(), stream.clone()));
+        let others = [("EmiteUrl", "Origin"), ("ConnectInstanceArn", "InstanceArn")];
+        streams.into_iter().chain(others.map(|(name, of)| (name.to_owned(), property(of)))).collect()
+    }
+
+    /// What CloudFormation shows of the stack from now on, whatever is sent.
+    pub(crate) fn shows(&self, shown: ShownStack) {
+        *self.stack.lock().unwrap() = Some(shown);
+    }
+
+    /// The status that CloudFormation shows of the stack from now on, whatever is sent.
+    pub(crate) fn stack_is(&self, status: &str) {
+        *self.stack_status.lock().unwrap() = Some(status.to_owned());
+    }
+
+    /// The parameters that CloudFormation shows of the stack from now on, whatever is sent.
+    pub(crate) fn parameters_are(&self, parameters: &[(&str, &str)]) {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        *self.stack_parameters.lock().unwrap() = Some(parameters.collect());
+    }
+
     /// The event as CloudFormation would send it: with the stack and a fresh ResponseURL, unless it has its own.
     pub(crate) fn posted(&self, event: &Event) -> String {
+        self.show(event);
         let mut event = event.0.clone();
         if event.get("StackId").is_none() {
             event["StackId"] = json!(self.stack_id);
@@ -307,6 +379,7 @@ fn environment(
     set("AWS_ENDPOINT_URL_CONNECT", url);
     set("LEDGER_TABLE", table);
     set("STACK_ID", stack_id);
+    set("_EMITE_LOOPBACK_RESPONSES", "1");
     // Time for one more try, which the function makes after three seconds.
     set("PERMISSION_GRACE_SECONDS", "4");
     for (name, value) in changes {
@@ -374,4 +447,15 @@ pub(crate) async fn make_firehose(name: &str) -> String {
     });
     aws.json_call("firehose", "Firehose_20150804.CreateDeliveryStream", &input).await;
     aws.arn("firehose", &format!("deliverystream/{name}"))
+}
+
+/// Deletes a Kinesis stream.
+pub(crate) async fn delete_stream(name: &str) {
+    local_aws().json_call("kinesis", "Kinesis_20131202.DeleteStream", &json!({ "StreamName": name })).await;
+}
+
+/// Deletes a Firehose delivery stream.
+pub(crate) async fn delete_firehose(name: &str) {
+    let input = json!({ "DeliveryStreamName": name });
+    local_aws().json_call("firehose", "Firehose_20150804.DeleteDeliveryStream", &input).await;
 }

@@ -153,6 +153,8 @@ def _environment(settings: Settings, emulator: str, connect: str) -> dict[str, s
         "AWS_ENDPOINT_URL": emulator,
         "AWS_ENDPOINT_URL_CONNECT": connect,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # The answers to CloudFormation go to the emulator.
+        "_EMITE_LOOPBACK_RESPONSES": "1",
         # Lambda waits one minute and then two before it tries a failed event again.
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": os.environ.get("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.2"),
         # State machines wait this part of the seconds that they are told to.

@@ -90,6 +90,18 @@ struct State {
     stuck: Notify,
     released: watch::Sender<bool>,
     seen: Mutex<Seen>,
+    stack: Mutex<Option<ShownStack>>,
+}
+
+/// What CloudFormation shows of a stack that exists in a test only.
+#[derive(Clone, Debug)]
+pub struct ShownStack {
+    /// Such as `UPDATE_IN_PROGRESS`.
+    pub status: String,
+    /// Its parameters.
+    pub parameters: Vec<(String, String)>,
+    /// Its resources: name in the template, type, status and physical id.
+    pub resources: Vec<[String; 4]>,
 }
 
 /// What Connect's reads showed, by request target.
@@ -120,6 +132,7 @@ impl Proxy {
             stuck: Notify::new(),
             released: watch::Sender::new(false),
             seen: Mutex::default(),
+            stack: Mutex::default(),
         });
         let theirs = state.clone();
         let server = HttpServer::start(move |request| {
@@ -139,6 +152,11 @@ impl Proxy {
     /// From now on, exactly these plans hold; counting starts anew.
     pub fn plan(&self, plans: impl IntoIterator<Item = Plan>) {
         *self.state.plans.lock().unwrap() = Plans { plans: plans.into_iter().collect(), seen: HashMap::new() };
+    }
+
+    /// What CloudFormation shows from now on, to calls for whatever stack; without, they go to the local AWS.
+    pub fn show(&self, stack: ShownStack) {
+        *self.state.stack.lock().unwrap() = Some(stack);
     }
 
     /// What another client asks of Connect just before a call that is [`Fault::Raced`].
@@ -235,6 +253,52 @@ async fn pass(state: &State, request: Request) -> Behaviour {
     }
 }
 
+impl ShownStack {
+    /// The answer to a call of CloudFormation about the stack, none to any other call.
+    pub(crate) fn reply(&self, request: &Request) -> Option<Reply> {
+        let body = String::from_utf8_lossy(&request.body);
+        let field = |name: &str| {
+            body.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default().to_owned()
+        };
+        let content = match field("Action").as_str() {
+            "DescribeStacks" => {
+                let parameters: String = self.parameters.iter().map(|(name, value)| {
+                    format!("<member><ParameterKey>{name}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
+                }).collect();
+                format!(
+                    "<Stacks><member><StackName>e2e</StackName><CreationTime>2026-11-23T00:00:00Z</CreationTime>\
+                     <StackStatus>{}</StackStatus><Parameters>{parameters}</Parameters></member></Stacks>",
+                    self.status
+                )
+            }
+            "DescribeStackResource" => {
+                let named = field("LogicalResourceId");
+                let found = self.resources.iter().find(|[logical_id, ..]| *logical_id == named);
+                let Some([logical_id, kind, status, physical_id]) = found else {
+                    let message = format!("Resource {named} does not exist for stack e2e");
+                    let body = format!(
+                        "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>{message}</Message></Error>\
+                         <RequestId>e2e</RequestId></ErrorResponse>"
+                    );
+                    return Some(Reply::new(400, body).with("content-type", "text/xml"));
+                };
+                format!(
+                    "<StackResourceDetail><LogicalResourceId>{logical_id}</LogicalResourceId><ResourceType>{kind}</ResourceType>\
+                     <PhysicalResourceId>{physical_id}</PhysicalResourceId><ResourceStatus>{status}</ResourceStatus>\
+                     <LastUpdatedTimestamp>2026-11-23T00:00:00Z</LastUpdatedTimestamp></StackResourceDetail>"
+                )
+            }
+            _ => return None,
+        };
+        let action = field("Action");
+        let body = format!(
+            "<{action}Response xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><{action}Result>{content}</{action}Result>\
+             <ResponseMetadata><RequestId>e2e</RequestId></ResponseMetadata></{action}Response>"
+        );
+        Some(Reply::new(200, body).with("content-type", "text/xml"))
+    }
+}
+
 impl Plans {
     fn next_fault(&mut self, action: &str) -> Option<Fault> {
         for name in [action, "*"] {
@@ -253,6 +317,10 @@ async fn forward(upstream: &str, request: Request) -> Reply {
 }
 
 async fn forward_and_note(state: &State, upstream: &str, request: Request) -> Reply {
+    let stack = state.stack.lock().unwrap().clone();
+    if let Some(reply) = stack.and_then(|stack| stack.reply(&request)) {
+        return reply;
+    }
     let (reads, target) = (request.method == "GET", request.target.clone());
     let reply = forward(upstream, request).await;
     let mut seen = state.seen.lock().unwrap();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::local_aws::LocalAws;
+use crate::local_aws::{LocalAws, percent_encoded};
 
 /// A Connect instance of the stand-in.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -99,6 +99,21 @@ impl LocalAws {
     pub async fn stream_to(&self, instance: &Instance, resource_type: &str, target: &str) {
         let input = json!({ "ResourceType": resource_type, "StorageConfig": storage_config(target) });
         self.connect_call("PUT", &format!("/instance/{}/storage-config", instance.id), &input).await;
+    }
+
+    /// Streams a resource type nowhere, as by accident.
+    pub async fn stop_streaming(&self, instance: &Instance, resource_type: &str) {
+        for config in self.storage_configs(instance, resource_type).await {
+            let id = config["AssociationId"].as_str().expect("an association has an id");
+            let target = format!("/instance/{}/storage-config/{id}?resourceType={resource_type}", instance.id);
+            self.connect_call("DELETE", &target, &Value::Null).await;
+        }
+    }
+
+    /// Takes an origin off the list, as by accident.
+    pub async fn disapprove(&self, instance: &Instance, origin: &str) {
+        let target = format!("/instance/{}/approved-origin?origin={}", instance.id, percent_encoded(origin));
+        self.connect_call("DELETE", &target, &Value::Null).await;
     }
 
     /// Approves an origin, as somebody else would have.

@@ -162,7 +162,7 @@ impl LocalAws {
     }
 
     /// One request as root.
-    pub(crate) async fn send(&self, service: &str, request: Request) -> Reply {
+    pub async fn send(&self, service: &str, request: Request) -> Reply {
         let base = if service == "connect" { &self.endpoints.connect_endpoint } else { &self.endpoints.endpoint };
         http::send(base, self.signed(service, request)).await.expect("the local AWS answers")
     }

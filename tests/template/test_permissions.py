@@ -397,6 +397,7 @@ def test_contact_records_stay_in_this_account(guide):
 # ---- The custom resources' function ----------------------------------------------------------------------------------------
 
 CALLS = {
+    "cloudformation:DescribeStackResource",
     "cloudformation:DescribeStacks",
     "logs:CreateLogStream",
     "logs:PutLogEvents",

@@ -5,6 +5,7 @@
 //! up. What it answers is decided by [`dispatch`], which may panic or get stuck without harm.
 
 mod approved_origin;
+mod asked;
 mod data_streaming;
 mod handover;
 mod parameters;
@@ -13,6 +14,9 @@ mod properties;
 mod provider;
 mod request;
 mod response;
+#[cfg(test)]
+mod sequences;
+mod turn;
 mod watch;
 
 use std::panic::AssertUnwindSafe;
@@ -24,13 +28,15 @@ use futures_util::FutureExt;
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 
+use asked::Asked;
 use provider::{Provider, RequestFailure};
-use request::{Action, Object, Request};
+use request::{Action, Object, Request, ResponseAddresses};
 use response::{Done, Mailer, Response};
 
 /// What a process sets up once.
 #[derive(Debug)]
 pub struct App {
+    addresses: ResponseAddresses,
     provider: Result<Provider, BadSettings>,
     mailer: Mailer,
 }
@@ -39,7 +45,8 @@ impl App {
     /// Sets up what the function needs, with its settings from `lookup`. Bad settings are kept and reported in each
     /// response; only a process that could not answer at all does not start.
     pub fn start(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        Ok(Self { provider: Provider::from_settings(lookup), mailer: Mailer::new()? })
+        let addresses = ResponseAddresses::from_environment(&lookup);
+        Ok(Self { addresses, provider: Provider::from_settings(lookup), mailer: Mailer::new()? })
     }
 }
 
@@ -48,7 +55,7 @@ const RESERVE: Duration = Duration::from_secs(10);
 
 /// Answers one request. An error means that no response was delivered; Lambda then sends the request again.
 pub async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<(), Error> {
-    let request = Request::read(&event.payload)?;
+    let request = Request::read(&event.payload, &app.addresses)?;
     let left = clock::until_epoch_ms(event.context.deadline);
     let response = respond_within(left.saturating_sub(RESERVE), app, &request).await;
     let outcome = match &response.outcome {
@@ -150,33 +157,49 @@ async fn dispatch(provider: &Provider, request: &Request) -> Result<Done, Reques
             provider.stack_id
         )));
     }
+    let ask = async || asked::by_cloudformation(provider, request, action).await;
     let work = async || {
         if action == Action::Delete {
-            return remove(provider, kind, &request.properties).await;
+            return remove(provider, kind, request, &request.properties, &ask).await;
         }
         let done = match kind {
-            Kind::Preflight => preflight::put(provider, request).await?.into(),
-            Kind::DataStreaming => data_streaming::put(provider, request).await?.into(),
-            Kind::ApprovedOrigin => approved_origin::put(provider, request).await?.into(),
-            Kind::Watch => watch::put(provider, request).await?.into(),
-            Kind::Handover => handover::put(provider, request).await?,
+            Kind::Preflight => preflight::put(provider, request, &ask().await?).await?.into(),
+            Kind::DataStreaming => data_streaming::put(provider, request, &ask).await?,
+            Kind::ApprovedOrigin => approved_origin::put(provider, request, &ask).await?,
+            Kind::Watch => {
+                ask().await?;
+                watch::put(provider, request).await?.into()
+            }
+            Kind::Handover => {
+                ask().await?;
+                handover::put(provider, request).await?
+            }
         };
         if action == Action::Update && starts_from_an_orphan(kind, request) {
-            remove(provider, kind, &request.old_properties).await?;
+            remove(provider, kind, request, &request.old_properties, &ask).await?;
         }
         Ok(done)
     };
     provider.patiently(work).await
 }
 
-async fn remove(provider: &Provider, kind: Kind, properties: &Object) -> Result<Done, RequestFailure> {
+async fn remove(
+    provider: &Provider,
+    kind: Kind,
+    request: &Request,
+    properties: &Object,
+    ask: &impl AsyncFn() -> Result<Asked, RequestFailure>,
+) -> Result<Done, RequestFailure> {
+    let reply_to = &request.reply_to;
     let removed = match kind {
         // The documents of a handover are the customer's record, in a bucket that is kept.
         Kind::Preflight | Kind::Watch | Kind::Handover => Ok(Done::default()),
-        Kind::DataStreaming => data_streaming::remove(provider, properties).await,
-        Kind::ApprovedOrigin => approved_origin::remove(provider, properties).await,
+        Kind::DataStreaming => data_streaming::remove(provider, reply_to, properties, ask).await,
+        Kind::ApprovedOrigin => approved_origin::remove(provider, reply_to, properties, ask).await,
     };
     match removed {
+        // What is there belongs to the request that came later.
+        Err(failure @ RequestFailure::Superseded) => Ok(Done { note: failure.to_string(), ..Done::default() }),
         Err(failure) if failure.may_mean_no_ledger() && provider.ledger.is_gone().await? => {
             tracing::warn!(%failure, "nothing is restored");
             Ok(Done { note: without_ledger(&provider.ledger.table), ..Done::default() })

@@ -26,11 +26,11 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use emite_aws::cloudformation;
 use emite_aws::ledger::Key;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::asked::Asked;
 use crate::provider::{Provider, RequestFailure, until_undisturbed};
 use crate::request::{Action, Object, Request};
 use crate::response::Data;
@@ -80,11 +80,11 @@ fn key() -> Key {
 }
 
 /// Create and Update.
-pub(crate) async fn put(provider: &Provider, request: &Request) -> Result<Data, RequestFailure> {
-    until_undisturbed(async || accept(provider, request).await).await
+pub(crate) async fn put(provider: &Provider, request: &Request, asked: &Asked) -> Result<Data, RequestFailure> {
+    until_undisturbed(async || accept(provider, request, asked).await).await
 }
 
-async fn accept(provider: &Provider, request: &Request) -> Result<Data, RequestFailure> {
+async fn accept(provider: &Provider, request: &Request, asked: &Asked) -> Result<Data, RequestFailure> {
     let properties = fingerprint(&request.properties);
     let entry = provider.ledger.read::<History>(&key()).await?;
     let version = entry.as_ref().map(|entry| entry.version);
@@ -92,8 +92,7 @@ async fn accept(provider: &Provider, request: &Request) -> Result<Data, RequestF
     let back = history.back_to(&properties);
     // An update to what was before the last one may be its rollback, or a user may want it again: then what was free may be
     // taken.
-    let again = back.as_ref().is_some_and(|back| *back != history)
-        && cloudformation::is_updated_forward(provider.aws.cloudformation(), &provider.stack_id).await;
+    let again = back.as_ref().is_some_and(|back| *back != history) && !asked.is_rolling_back();
     if let Some(reordered) = back.filter(|_| !again) {
         if reordered != history {
             provider.ledger.write(&key(), &reordered, version, None).await?;

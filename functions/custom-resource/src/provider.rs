@@ -77,6 +77,8 @@ pub(crate) enum RequestFailure {
     Refused(String),
     /// Permissions are missing for a read that the decision needs.
     Denied(String),
+    /// A later request for the same resource has replaced this one, and CloudFormation no longer waits for it.
+    Superseded,
     /// AWS or the ledger failed.
     Broken(ApplyError),
 }
@@ -84,11 +86,26 @@ pub(crate) enum RequestFailure {
 impl RequestFailure {
     pub(crate) fn is_denied(&self) -> bool {
         match self {
-            Self::Refused(_) => false,
+            Self::Refused(_) | Self::Superseded => false,
             Self::Denied(_) => true,
             Self::Broken(ApplyError::Aws(error) | ApplyError::Ledger(LedgerError::Aws(error))) => error.is_denied(),
             Self::Broken(_) => false,
         }
+    }
+
+    /// Whether AWS throttled a call, even after the SDK's own retries.
+    pub(crate) fn is_throttled(&self) -> bool {
+        matches!(self, Self::Broken(ApplyError::Aws(error)) if error.is_throttled())
+    }
+
+    /// Whether AWS reports that something does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Broken(ApplyError::Aws(error)) if error.is_not_found())
+    }
+
+    /// Whether AWS does not accept what was asked for, now or later.
+    pub(crate) fn is_refused_value(&self) -> bool {
+        matches!(self, Self::Broken(ApplyError::Aws(error)) if error.is_refused_value())
     }
 
     pub(crate) fn may_mean_no_ledger(&self) -> bool {
@@ -104,6 +121,9 @@ impl fmt::Display for RequestFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(reason) | Self::Denied(reason) => f.write_str(reason),
+            Self::Superseded => {
+                f.write_str("a later request for the same resource has replaced this one, so this one has no effect")
+            }
             Self::Broken(error) => error.fmt(f),
         }
     }

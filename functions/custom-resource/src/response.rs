@@ -162,6 +162,7 @@ mod tests {
 
     fn reply_to() -> ReplyTo {
         ReplyTo {
+            issued: None,
             url: "https://s3.example/x".parse().unwrap(),
             stack_id: "arn:aws:cloudformation:eu-west-2:111122223333:stack/emite/1".into(),
             request_id: "r-1".into(),

@@ -17,7 +17,7 @@ use crate::ledger::Ledger;
 
 pub use outcome::{Applied, ApplyError};
 pub(crate) use streaming::{Streamed, stream_to};
-pub use streaming::{observe_origin_until, observe_until};
+pub use streaming::{exists, observe_origin_until, observe_until};
 
 /// Waits until an applied change is in force, where AWS takes its time; a minute at most.
 pub async fn settled(aws: &Aws, change: &Change) {

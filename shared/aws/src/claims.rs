@@ -6,17 +6,15 @@
 
 use emite_core::change::Change;
 use emite_core::diff;
-use emite_core::links::Life;
 use emite_core::links::approved_origin::{self, Place};
 use emite_core::links::data_streaming::{Association, Claim, ResourceType, Source, Target};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use emite_core::links::{Claimed, History, Life};
 
 use crate::apply::{Applied, ApplyError, Streamed, apply, stream_to};
 use crate::clients::Aws;
-use crate::connect;
 use crate::keys::{origin_key, streaming_key};
 use crate::ledger::{Entry, Key, Ledger};
+use crate::{connect, wait};
 
 /// What is to be streamed where, and by which request.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +34,24 @@ pub struct Seen {
     pub live: Option<Association>,
     /// The stack's claim; none also if it was released.
     pub claim: Option<Claim>,
+    /// The requests that worked on it, even if it was released.
+    pub history: History,
     /// The version of the ledger entry, which a write has to name; none if there is no entry.
     pub version: Option<u64>,
 }
 
+impl Seen {
+    /// What was observed, with the ledger's entry.
+    pub fn of(live: Option<Association>, entry: Option<Entry<Claim>>) -> Self {
+        let (claim, version) = entry.map(|entry| (entry.value, entry.version)).unzip();
+        let history = claim.as_ref().map(|claim| claim.history.clone()).unwrap_or_default();
+        Self { live, claim: claim.filter(|claim| claim.life != Life::Released), history, version }
+    }
+}
+
 /// What came of streaming under a claim.
 #[derive(Clone, Debug)]
-pub struct Claimed {
+pub struct Streaming {
     /// What applying it came to.
     pub applied: Applied,
     /// The association that the records go through now.
@@ -51,50 +60,88 @@ pub struct Claimed {
     pub claim: Entry<Claim>,
 }
 
-/// Writes the claim, changes Connect, and notes in the claim that it worked. None if the claim was given up meanwhile:
-/// then the change is undone.
-pub async fn stream(aws: &Aws, ledger: &Ledger, order: Order<'_>, seen: &Seen) -> Result<Option<Claimed>, ApplyError> {
+/// Writes the claim, changes Connect, and notes in the claim that it worked. None if another request came meanwhile, which
+/// gave the claim up or wants something else: then what that one decided counts, and is put back if it was overwritten.
+pub async fn stream(
+    aws: &Aws,
+    ledger: &Ledger,
+    order: Order<'_>,
+    seen: &Seen,
+) -> Result<Option<Streaming>, ApplyError> {
     let Order { source, target, .. } = order;
     let set_before = seen.claim.as_ref().is_some_and(|claim| claim.set_by_us(target));
     let ready = claim_for(order, seen);
-    ledger.write(&streaming_key(source), &ready, seen.version, None).await?;
-    let Streamed { applied, live } = stream_to(aws, ledger, source, seen.live.as_ref(), target).await?;
-    let standing = ledger.read::<Claim>(&streaming_key(source)).await?;
-    let Some(Entry { value, version }) = standing.filter(|entry| entry.value.life == Life::Held) else {
-        let live = connect::association(aws.connect(), source).await?;
-        if let Some(undo) = diff::streaming_removal(source, live.as_ref(), Some(&ready)) {
-            apply(aws, ledger, &undo).await?;
-        }
+    ledger.write_claim(&streaming_key(source), &ready, seen.version, None).await?;
+    let streamed = stream_to(aws, ledger, source, seen.live.as_ref(), target).await;
+    let standing = ledger.read_claim::<Claim>(&streaming_key(source)).await?;
+    let ours = |claim: &Claim| {
+        claim.life == Life::Held && claim.history == ready.history && claim.wanted.as_ref() == Some(target)
+    };
+    let Some(Entry { value, version }) = standing.filter(|entry| ours(&entry.value)) else {
+        // Perhaps what was live was ended to make way, and nothing came in its place.
+        let mine = Claim { detached: seen.live.is_some(), ..ready };
+        give_way(aws, ledger, source, &mine, |live| live.is_none_or(|live| live == target)).await?;
         return Ok(None);
     };
+    let Streamed { applied, live } = streamed?;
     let mut accepted = Claim { detached: false, ..value };
     accepted.accept(target);
     if matches!(applied, Applied::AlreadyThere | Applied::Unchanged) && !set_before {
         accepted.targets.remove(target);
-        accepted.adopted = true;
-        accepted.previous = Some(target.clone());
+        accepted.remember(target);
     }
-    let version = ledger.write(&streaming_key(source), &accepted, Some(version), None).await?;
-    Ok(Some(Claimed { applied, live, claim: Entry { value: accepted, version } }))
+    let version = ledger.write_claim(&streaming_key(source), &accepted, Some(version), None).await?;
+    Ok(Some(Streaming { applied, live, claim: Entry { value: accepted, version } }))
+}
+
+/// Lets Connect be as later requests decided, after a change under the claim `mine`, which may have overwritten theirs: it is
+/// undone where Connect shows what it `set`.
+pub async fn give_way(
+    aws: &Aws,
+    ledger: &Ledger,
+    source: &Source,
+    mine: &Claim,
+    set: impl Fn(Option<&Target>) -> bool,
+) -> Result<(), ApplyError> {
+    let attempt = async || {
+        let standing = ledger.read_claim::<Claim>(&streaming_key(source)).await?;
+        let live = connect::association(aws.connect(), source).await?;
+        if !set(live.as_ref().map(|live| &live.target)) {
+            return Ok(());
+        }
+        match standing.map(|entry| entry.value).filter(|claim| claim.life == Life::Held) {
+            Some(Claim { wanted: Some(wanted), .. }) => {
+                stream_to(aws, ledger, source, live.as_ref(), &wanted).await.map(drop)
+            }
+            Some(_) => Ok(()),
+            None => match diff::streaming_removal(source, live.as_ref(), Some(mine)) {
+                Some(undo) => apply(aws, ledger, &undo).await.map(drop),
+                None => Ok(()),
+            },
+        }
+    };
+    let over = |outcome: &Result<(), ApplyError>| !matches!(outcome, Err(error) if error.is_changed_meanwhile());
+    wait::until(wait::UNTIL_UNDISTURBED, attempt, over).await
 }
 
 /// The claim that has to be in the ledger before Connect streams to the target.
 fn claim_for(order: Order<'_>, seen: &Seen) -> Claim {
     let live = seen.live.as_ref();
-    let ours = |claim: &Claim| !claim.adopted && live.is_none_or(|live| claim.set_by_us(&live.target));
-    // The live target is what to restore, unless it is ours and the claim knows already what to restore.
-    let mut claim = match &seen.claim {
-        Some(claim) if ours(claim) => claim.clone(),
-        Some(claim) => Claim { previous: live.map(|live| live.target.clone()), adopted: false, ..claim.clone() },
-        None => Claim::on(live, order.request_id),
-    };
+    let first = || Claim { history: seen.history.clone(), ..Claim::on(live, order.request_id) };
+    let mut claim = seen.claim.clone().unwrap_or_else(first);
     claim.life = Life::Held;
+    // Somebody else's, in the place of ours. If nothing is live, what stood there before us still counts: it may have been lost
+    // by accident.
+    if let Some(theirs) = live.filter(|live| !claim.set_by_us(&live.target)) {
+        claim.remember(&theirs.target);
+    }
     // A data stream may be a third party's, and our delivery stream reads from it all the same.
     let read_by_us = |left: &Target| matches!(left, Target::KinesisStream(_)) && claim.accepted.contains(left);
     if let Some(left) = live.filter(|live| claim.set_by_us(&live.target) || read_by_us(&live.target)) {
         note_drain(&mut claim, &left.target, order.source);
     }
     claim.targets.insert(order.target.clone());
+    claim.wanted = Some(order.target.clone());
     claim
 }
 
@@ -116,20 +163,30 @@ pub async fn allow_origin(
     request_id: &str,
 ) -> Result<Option<(approved_origin::Claim, Applied)>, ApplyError> {
     let key = origin_key(place);
-    let version = entry.as_ref().map(|entry| entry.version);
-    let claim = entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released);
+    let (before, version) = entry.map(|entry| (entry.value, entry.version)).unzip();
+    let history = before.as_ref().map(|claim| claim.history.clone()).unwrap_or_default();
+    let claim = before.clone().filter(|claim| claim.life != Life::Released);
     let live = connect::origin(aws.connect(), place).await?;
     let change = diff::origin(place, live.as_deref());
-    let ours = claim.as_ref().is_some_and(|claim| claim.added);
-    let created_by = claim.as_ref().map_or(request_id, |claim| &claim.created_by).to_owned();
-    let mut ready = approved_origin::Claim { life: Life::Held, added: ours || change.is_some(), created_by };
-    if change.is_none() && claim.as_ref() == Some(&ready) {
+    let made = claim.is_none();
+    let first = || {
+        let added = change.is_some();
+        approved_origin::Claim { life: Life::Held, added, created_by: request_id.to_owned(), history }
+    };
+    let mut ready = approved_origin::Claim { life: Life::Held, ..claim.unwrap_or_else(first) };
+    if change.is_none() && before.as_ref() == Some(&ready) {
         return Ok(Some((ready, Applied::Unchanged)));
     }
-    let version = ledger.write(&key, &ready, version, None).await?;
-    let Some(change) = change else { return Ok(Some((ready, Applied::Unchanged))) };
+    let version = ledger.write_claim(&key, &ready, version, None).await?;
+    let Some(change) = change else {
+        // An earlier request that was still on its way may have removed it. One that comes later finds what was written.
+        return match connect::origin(aws.connect(), place).await? {
+            Some(_) => Ok(Some((ready, Applied::Unchanged))),
+            None => Err(ApplyError::ChangedMeanwhile(format!("the approved origin {}", place.origin))),
+        };
+    };
     let applied = apply(aws, ledger, &change).await?;
-    let standing = ledger.read::<approved_origin::Claim>(&key).await?;
+    let standing = ledger.read_claim::<approved_origin::Claim>(&key).await?;
     if standing.is_none_or(|entry| entry.value.life != Life::Held) {
         let live = connect::origin(aws.connect(), place).await?;
         if let Some(undo) = diff::origin_removal(place, live.as_deref(), Some(&ready)) {
@@ -137,9 +194,9 @@ pub async fn allow_origin(
         }
         return Ok(None);
     }
-    if applied == Applied::AlreadyThere && !ours {
+    if applied == Applied::AlreadyThere && made {
         ready.added = false;
-        ledger.write(&key, &ready, Some(version), None).await?;
+        ledger.write_claim(&key, &ready, Some(version), None).await?;
     }
     Ok(Some((ready, applied)))
 }
@@ -149,19 +206,20 @@ pub async fn allow_origin(
 pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &str) -> Result<Applied, ApplyError> {
     match change {
         Change::StreamTo { source, from, to, .. } => {
-            let entry =
-                held(ledger.read::<Claim>(&streaming_key(source)).await?, |claim| claim.life, &source.to_string())?;
+            let entry = held(ledger.read_claim::<Claim>(&streaming_key(source)).await?, &source.to_string())?;
             let live = connect::association(aws.connect(), source).await?;
             if live.as_ref().is_some_and(|live| live.target == *to) {
                 return Ok(Applied::Unchanged);
             }
-            if live != *from {
+            let overtaken = |claim: &Claim| claim.wanted.as_ref().is_some_and(|wanted| wanted != to);
+            if live != *from || entry.as_ref().is_some_and(|entry| overtaken(&entry.value)) {
                 return Err(ApplyError::ChangedMeanwhile(format!("the streaming of the {source}")));
             }
-            let (claim, version) = entry.clone().map(|entry| (entry.value, entry.version)).unzip();
             let order = Order { source, target: to, request_id };
-            match stream(aws, ledger, order, &Seen { live, claim, version }).await {
-                Ok(claimed) => claimed.map(|claimed| claimed.applied).ok_or_else(|| undone(&source.to_string())),
+            match stream(aws, ledger, order, &Seen::of(live, entry.clone())).await {
+                Ok(streaming) => {
+                    streaming.map(|streaming| streaming.applied).ok_or_else(|| undone(&source.to_string()))
+                }
                 Err(error) => {
                     let live = connect::association(aws.connect(), source).await;
                     if live.is_ok_and(|live| live.is_none_or(|live| live.target != *to)) {
@@ -172,8 +230,8 @@ pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &st
             }
         }
         Change::AllowOrigin { place } => {
-            let entry = ledger.read::<approved_origin::Claim>(&origin_key(place)).await?;
-            let entry = held(entry, |claim| claim.life, &place.origin.to_string())?;
+            let entry = ledger.read_claim::<approved_origin::Claim>(&origin_key(place)).await?;
+            let entry = held(entry, &place.origin.to_string())?;
             match allow_origin(aws, ledger, place, entry.clone(), request_id).await {
                 Ok(allowed) => allowed.map(|(_, applied)| applied).ok_or_else(|| undone(&place.origin.to_string())),
                 Err(error) => {
@@ -189,9 +247,9 @@ pub async fn repair(aws: &Aws, ledger: &Ledger, change: &Change, request_id: &st
 }
 
 /// The entry, unless its claim was given up: nothing would ever remove what a repair set up then.
-fn held<T>(entry: Option<Entry<T>>, life: impl Fn(&T) -> Life, what: &str) -> Result<Option<Entry<T>>, ApplyError> {
+fn held<T: Claimed>(entry: Option<Entry<T>>, what: &str) -> Result<Option<Entry<T>>, ApplyError> {
     match entry {
-        Some(entry) if life(&entry.value) != Life::Held => {
+        Some(entry) if entry.value.life() != Life::Held => {
             Err(ApplyError::ChangedMeanwhile(format!("the stack's claim on {what} was given up; it")))
         }
         entry => Ok(entry),
@@ -202,17 +260,19 @@ fn undone(what: &str) -> ApplyError {
     ApplyError::Undone(what.to_owned())
 }
 
-/// Restores the claim that was replaced for a change that then failed. Otherwise deleting the stack would one day restore
-/// what was live at that time.
+/// Restores the claim that was replaced for a change that then failed, unless a request of CloudFormation came meanwhile.
+/// Otherwise deleting the stack would one day restore what was live at that time.
 async fn take_back<T>(ledger: &Ledger, key: &Key, before: Option<Entry<T>>, may: impl Fn(&T) -> bool)
 where
-    T: Serialize + DeserializeOwned + PartialEq,
+    T: Claimed + PartialEq,
 {
     let Some(before) = before else { return };
     let outcome = async {
-        match ledger.read::<T>(key).await? {
-            Some(now) if now.value != before.value && may(&now.value) => {
-                ledger.write(key, &before.value, Some(now.version), None).await.map(drop)
+        match ledger.read_claim::<T>(key).await? {
+            Some(now)
+                if now.value != before.value && now.value.history() == before.value.history() && may(&now.value) =>
+            {
+                ledger.write_claim(key, &before.value, Some(now.version), None).await.map(drop)
             }
             _ => Ok(()),
         }
@@ -239,10 +299,42 @@ mod tests {
         let target = Target::KinesisFirehose(arn("arn:aws:firehose:eu-west-2:111122223333:deliverystream/ours"));
         let live = Association { id: "a1".into(), target: theirs.clone() };
         // As adopting it left the claim.
-        let mut adopted = Claim { adopted: true, ..Claim::on(Some(&live), "r1") };
+        let mut adopted = Claim::on(Some(&live), "r1");
         adopted.accept(&theirs);
-        let seen = Seen { live: Some(live), claim: accepted.then_some(adopted), version: None };
+        let entry = accepted.then_some(Entry { value: adopted, version: 1 });
+        let seen = Seen::of(Some(live), entry);
         claim_for(Order { source: &source, target: &target, request_id: "r2" }, &seen).draining
+    }
+
+    fn order_for(seen: &Seen, name: &str) -> Claim {
+        let instance = InstanceId::of(&arn("arn:aws:connect:eu-west-2:111122223333:instance/1b2c")).unwrap();
+        let source = Source { instance, resource_type: ResourceType::AgentEvents };
+        claim_for(Order { source: &source, target: &stream(name), request_id: "r2" }, seen)
+    }
+
+    fn stream(name: &str) -> Target {
+        Target::KinesisStream(arn(&format!("arn:aws:kinesis:eu-west-2:111122223333:stream/{name}")))
+    }
+
+    fn live(name: &str) -> Option<Association> {
+        Some(Association { id: "a1".into(), target: stream(name) })
+    }
+
+    #[test]
+    fn what_stood_there_before_us_is_remembered_when_it_got_lost_and_we_set_it_again() {
+        let adopted = Entry { value: Claim::on(live("theirs").as_ref(), "r1"), version: 1 };
+        let again = order_for(&Seen::of(None, Some(adopted)), "theirs");
+        assert_eq!((again.previous, again.targets), (vec![stream("theirs")], [stream("theirs")].into()));
+    }
+
+    #[test]
+    fn all_that_we_replaced_is_remembered_the_newest_last() {
+        let first = order_for(&Seen::of(live("datalake"), None), "ours");
+        let entry = Entry { value: first, version: 1 };
+        let second = order_for(&Seen::of(live("passing"), Some(entry)), "ours");
+        assert_eq!(second.previous, [stream("datalake"), stream("passing")]);
+        let entry = Entry { value: second.clone(), version: 2 };
+        assert_eq!(order_for(&Seen::of(live("ours"), Some(entry)), "renamed").previous, second.previous);
     }
 
     #[test]

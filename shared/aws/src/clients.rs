@@ -16,6 +16,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::HttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -114,6 +115,12 @@ impl Aws {
         // Without this, some clients take it for a default that they may replace by their own.
         config.insert_origin("retry_config", Origin::shared_config());
         Self::new(config.build())
+    }
+
+    /// The same clients over another HTTP client; for tests.
+    #[must_use]
+    pub fn with_http_client(&self, client: impl HttpClient + 'static) -> Self {
+        Self::new(self.config.to_builder().http_client(client).build())
     }
 
     /// What the clients sign with, for requests that no client makes.

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use emite_core::links::Extended;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -81,13 +82,16 @@ impl Ledger {
     /// The entry under `key`, if there is one. Needs `dynamodb:GetItem`.
     pub async fn read<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Entry<T>>, LedgerError> {
         let Some(item) = self.item(key).await? else { return Ok(None) };
-        let unreadable = |problem: String| LedgerError::Unreadable { key: key.clone(), problem };
-        let body = text(&item, "body").ok_or_else(|| unreadable("it has no body".to_owned()))?;
-        let version = text(&item, "version").and_then(|version| version.parse().ok());
-        Ok(Some(Entry {
-            value: serde_json::from_str(body).map_err(|error| unreadable(error.to_string()))?,
-            version: version.ok_or_else(|| unreadable("it has no version".to_owned()))?,
-        }))
+        Ok(Some(Entry { value: parsed(key, &item, BODY)?, version: version(key, &item)? }))
+    }
+
+    /// The same of a claim, which is kept in two parts. Needs `dynamodb:GetItem`.
+    pub async fn read_claim<T: Extended>(&self, key: &Key) -> Result<Option<Entry<T>>, LedgerError> {
+        let Some(item) = self.item(key).await? else { return Ok(None) };
+        let body = parsed(key, &item, BODY)?;
+        let extension =
+            if item.contains_key(EXTENSION) { parsed(key, &item, EXTENSION)? } else { T::Extension::default() };
+        Ok(Some(Entry { value: T::join(body, extension), version: version(key, &item)? }))
     }
 
     /// Puts `value` under `key` in place of version `replaces` (none: there must be nothing yet), and returns its new
@@ -105,19 +109,42 @@ impl Ledger {
     where
         T: Serialize,
     {
+        self.put(key, [(BODY, text_of(key, value)?)].into(), replaces, expires).await
+    }
+
+    /// The same of a claim, which is kept in two parts. Needs `dynamodb:PutItem`.
+    pub async fn write_claim<T: Extended>(
+        &self,
+        key: &Key,
+        claim: &T,
+        replaces: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, LedgerError> {
+        let (body, extension) = claim.split();
+        let parts = [(BODY, text_of(key, &body)?), (EXTENSION, text_of(key, &extension)?)];
+        self.put(key, parts.into(), replaces, expires).await
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        parts: Vec<(&str, String)>,
+        replaces: Option<u64>,
+        expires: Option<Timestamp>,
+    ) -> Result<u64, LedgerError> {
         let version = replaces.unwrap_or(0) + 1;
         let mark = format!("{:016x}", RandomState::new().hash_one(version));
-        let body = serde_json::to_string(value)
-            .map_err(|error| LedgerError::Unreadable { key: key.clone(), problem: error.to_string() })?;
         let mut put = self
             .client
             .put_item()
             .table_name(&self.table)
             .item("pk", AttributeValue::S(key.partition.clone()))
             .item("sk", AttributeValue::S(key.sort.clone()))
-            .item("body", AttributeValue::S(body))
             .item("version", AttributeValue::N(version.to_string()))
             .item("mark", AttributeValue::S(mark.clone()));
+        for (name, part) in parts {
+            put = put.item(name, AttributeValue::S(part));
+        }
         if let Some(expires) = expires {
             put = put.item("expiresAt", AttributeValue::N(expires.as_second().to_string()));
         }
@@ -165,6 +192,28 @@ impl Ledger {
 }
 
 type Item = HashMap<String, AttributeValue>;
+
+/// The attributes of an item that hold what is remembered, as JSON.
+const BODY: &str = "body";
+const EXTENSION: &str = "extension";
+
+fn unreadable(key: &Key, problem: String) -> LedgerError {
+    LedgerError::Unreadable { key: key.clone(), problem }
+}
+
+fn parsed<T: DeserializeOwned>(key: &Key, item: &Item, part: &str) -> Result<T, LedgerError> {
+    let text = text(item, part).ok_or_else(|| unreadable(key, format!("it has no {part}")))?;
+    serde_json::from_str(text).map_err(|error| unreadable(key, error.to_string()))
+}
+
+fn version(key: &Key, item: &Item) -> Result<u64, LedgerError> {
+    let version = text(item, "version").and_then(|version| version.parse().ok());
+    version.ok_or_else(|| unreadable(key, "it has no version".to_owned()))
+}
+
+fn text_of<T: Serialize>(key: &Key, value: &T) -> Result<String, LedgerError> {
+    serde_json::to_string(value).map_err(|error| unreadable(key, error.to_string()))
+}
 
 /// The text or number called `name`, as text.
 fn text<'a>(item: &'a Item, name: &str) -> Option<&'a String> {

@@ -41,14 +41,14 @@ pub enum Change {
         /// What that means for a third party.
         consent: Consent,
     },
-    /// Stream to where the records went before us; if that stream is gone, to nowhere.
+    /// Stream to where the records went before us; if none of these streams is left, to nowhere.
     RestoreStreaming {
         /// Which records of which instance.
         source: Source,
         /// What was seen; none if they went nowhere.
         from: Option<Association>,
-        /// Where they went before.
-        to: Target,
+        /// Where they went before, the newest first: the first that still exists is restored.
+        to: Vec<Target>,
     },
     /// Stream nowhere.
     StopStreaming {

@@ -35,19 +35,18 @@ pub fn streaming(
 ///
 /// Nothing, unless what is live now is ours, or we were in the middle of replacing it.
 pub fn streaming_removal(source: &Source, live: Option<&Association>, claim: Option<&Claim>) -> Option<Change> {
-    let claim = claim.filter(|claim| claim.life != Life::Released && !claim.adopted)?;
+    let claim = claim.filter(|claim| claim.life != Life::Released)?;
     let ours = match live {
         Some(live) => claim.set_by_us(&live.target),
         None => claim.detached,
     };
-    match (live, &claim.previous) {
+    let to: Vec<Target> = claim.previous.iter().rev().cloned().collect();
+    match (live, to.first()) {
         _ if !ours => None,
-        (Some(live), Some(previous)) if live.target == *previous => None,
+        (Some(live), Some(newest)) if live.target == *newest => None,
         (Some(live), None) => Some(Change::StopStreaming { source: source.clone(), from: live.clone() }),
         (None, None) => None,
-        (from, Some(previous)) => {
-            Some(Change::RestoreStreaming { source: source.clone(), from: from.cloned(), to: previous.clone() })
-        }
+        (from, Some(_)) => Some(Change::RestoreStreaming { source: source.clone(), from: from.cloned(), to }),
     }
 }
 
@@ -159,12 +158,11 @@ mod tests {
     prop_compose! {
         fn claims()(
             life in prop_oneof![Just(Life::Held), Just(Life::Releasing), Just(Life::Released)],
-            previous in proptest::option::of(targets()),
+            previous in proptest::collection::vec(targets(), 0..3),
             ours in proptest::collection::btree_set(targets().prop_filter("never ours", |target| !matches!(target, Target::Other(_))), 0..4),
-            adopted in any::<bool>(),
             detached in any::<bool>(),
         ) -> Claim {
-            Claim { life, previous, targets: ours, adopted, detached, ..Claim::on(None, "r") }
+            Claim { life, previous, targets: ours, detached, ..Claim::on(None, "r") }
         }
     }
 
@@ -176,8 +174,9 @@ mod tests {
     fn after(change: Option<&Change>, live: Option<Association>) -> Option<Association> {
         match change {
             None => live,
-            Some(Change::StreamTo { to, .. } | Change::RestoreStreaming { to, .. }) => {
-                Some(Association { id: "a-2".into(), target: to.clone() })
+            Some(Change::StreamTo { to, .. }) => Some(Association { id: "a-2".into(), target: to.clone() }),
+            Some(Change::RestoreStreaming { to, .. }) => {
+                to.first().map(|to| Association { id: "a-2".into(), target: to.clone() })
             }
             Some(_) => None,
         }
@@ -207,11 +206,11 @@ mod tests {
             let change = streaming_removal(&source, live.as_ref(), Some(&claim));
             if change.is_some() {
                 let ours = live.as_ref().map_or(claim.detached, |live| claim.targets.contains(&live.target));
-                prop_assert!(ours && !claim.adopted && claim.life != Life::Released);
+                prop_assert!(ours && claim.life != Life::Released);
                 let left = after(change.as_ref(), live).map(|live| live.target);
-                prop_assert_eq!(left, claim.previous);
+                prop_assert_eq!(left.as_ref(), claim.previous.last());
             } else if let Some(live) = live.filter(|live| claim.targets.contains(&live.target)) {
-                prop_assert!(claim.adopted || claim.life == Life::Released || claim.previous == Some(live.target));
+                prop_assert!(claim.life == Life::Released || claim.previous.last() == Some(&live.target));
             }
         }
 

@@ -1,5 +1,5 @@
-"""The calls of custom-resource for an Update that changes nothing: what the ledger says, what is live, and the answer
-to CloudFormation."""
+"""The calls of custom-resource for an Update that changes nothing: whether CloudFormation waits for it, what the ledger says, that
+it came, what is live, and the answer to CloudFormation."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import urllib.request
 import boto3
 from runtime import serve
 
+cloudformation = boto3.client("cloudformation")
 connect = boto3.client("connect")
 dynamodb = boto3.client("dynamodb")
 
@@ -21,7 +22,23 @@ def handle(event):
     properties = event["ResourceProperties"]
     instance, resource_type = properties["InstanceArn"].rsplit("/", 1)[1], properties["ResourceType"]
     key = {"pk": {"S": f"association#{instance}"}, "sk": {"S": resource_type}}
-    claim = dynamodb.get_item(TableName=os.environ["LEDGER_TABLE"], Key=key, ConsistentRead=True)["Item"]
+    table = os.environ["LEDGER_TABLE"]
+    claim = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+    stack = cloudformation.describe_stacks(StackName=event["StackId"])["Stacks"][0]
+    resources = {
+        name: cloudformation.describe_stack_resource(StackName=event["StackId"], LogicalResourceId=name)["StackResourceDetail"]
+        for name in (event["LogicalResourceId"], "AgentEventStream")}
+    stream = resources["AgentEventStream"]["PhysicalResourceId"]
+    waits = resources[event["LogicalResourceId"]]["ResourceStatus"] == stack["StackStatus"] == "UPDATE_IN_PROGRESS"
+    if not waits or not properties["TargetArn"].endswith(f"/{stream}"):
+        raise ValueError("CloudFormation does not ask for this")
+    extension = json.loads(claim["extension"]["S"])
+    extension["requests"] = [*extension["requests"], event["RequestId"]][-50:]
+    version = int(claim["version"]["N"])
+    dynamodb.put_item(
+        TableName=table, Item={**claim, "extension": {"S": json.dumps(extension)}, "version": {"N": str(version + 1)}},
+        ConditionExpression="version = :replaced", ExpressionAttributeValues={":replaced": {"N": str(version)}})
+    claim = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
     live = storage_configs(instance, resource_type)[0]
     if live["KinesisStreamConfig"]["StreamArn"] != properties["TargetArn"] or json.loads(claim["body"]["S"])["life"] != "held":
         raise ValueError("an Update that changes nothing was expected")

@@ -41,6 +41,7 @@ def install(log: CallLog, mailbox: Path, gate: Gate) -> None:
     cloudformation.keep_permissions_boundaries()
     cloudformation.encrypt_streams_of_templates()
     cloudformation.delete_after_failed_create()
+    cloudformation.show_custom_resources_in_progress()
     cloudformation.check_custom_resource_answers()
     search.give_domains_their_endpoints(gate)
     search.ask_the_policies_of_domains()

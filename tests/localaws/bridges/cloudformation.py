@@ -174,6 +174,47 @@ def delete_after_failed_create() -> None:
     replace("services.cloudformation.stacks", "_roll_back_operation", wrap_rollback)
 
 
+def show_custom_resources_in_progress() -> None:
+    """CloudFormation shows a custom resource as in progress while it waits for the answer; the emulator shows it once it is there, and
+    as it was before. A Delete of what was replaced does not show: the resource is the new one by then."""
+    from ministack.services.cloudformation import handlers
+
+    waiting: dict[tuple[str, str], dict[str, str]] = {}
+
+    def wrap_invoke(invoke: Hook) -> Hook:
+        def noted(request_type: str, logical_id: str, props: dict, stack_name: str, stack_id: str, resource_type: str, **named: Any) -> Any:
+            key = (stack_id, logical_id)
+            if request_type != "Delete":
+                waiting[key] = {"ResourceType": resource_type, "ResourceStatus": f"{request_type.upper()}_IN_PROGRESS"}
+            try:
+                return invoke(request_type, logical_id, props, stack_name, stack_id, resource_type, **named)
+            finally:
+                waiting.pop(key, None)
+        return noted
+
+    describe = handlers._ACTION_HANDLERS["DescribeStackResource"]
+
+    def described(params: dict) -> Any:
+        stack = handlers._resolve_stack(handlers._p(params, "StackName"))
+        logical_id = handlers._p(params, "LogicalResourceId")
+        shown = stack and waiting.get((stack["StackId"], logical_id))
+        if not shown:
+            return describe(params)
+        resources = stack.get("_resources", {})
+        before = resources.get(logical_id)
+        resources[logical_id] = {"PhysicalResourceId": "", "Timestamp": "2026-01-01T00:00:00Z", **(before or {}), **shown}
+        try:
+            return describe(params)
+        finally:
+            if before is None:
+                del resources[logical_id]
+            else:
+                resources[logical_id] = before
+
+    replace("services.cloudformation.custom_resource", "invoke_custom_resource", wrap_invoke)
+    handlers._ACTION_HANDLERS["DescribeStackResource"] = described
+
+
 def check_custom_resource_answers() -> None:
     """S3 refuses an answer with a content type (it is not in the signature), and CloudFormation one that is too long or
     incomplete; the emulator takes anything."""

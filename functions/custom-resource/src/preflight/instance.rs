@@ -70,7 +70,7 @@ async fn streaming(
         Ok(live) => live?,
         Err(error) => return Some(Problem::unverified(PARAMETER, &error)),
     };
-    let claim = match provider.ledger.read::<Claim>(&streaming_key(source)).await {
+    let claim = match provider.ledger.read_claim::<Claim>(&streaming_key(source)).await {
         Ok(entry) => entry.map(|entry| entry.value).filter(|claim| claim.life != Life::Released),
         Err(error) => {
             let failure = RequestFailure::from(error);

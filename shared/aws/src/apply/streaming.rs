@@ -41,7 +41,7 @@ pub(crate) async fn stream_to(
             if let Some(live) = already_at(aws, source, Some(from), to).await? {
                 return Ok(Streamed { applied: Applied::Done, live });
             }
-            if from.target.same_kind(to) {
+            if from.target.same_kind(to) || !exists(aws, to).await? {
                 return Err(error.into());
             }
             detach(aws, ledger, source, from).await?;
@@ -62,34 +62,60 @@ fn half_done(error: ApplyError, from: &Association) -> ApplyError {
     }
 }
 
+/// Streams to the first of `to` that still exists; if none does, to nowhere.
 pub(super) async fn restore(
     aws: &Aws,
     ledger: &Ledger,
     source: &Source,
     from: Option<&Association>,
-    to: &Target,
+    to: &[Target],
 ) -> Result<Applied, ApplyError> {
-    if already_at(aws, source, from, to).await?.is_some() {
+    let live = connect::association(aws.connect(), source).await?;
+    // A rerun, after the answer got lost.
+    if live.as_ref().is_some_and(|live| to.contains(&live.target)) && live.as_ref() != from {
         return Ok(Applied::Done);
     }
+    if live.as_ref() != from {
+        return Err(changed(source));
+    }
+    for target in to {
+        if from.is_some_and(|from| from.target == *target) || restored(aws, ledger, source, from, target).await? {
+            return Ok(Applied::Done);
+        }
+    }
+    if let Some(from) = from {
+        stop(aws, source, &from.id).await?;
+    }
+    Ok(Applied::PreviousIsGone)
+}
+
+/// Whether the records go to `to` now. False if that stream no longer exists; then nothing was changed.
+async fn restored(
+    aws: &Aws,
+    ledger: &Ledger,
+    source: &Source,
+    from: Option<&Association>,
+    to: &Target,
+) -> Result<bool, ApplyError> {
     if let Some(from) = from {
         match connect::update_association(aws.connect(), source, &from.id, to).await {
             Ok(()) => {
                 settled(aws, source, Some(to)).await;
-                return Ok(Applied::Done);
+                return Ok(true);
             }
             Err(error) if !error.is_refused_value() => return Err(error.into()),
-            Err(_) if already_at(aws, source, Some(from), to).await?.is_some() => return Ok(Applied::Done),
+            Err(_) if already_at(aws, source, Some(from), to).await?.is_some() => return Ok(true),
+            Err(_) if !exists(aws, to).await? => return Ok(false),
             Err(_) => detach(aws, ledger, source, from).await?,
         }
     }
     match associate(aws, source, to).await {
-        Err(ApplyError::Aws(error)) if error.is_refused_value() => match exists(aws, to).await? {
-            // Rejected for another reason, so try again later: the ledger notes that we left the source unassociated.
-            true => Err(error.into()),
-            false => Ok(Applied::PreviousIsGone),
-        },
-        streamed => Ok(streamed?.applied),
+        // Rejected for another reason, so try again later: the ledger notes that we left the source unassociated.
+        Err(ApplyError::Aws(error)) if error.is_refused_value() && exists(aws, to).await? => Err(error.into()),
+        // It was deleted after what was live had been ended.
+        Err(ApplyError::Aws(error)) if error.is_refused_value() && from.is_some() => Err(changed(source)),
+        Err(ApplyError::Aws(error)) if error.is_refused_value() => Ok(false),
+        streamed => streamed.map(|_| true),
     }
 }
 
@@ -135,7 +161,11 @@ pub(super) async fn stop_streaming(aws: &Aws, source: &Source, from: &Associatio
         Some(live) if live != *from => return Err(changed(source)),
         Some(_) => {}
     }
-    connect::disassociate(aws.connect(), source, &from.id).await?;
+    stop(aws, source, &from.id).await
+}
+
+async fn stop(aws: &Aws, source: &Source, association_id: &str) -> Result<Applied, ApplyError> {
+    connect::disassociate(aws.connect(), source, association_id).await?;
     settled(aws, source, None).await;
     Ok(Applied::Done)
 }
@@ -144,9 +174,9 @@ pub(super) async fn stop_streaming(aws: &Aws, source: &Source, from: &Associatio
 /// the next request knows that we left the source unassociated.
 async fn detach(aws: &Aws, ledger: &Ledger, source: &Source, from: &Association) -> Result<(), ApplyError> {
     let key = streaming_key(source);
-    let claim = ledger.read::<Claim>(&key).await?.ok_or_else(|| changed(source))?;
+    let claim = ledger.read_claim::<Claim>(&key).await?.ok_or_else(|| changed(source))?;
     let noted = Claim { detached: true, ..claim.value };
-    ledger.write(&key, &noted, Some(claim.version), None).await?;
+    ledger.write_claim(&key, &noted, Some(claim.version), None).await?;
     connect::disassociate(aws.connect(), source, &from.id).await?;
     settled(aws, source, None).await;
     Ok(())
@@ -181,8 +211,8 @@ fn changed(source: &Source) -> ApplyError {
     ApplyError::ChangedMeanwhile(format!("the streaming of the {source}"))
 }
 
-/// Whether the stream that `target` names exists.
-async fn exists(aws: &Aws, target: &Target) -> Result<bool, AwsError> {
+/// Whether the stream that `target` names exists. Needs `kinesis:DescribeStream` or `firehose:DescribeDeliveryStream`.
+pub async fn exists(aws: &Aws, target: &Target) -> Result<bool, AwsError> {
     match target {
         Target::KinesisStream(arn) => kinesis::exists(aws.kinesis(), arn.name()).await,
         Target::KinesisFirehose(arn) => Ok(firehose::delivery_stream(aws.firehose(), arn.name()).await?.is_some()),

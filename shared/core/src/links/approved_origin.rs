@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::arn::InstanceId;
-use crate::links::Life;
+use crate::links::{Claimed, Extended, History, Life};
 
 /// An origin in its one normal form: scheme and host in lower case, no default port, no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,16 +76,64 @@ pub struct Place {
 }
 
 /// What the ledger remembers of an origin that this stack answers for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Whether the stack still holds the claim.
     pub life: Life,
-    /// We added the origin, so we remove it. False: it was listed before.
+    /// It was not listed before us, so we remove it. This never changes while the claim is held: an origin that was listed before,
+    /// got lost and was added again by us stays.
     pub added: bool,
     /// The CloudFormation request that made the claim, or `repair:` and that of a repair. The late duplicate of a request must
     /// not bring back what was deleted.
     pub created_by: String,
+    /// The requests that worked on it.
+    pub history: History,
+}
+
+/// A claim in the form that the first release reads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Body {
+    life: Life,
+    added: bool,
+    created_by: String,
+}
+
+impl Extended for Claim {
+    type Body = Body;
+    type Extension = History;
+
+    fn split(&self) -> (Body, History) {
+        let Self { life, added, created_by, history } = self.clone();
+        (Body { life, added, created_by }, history)
+    }
+
+    fn join(body: Body, history: History) -> Self {
+        let Body { life, added, created_by } = body;
+        Self { life, added, created_by, history }
+    }
+}
+
+impl Claimed for Claim {
+    fn life(&self) -> Life {
+        self.life
+    }
+
+    fn created_by(&self) -> &str {
+        &self.created_by
+    }
+
+    fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn history_mut(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    fn blank() -> Self {
+        Self { life: Life::Released, added: false, created_by: String::new(), history: History::default() }
+    }
 }
 
 /// The spelling in which `origin` is among `listed`. Pure.
@@ -102,6 +150,24 @@ mod tests {
 
     fn origin(text: &str) -> Result<String, String> {
         text.parse::<Origin>().map(String::from)
+    }
+
+    #[test]
+    fn the_first_release_reads_what_this_one_writes_and_this_one_what_it_wrote() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct FirstRelease {
+            life: Life,
+            added: bool,
+            created_by: String,
+        }
+        let mut claim = Claim { life: Life::Held, added: true, created_by: "r".into(), ..Claim::blank() };
+        claim.history.requests.push("r".into());
+        let text = serde_json::to_string(&claim.split().0).unwrap();
+        let read: FirstRelease = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, FirstRelease { life: Life::Held, added: true, created_by: "r".into() });
+        let body = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
+        assert_eq!(Claim::join(body, History::default()), Claim { history: History::default(), ..claim });
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::arn::{Arn, InstanceId};
-use crate::links::Life;
+use crate::links::{Claimed, Extended, History, Life};
 
 /// What Connect can stream, of what eMite reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,18 +126,15 @@ impl fmt::Display for Source {
 }
 
 /// What the ledger remembers of an association that this stack answers for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Whether the stack still holds the claim.
     pub life: Life,
-    /// What stood there before our first write, or what somebody else put in our place and we replaced: to be put back. None:
-    /// nothing.
-    pub previous: Option<Target>,
+    /// What stood there before our first write, and what others put in our place and we replaced, the newest last: the newest
+    /// that still exists is to be put back. Empty: nothing stood there.
+    pub previous: Vec<Target>,
     /// Every target that we ever set: only these are ours to replace or remove.
     pub targets: BTreeSet<Target>,
-    /// Found as wanted and never written by us: nothing to undo.
-    pub adopted: bool,
     /// The targets of the last two requests that succeeded, the newest last. An update back to one of them is a rollback
     /// and never fails.
     pub accepted: Vec<Target>,
@@ -148,6 +145,10 @@ pub struct Claim {
     /// The CloudFormation request that made the claim, or `repair:` and that of a repair. The late duplicate of a request must
     /// not bring back what was deleted.
     pub created_by: String,
+    /// Where the newest request wants the records to go. One that is late and finds that it overwrote this puts it back.
+    pub wanted: Option<Target>,
+    /// The requests that worked on it.
+    pub history: History,
 }
 
 impl Claim {
@@ -155,13 +156,14 @@ impl Claim {
     pub fn on(live: Option<&Association>, created_by: &str) -> Self {
         Self {
             life: Life::Held,
-            previous: live.map(|association| association.target.clone()),
+            previous: live.map(|association| association.target.clone()).into_iter().collect(),
             targets: BTreeSet::new(),
-            adopted: false,
             accepted: Vec::new(),
             detached: false,
             draining: None,
             created_by: created_by.to_owned(),
+            wanted: None,
+            history: History::default(),
         }
     }
 
@@ -172,15 +174,100 @@ impl Claim {
         self.accepted.drain(..self.accepted.len().saturating_sub(2));
     }
 
+    /// Notes that somebody else had set `target`, which is to be put back once we go.
+    pub fn remember(&mut self, target: &Target) {
+        self.previous.retain(|previous| previous != target);
+        self.previous.push(target.clone());
+        if self.previous.len() > MOST_PREVIOUS {
+            self.previous.remove(1);
+        }
+    }
+
     /// Whether we set `target` ourselves.
     pub fn set_by_us(&self, target: &Target) -> bool {
         self.targets.contains(target)
     }
 }
 
+/// How many earlier targets a claim remembers, as an item of the ledger is limited in size. The oldest of them, which stood
+/// there before the stack, is never dropped.
+const MOST_PREVIOUS: usize = 20;
+
+/// A claim in the form that the first release reads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Body {
+    life: Life,
+    /// The newest.
+    previous: Option<Target>,
+    targets: BTreeSet<Target>,
+    /// Found as wanted and never written by us.
+    adopted: bool,
+    accepted: Vec<Target>,
+    detached: bool,
+    draining: Option<Target>,
+    created_by: String,
+}
+
+/// What later releases added.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Extension {
+    /// All but the newest.
+    earlier: Vec<Target>,
+    wanted: Option<Target>,
+    #[serde(flatten)]
+    history: History,
+}
+
+impl Extended for Claim {
+    type Body = Body;
+    type Extension = Extension;
+
+    fn split(&self) -> (Body, Extension) {
+        let Self { life, previous, targets, accepted, detached, draining, created_by, wanted, history } = self.clone();
+        let mut earlier = previous;
+        let previous = earlier.pop();
+        let adopted = targets.is_empty();
+        let body = Body { life, previous, targets, adopted, accepted, detached, draining, created_by };
+        (body, Extension { earlier, wanted, history })
+    }
+
+    fn join(body: Body, extension: Extension) -> Self {
+        let Body { life, previous, targets, adopted: _, accepted, detached, draining, created_by } = body;
+        let Extension { mut earlier, wanted, history } = extension;
+        earlier.retain(|earlier| previous.as_ref() != Some(earlier));
+        earlier.extend(previous);
+        Self { life, previous: earlier, targets, accepted, detached, draining, created_by, wanted, history }
+    }
+}
+
+impl Claimed for Claim {
+    fn life(&self) -> Life {
+        self.life
+    }
+
+    fn created_by(&self) -> &str {
+        &self.created_by
+    }
+
+    fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn history_mut(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    fn blank() -> Self {
+        Self { life: Life::Released, ..Self::on(None, "") }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::links::Owner;
 
     fn arn(service: &str, resource: &str) -> Arn {
         format!("arn:aws:{service}:eu-west-2:111122223333:{resource}").parse().unwrap()
@@ -201,13 +288,79 @@ mod tests {
         assert!(Target::of(arn("s3", "stream/s"), ContactTraceRecords).is_err());
     }
 
-    #[test]
-    fn a_claim_reads_in_the_ledger_as_it_did_when_it_was_written() {
-        let live = Association { id: "a-1".into(), target: Target::KinesisStream(arn("kinesis", "stream/theirs")) };
-        let claim = Claim {
+    /// What release 0.1.0 reads and writes, as it did.
+    mod first_release {
+        use super::*;
+
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub(super) struct Claim {
+            pub(super) life: Life,
+            pub(super) previous: Option<Target>,
+            pub(super) targets: BTreeSet<Target>,
+            pub(super) adopted: bool,
+            pub(super) accepted: Vec<Target>,
+            pub(super) detached: bool,
+            pub(super) draining: Option<Target>,
+            pub(super) created_by: String,
+        }
+    }
+
+    fn kinesis(name: &str) -> Target {
+        Target::KinesisStream(arn("kinesis", &format!("stream/{name}")))
+    }
+
+    fn claim() -> Claim {
+        let live = Association { id: "a-1".into(), target: kinesis("theirs") };
+        let mut claim = Claim {
             targets: BTreeSet::from([Target::KinesisFirehose(arn("firehose", "deliverystream/ours"))]),
+            wanted: Some(kinesis("ours")),
             ..Claim::on(Some(&live), "request-1")
         };
-        insta::assert_json_snapshot!(claim);
+        claim.remember(&kinesis("passing"));
+        let owner = Owner {
+            stack_id: "arn:aws:cloudformation:eu-west-2:111122223333:stack/s/1".into(),
+            logical_id: "L".into(),
+        };
+        claim.history.begin("request-1", None, owner);
+        claim
+    }
+
+    #[test]
+    fn a_claim_reads_in_the_ledger_as_it_did_when_it_was_written() {
+        let (body, extension) = claim().split();
+        insta::assert_json_snapshot!((&body, &extension));
+        assert_eq!(Claim::join(body, extension), claim());
+    }
+
+    #[test]
+    fn the_first_release_reads_what_this_one_writes_and_this_one_what_it_wrote() {
+        let (body, _) = claim().split();
+        let text = serde_json::to_string(&body).unwrap();
+        let read: first_release::Claim = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.previous.as_ref(), read.adopted), (Some(&kinesis("passing")), false));
+        let written = serde_json::to_string(&read).unwrap();
+        assert_eq!(written, text);
+        let again = Claim::join(serde_json::from_str(&written).unwrap(), Extension::default());
+        let lost = Claim { previous: vec![kinesis("passing")], wanted: None, history: History::default(), ..claim() };
+        assert_eq!(again, lost);
+        // What stands for no claim yet is none for the first release either.
+        let (blank, _) = Claim::blank().split();
+        let read: first_release::Claim = serde_json::from_str(&serde_json::to_string(&blank).unwrap()).unwrap();
+        assert_eq!((read.life, read.previous), (Life::Released, None));
+    }
+
+    #[test]
+    fn what_was_replaced_last_is_the_first_to_be_put_back_and_nothing_is_remembered_twice() {
+        let mut claim = Claim::on(None, "r");
+        for name in ["a", "b", "a"] {
+            claim.remember(&kinesis(name));
+        }
+        assert_eq!(claim.previous, [kinesis("b"), kinesis("a")]);
+        for number in 0..MOST_PREVIOUS {
+            claim.remember(&kinesis(&format!("passing-{number}")));
+        }
+        assert_eq!(claim.previous.len(), MOST_PREVIOUS);
+        assert_eq!((&claim.previous[0], &claim.previous[1]), (&kinesis("b"), &kinesis("passing-1")));
     }
 }
