@@ -348,7 +348,7 @@ async fn what_somebody_else_streams_to_is_replaced_only_on_request_and_given_bac
     let replaced = process.invoke(&apply()).await.unwrap();
     assert_eq!(outcomes(&replaced), [("Applied", "")]);
     assert_eq!(replaced["after"]["status"], "Healthy", "{replaced:#}");
-    // Somebody else comes by, and goes.
+    // A third party streams elsewhere for a while, and then deletes its stream.
     let passing = make_stream("e2e-passing-repair").await;
     stop_streaming(&watched, EVENTS).await;
     watched.aws.stream_to(&watched.stack.instance, EVENTS, &passing).await;

@@ -113,7 +113,7 @@ pub enum Step {
         /// Whether a repair runs at the same time.
         repaired: bool,
     },
-    /// What is not as deployed is repaired, also where somebody else has taken over.
+    /// What is not as deployed is repaired, even where a third party has taken over.
     Repair {
         /// Of which stack.
         stack: usize,
@@ -234,7 +234,7 @@ impl Sequence {
         !of(0).is_disjoint(&of(1))
     }
 
-    /// Whether nobody but one stack changes anything: then all must be as before in the end, whatever any oracle says.
+    /// Whether only one stack changes anything: then all must be as before in the end, whatever any oracle says.
     #[must_use]
     pub fn is_left_alone(&self) -> bool {
         let one = |step: &Step| match step {
@@ -322,7 +322,7 @@ pub trait Cloud {
     /// Waits a while, in which another resource fails.
     fn meanwhile(&self) -> impl Future<Output = ()>;
 
-    /// Waits until nothing runs any more.
+    /// Waits until nothing is running.
     fn settled(&self) -> impl Future<Output = ()>;
 
     /// What is to be seen.

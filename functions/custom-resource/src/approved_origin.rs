@@ -48,11 +48,11 @@ pub(crate) async fn put(
     let place = place.ok_or_else(|| RequestFailure::Refused("the properties are incomplete".to_owned()))?;
     let ask = async |_: &Claim| {
         let asked = ask().await?;
-        of_this_stack(&place, &asked)?;
+        check_origin(&place, &asked)?;
         Ok(asked)
     };
     let key = origin_key(&place);
-    let (asked, _) = turn::begin(provider, &key, &request.reply_to, SignedDuration::ZERO, ask).await?;
+    let asked = turn::begin(provider, &key, &request.reply_to, SignedDuration::ZERO, ask).await?;
     match until_undisturbed(async || allow(provider, &place, &request.reply_to).await).await {
         Err(failure)
             if asked.is_rolling_back()
@@ -68,8 +68,8 @@ pub(crate) async fn put(
 
 /// Refuses an origin that the stack's parameter does not name, as anyone can forge properties. In a rollback it is not checked:
 /// the parameter may already have changed.
-fn of_this_stack(place: &Place, asked: &Asked) -> Result<(), RequestFailure> {
-    asked.is_of_instance(&place.instance)?;
+fn check_origin(place: &Place, asked: &Asked) -> Result<(), RequestFailure> {
+    asked.check_instance(&place.instance)?;
     let named = asked.parameter("EmiteUrl").and_then(|url| url.parse().ok());
     if asked.is_rolling_back() || named.as_ref() == Some(&place.origin) {
         return Ok(());

@@ -21,7 +21,7 @@ impl Asked {
     }
 
     /// Refuses an instance that is not the stack's. In a rollback it is not checked: the parameter may already have changed.
-    pub(crate) fn is_of_instance(&self, instance: &InstanceId) -> Result<(), RequestFailure> {
+    pub(crate) fn check_instance(&self, instance: &InstanceId) -> Result<(), RequestFailure> {
         let own = self.parameter("ConnectInstanceArn").and_then(|arn| InstanceId::of(&arn.parse().ok()?));
         if self.is_rolling_back() || own.as_ref() == Some(instance) {
             return Ok(());
@@ -46,7 +46,7 @@ pub(crate) async fn by_cloudformation(
     request: &Request,
     action: Action,
 ) -> Result<Asked, RequestFailure> {
-    let look = async || match action {
+    let check = async || match action {
         Action::Create | Action::Update => waits_for_resource(provider, request).await,
         Action::Delete => waits_for_deletion(provider).await,
     };
@@ -56,7 +56,7 @@ pub(crate) async fn by_cloudformation(
         Err(failure) => !failure.is_throttled(),
         Ok(_) => true,
     };
-    wait::until(wait::BRIEFLY, look, clear).await
+    wait::until(wait::BRIEFLY, check, clear).await
 }
 
 async fn waits_for_resource(provider: &Provider, request: &Request) -> Result<Asked, RequestFailure> {

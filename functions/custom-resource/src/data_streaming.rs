@@ -108,7 +108,7 @@ pub(crate) async fn put(
     let properties = StreamingProperties::read(request, &provider.home)?;
     let ask = async |claim: &Claim| {
         let asked = ask().await?;
-        of_this_stack(provider, &properties, &asked).await?;
+        check_target(provider, &properties, &asked).await?;
         // What is rolled back to was accepted before. This is the update itself, delivered only now.
         let known = claim.accepted.is_empty() || claim.accepted.contains(&properties.target);
         match asked.is_rolling_back() && claim.life == Life::Held && !known {
@@ -118,7 +118,7 @@ pub(crate) async fn put(
     };
     let key = streaming_key(&properties.source);
     let work = async || {
-        let (asked, _) = turn::begin::<Claim, _>(provider, &key, &request.reply_to, SignedDuration::ZERO, ask).await?;
+        let asked = turn::begin(provider, &key, &request.reply_to, SignedDuration::ZERO, ask).await?;
         match until_undisturbed(async || stream(provider, &properties, &asked).await).await {
             Err(failure) if asked.is_rolling_back() => without_what_is_gone(provider, &properties, failure).await,
             streamed => Ok(streamed?.into()),
@@ -145,12 +145,12 @@ async fn make_way(provider: &Provider, properties: &StreamingProperties) -> Resu
 
 /// Refuses a target that is neither the stack's own nor named by its parameters, as anyone can forge properties. In a rollback
 /// it is not checked: the parameters and resources may already have changed.
-async fn of_this_stack(
+async fn check_target(
     provider: &Provider,
     properties: &StreamingProperties,
     asked: &Asked,
 ) -> Result<(), RequestFailure> {
-    asked.is_of_instance(&properties.source.instance)?;
+    asked.check_instance(&properties.source.instance)?;
     let (parameter, own) = match (&properties.target, properties.source.resource_type) {
         _ if asked.is_rolling_back() => return Ok(()),
         (Target::KinesisFirehose(_), _) => ("ExistingDeliveryStreamName", Some("DeliveryStream")),
@@ -182,7 +182,7 @@ async fn stream(provider: &Provider, properties: &StreamingProperties, asked: &A
             (consent, Seen { claim: Some(claim), live, .. })
                 if asked.is_rolling_back() && is_over_drift(properties, consent) =>
             {
-                tracing::warn!(source = %source, live = ?live, "somebody else changed the streaming; it is left as it is");
+                tracing::warn!(source = %source, live = ?live, "a third party changed the streaming; it is left as it is");
                 return leave(provider, properties, live.as_ref(), claim, seen.version).await;
             }
             (consent, seen) => {
@@ -362,14 +362,12 @@ async fn release(
     if claim.life == Life::Released {
         return Ok(Done::default());
     }
-    let (change, instance_is_gone, live) = match observe_ours(provider, source, &claim).await {
-        // All that was set up on it is gone, too.
-        Err(error) if error.is_not_found() => (None, true, None),
-        live => {
-            let live = live?;
-            (diff::streaming_removal(source, live.as_ref(), Some(&claim)), false, live)
-        }
+    let seen = match observe_ours(provider, source, &claim).await {
+        // The instance is gone, and all that was set up on it.
+        Err(error) if error.is_not_found() => None,
+        live => Some(live?),
     };
+    let change = seen.as_ref().and_then(|live| diff::streaming_removal(source, live.as_ref(), Some(&claim)));
     let mut releasing = Claim { life: Life::Releasing, ..claim.clone() };
     if let Some(Change::RestoreStreaming { from: Some(left), .. } | Change::StopStreaming { from: left, .. }) = &change
     {
@@ -380,7 +378,7 @@ async fn release(
         true => version,
         false => provider.ledger.write_claim(&key, &releasing, Some(version), None).await?,
     };
-    if change.is_none() && !instance_is_gone {
+    if let (None, Some(live)) = (&change, &seen) {
         unchanged(provider, source, live.as_ref()).await?;
     }
     let mut done = Entry { value: releasing, version };

@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::provider::{Provider, RequestFailure, until_undisturbed};
 use crate::request::ReplyTo;
 
-/// Checks that `request` may proceed, records it as the newest, and returns the claim (a blank one if there is none). A Delete
-/// without a claim does so too: a Create that is still on its way then finds that it has been superseded.
+/// Checks that `request` may proceed, records it as the newest, and returns what `ask` learned. A Delete without a claim is
+/// recorded too, in a blank one: a Create that is still on its way then finds that it has been superseded.
 ///
 /// `ask` runs between the read and the conditional write: if a later request records itself in between, the write fails and
 /// `ask` runs again. `leniency`: how much older than the newest a request may be.
@@ -24,7 +24,7 @@ pub(crate) async fn begin<C: Claimed, A>(
     request: &ReplyTo,
     leniency: SignedDuration,
     ask: impl AsyncFn(&C) -> Result<A, RequestFailure>,
-) -> Result<(A, Entry<C>), RequestFailure> {
+) -> Result<A, RequestFailure> {
     until_undisturbed(async || {
         let (mut claim, version) = match provider.ledger.read_claim::<C>(key).await? {
             Some(Entry { value, version }) => (value, Some(version)),
@@ -42,14 +42,14 @@ pub(crate) async fn begin<C: Claimed, A>(
             return Err(RequestFailure::Superseded);
         }
         let asked = ask(&claim).await?;
-        if let (Turn::Newest, Some(version)) = (turn, version) {
-            return Ok((asked, Entry { value: claim, version }));
+        if turn == Turn::Newest {
+            return Ok(asked);
         }
         let owner = Owner { stack_id: request.stack_id.clone(), logical_id: request.logical_id.clone() };
         claim.history_mut().begin(&request.request_id, issued, owner);
         let expires = (claim.life() == Life::Released).then(clock::in_a_week);
-        let version = provider.ledger.write_claim(key, &claim, version, expires).await?;
-        Ok((asked, Entry { value: claim, version }))
+        provider.ledger.write_claim(key, &claim, version, expires).await?;
+        Ok(asked)
     })
     .await
 }

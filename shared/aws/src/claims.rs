@@ -130,8 +130,8 @@ fn claim_for(order: Order<'_>, seen: &Seen) -> Claim {
     let first = || Claim { history: seen.history.clone(), ..Claim::on(live, order.request_id) };
     let mut claim = seen.claim.clone().unwrap_or_else(first);
     claim.life = Life::Held;
-    // Somebody else's, in the place of ours. If nothing is live, what stood there before us still counts: it may have been lost
-    // by accident.
+    // A third party's, in place of ours. If nothing is live, what stood there before us still counts: it may have been lost by
+    // accident.
     if let Some(theirs) = live.filter(|live| !claim.set_by_us(&live.target)) {
         claim.remember(&theirs.target);
     }

@@ -37,7 +37,7 @@ pub struct Owner {
 pub struct History {
     /// Their ids, the newest last. Only the newest may change anything.
     pub requests: Vec<String>,
-    /// When the newest was made, if its address told so. One that was made before it, and is delivered after it, is over.
+    /// When the newest was made, as far as its address says. A request that was made earlier and arrives later is superseded.
     pub issued: Option<Timestamp>,
     /// The resource that they were about.
     pub owner: Option<Owner>,
@@ -50,7 +50,7 @@ pub enum Turn {
     New,
     /// It is the newest: begun before, perhaps completed.
     Newest,
-    /// A later one came, so it is over.
+    /// A later one has superseded it.
     Past,
 }
 
@@ -91,7 +91,7 @@ pub trait Claimed: Extended {
     /// The same, to be changed.
     fn history_mut(&mut self) -> &mut History;
 
-    /// What stands for a claim that nobody has made yet, or none any more: only its history counts.
+    /// A claim on nothing, which carries a history until a real one is made.
     fn blank() -> Self;
 }
 

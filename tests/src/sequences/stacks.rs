@@ -86,19 +86,19 @@ pub async fn play<C: Cloud>(sequence: &Sequence, cloud: &mut C) {
                 Outcome::Done
             }
         };
-        let told = |problem| format!("step {at} of {sequence:?}: {problem}");
-        oracle.step(step, outcome).map_err(told).unwrap();
+        let at_step = |problem| format!("step {at} of {sequence:?}: {problem}");
+        oracle.step(step, outcome).map_err(at_step).unwrap();
         // What nobody waits for may go on into the next step.
         let may_go_on = matches!(step, Step::Deploy { ending: Ending::Cancelled, .. }) && at % 2 == 0;
         if !may_go_on {
             cloud.settled().await;
-            oracle.see(&cloud.state().await).map_err(told).unwrap();
+            oracle.see(&cloud.state().await).map_err(at_step).unwrap();
         }
     }
     cloud.settled().await;
     let left = cloud.state().await;
     oracle.see(&left).map_err(|problem| format!("the end of {sequence:?}: {problem}")).unwrap();
-    // Whatever the oracle says: nothing of a stack is left, unless they replaced each other's, and nobody else's origin is lost.
+    // Whatever the oracle says: nothing of a stack is left, unless they replaced each other's, and no third party's origin is lost.
     let is_own = |live: &Option<Stream>| matches!(live, Some(Stream::Own { .. }));
     assert!(sequence.is_shared() || !left.live.iter().any(is_own), "{left:?} at the end of {sequence:?}");
     for (instance, origin) in listed_by_others {
@@ -363,7 +363,7 @@ impl Asked {
 }
 
 impl Stack {
-    /// The Deletes of what was there `before` and is not any more: another one is in its place, or none that is to `stay`.
+    /// The Deletes of what was there `before` and has to go: it was replaced, or is not to `stay`.
     fn left_behind(&self, before: &BTreeMap<&'static str, Resource>, stay: impl Fn(&str) -> bool) -> Vec<Asked> {
         let gone = |(name, resource): &(&&'static str, &Resource)| {
             let now = self.resources.get(*name).filter(|_| stay(name));

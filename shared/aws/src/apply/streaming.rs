@@ -71,12 +71,10 @@ pub(super) async fn restore(
     to: &[Target],
 ) -> Result<Applied, ApplyError> {
     let live = connect::association(aws.connect(), source).await?;
-    // A rerun, after the answer got lost.
-    if live.as_ref().is_some_and(|live| to.contains(&live.target)) && live.as_ref() != from {
-        return Ok(Applied::Done);
-    }
     if live.as_ref() != from {
-        return Err(changed(source));
+        // Restored already, by a run whose answer got lost; or changed by a third party.
+        let restored = live.is_some_and(|live| to.contains(&live.target));
+        return if restored { Ok(Applied::Done) } else { Err(changed(source)) };
     }
     for target in to {
         if from.is_some_and(|from| from.target == *target) || restored(aws, ledger, source, from, target).await? {
@@ -110,11 +108,13 @@ async fn restored(
         }
     }
     match associate(aws, source, to).await {
-        // Rejected for another reason, so try again later: the ledger notes that we left the source unassociated.
-        Err(ApplyError::Aws(error)) if error.is_refused_value() && exists(aws, to).await? => Err(error.into()),
-        // It was deleted after what was live had been ended.
-        Err(ApplyError::Aws(error)) if error.is_refused_value() && from.is_some() => Err(changed(source)),
-        Err(ApplyError::Aws(error)) if error.is_refused_value() => Ok(false),
+        Err(ApplyError::Aws(error)) if error.is_refused_value() => match exists(aws, to).await? {
+            // Rejected for another reason, so try again later: the ledger notes that we left the source unassociated.
+            true => Err(error.into()),
+            // It was deleted after what was live had been ended.
+            false if from.is_some() => Err(changed(source)),
+            false => Ok(false),
+        },
         streamed => streamed.map(|_| true),
     }
 }

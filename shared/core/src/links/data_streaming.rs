@@ -135,8 +135,7 @@ pub struct Claim {
     pub previous: Vec<Target>,
     /// Every target that we ever set: only these are ours to replace or remove.
     pub targets: BTreeSet<Target>,
-    /// The targets of the last two requests that succeeded, the newest last. An update back to one of them is a rollback
-    /// and never fails.
+    /// The targets of the last two requests that succeeded, the newest last: a rollback leads to one of them.
     pub accepted: Vec<Target>,
     /// We took an association away in order to make another, and had not made it yet.
     pub detached: bool,
@@ -174,7 +173,7 @@ impl Claim {
         self.accepted.drain(..self.accepted.len().saturating_sub(2));
     }
 
-    /// Notes that somebody else had set `target`, which is to be put back once we go.
+    /// Notes that a third party had set `target`, which is to be put back once we go.
     pub fn remember(&mut self, target: &Target) {
         self.previous.retain(|previous| previous != target);
         self.previous.push(target.clone());
